@@ -1,0 +1,1 @@
+"""nearkin: can a music embedding be trusted?"""
