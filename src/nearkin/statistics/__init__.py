@@ -1,0 +1,35 @@
+"""Statistics on consistency scores: bootstrap intervals, additive models, marginal means.
+
+Every name is imported from its module on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nearkin import registry
+
+EXPORTS: dict[str, str] = {
+    "Interval": "nearkin.statistics.bootstrap:Interval",
+    "RankedSpace": "nearkin.statistics.bootstrap:RankedSpace",
+    "agreement_replicates": "nearkin.statistics.bootstrap:agreement_replicates",
+    "crossed_replicates": "nearkin.statistics.bootstrap:crossed_replicates",
+    "mean_replicates": "nearkin.statistics.bootstrap:mean_replicates",
+    "own_rho_replicates": "nearkin.statistics.bootstrap:own_rho_replicates",
+    "percentile_interval": "nearkin.statistics.bootstrap:percentile_interval",
+    "resamples": "nearkin.statistics.bootstrap:resamples",
+    "rho": "nearkin.statistics.bootstrap:rho",
+    "rho_replicates": "nearkin.statistics.bootstrap:rho_replicates",
+}
+
+__all__ = sorted(EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return registry.load(EXPORTS[name])
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *EXPORTS})
