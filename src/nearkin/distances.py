@@ -276,8 +276,8 @@ class PackedOriginals:
         for i, shape in enumerate(shapes):
             if len(shape) != 2 or 0 in shape or shape[1] != shapes[0][-1]:
                 raise InputError(
-                    f"original {i} of shape {shape}: must be [frames, dimensions], not empty and of "
-                    f"the dimensions of the first, {shapes[0]}; use the same features for all"
+                    f"original {i} of shape {shape}: must be [frames, dimensions], not empty and "
+                    f"as deep as the first, {shapes[0]}; use the same features for all"
                 )
         self._dimensions = int(shapes[0][1])
         self._lengths = np.array([shape[0] for shape in shapes], dtype=np.int64)

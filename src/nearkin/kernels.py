@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
-LANES = 16
+from nearkin import simd
+
+LANES = simd.WIDTH
 """Originals that lie side by side in one packed group."""
 
 DIMENSION_STEP = 4
@@ -42,7 +44,7 @@ def _cached(function: Callable) -> Callable:
 
 @_cached
 def frame_distances(a, b):
-    """Return the squared Euclidean distance of every frame of `a` to every frame of `b`, float64."""
+    """Return the squared Euclidean distance of each frame of `a` to each of `b`."""
     out = np.empty((a.shape[0], b.shape[0]))
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
@@ -114,6 +116,227 @@ def plain_audio(query, frames, packed, m, dtw, simple, simple_reverse):
                     simple_reverse[o] = backward
 
 
+# --- one query against packed originals, explicit vectors -------------------------------------
+
+
+@njit(nogil=True)
+def _strip(query, i, group, columns, depth, row, shift, ring, slots):
+    """Compare four query frames with every frame of 16 originals and move the DTW on by four rows.
+
+    Parameters
+    ----------
+    query, i, depth
+        Flat query; its frames ``i`` to ``i + 3`` count; its dimensions.
+    group, columns
+        Flat packed group; its frames.
+    row : float32[columns * LANES]
+        Path costs of the row above, left as those of the lowest row here.
+    shift : float32[LANES]
+        What to take off `row` first: its minimum; left as the new minimum.
+    ring, slots
+        Flat squared frame distances ``[slots, columns, LANES]``; query frame i has slot i % slots.
+
+    Returns
+    -------
+    None
+        The last LANES of the four rows' path costs are in ``row[columns * LANES:]``.
+    """
+    infinity = simd.fill(np.float32(np.inf))
+    zero = simd.fill(np.float32(0.0))
+    taken = simd.load(shift, 0)
+    lowest = infinity
+    diagonal = zero if i == 0 else infinity
+    left0 = left1 = left2 = left3 = infinity
+    a0 = i * depth
+    a1 = a0 + depth
+    a2 = a1 + depth
+    a3 = a2 + depth
+    width = columns * LANES
+    ring0 = (i % slots) * width
+    ring1 = ((i + 1) % slots) * width
+    ring2 = ((i + 2) % slots) * width
+    ring3 = ((i + 3) % slots) * width
+    b = 0
+    for j in range(0, width, LANES):
+        sum0 = sum1 = sum2 = sum3 = zero
+        for k in range(0, depth, DIMENSION_STEP):
+            for u in range(DIMENSION_STEP):
+                frame = simd.load(group, b)
+                b += LANES
+                d0 = simd.subtract(simd.spread(query, a0 + k + u), frame)
+                sum0 = simd.multiply_add(d0, d0, sum0)
+                d1 = simd.subtract(simd.spread(query, a1 + k + u), frame)
+                sum1 = simd.multiply_add(d1, d1, sum1)
+                d2 = simd.subtract(simd.spread(query, a2 + k + u), frame)
+                sum2 = simd.multiply_add(d2, d2, sum2)
+                d3 = simd.subtract(simd.spread(query, a3 + k + u), frame)
+                sum3 = simd.multiply_add(d3, d3, sum3)
+        simd.store(ring, ring0 + j, sum0)
+        simd.store(ring, ring1 + j, sum1)
+        simd.store(ring, ring2 + j, sum2)
+        simd.store(ring, ring3 + j, sum3)
+        above = simd.subtract(simd.load(row, j), taken)
+        cost0 = _cheapest(sum0, above, diagonal, left0)
+        cost1 = _cheapest(sum1, cost0, left0, left1)
+        cost2 = _cheapest(sum2, cost1, left1, left2)
+        cost3 = _cheapest(sum3, cost2, left2, left3)
+        diagonal = above
+        left0, left1, left2, left3 = cost0, cost1, cost2, cost3
+        lowest = simd.minimum(cost3, lowest)
+        simd.store(row, j, cost3)
+    simd.store(shift, 0, lowest)
+    simd.store(row, width, left0)
+    simd.store(row, width + LANES, left1)
+    simd.store(row, width + 2 * LANES, left2)
+    simd.store(row, width + 3 * LANES, left3)
+
+
+@njit(nogil=True)
+def _cheapest(squared, above, diagonal, left):
+    """Return the path costs of a cell from those of its three neighbours."""
+    best = simd.minimum(simd.minimum(above, diagonal), left)
+    return simd.add(simd.square_root(squared), best)
+
+
+@njit(nogil=True)
+def _close_block(first, frames, columns, m, ring, slots, by_row, by_column):
+    """Sum a full block of m query frames along its diagonals, from every cell to the block's end.
+
+    In place, from the last row up; the first row then holds the windows that start there.
+    """
+    width = columns * LANES
+    windows = columns - m + 1
+    last_start = min(m - 1, frames - m - first)  # later rows start no window of their own
+    for r in range(m - 2, -1, -1):
+        here = ((first + r) % slots) * width
+        below = ((first + r + 1) % slots) * width + LANES
+        low = max(0, r - last_start) * LANES
+        high = min(columns - 1, windows + r) * LANES
+        for c in range(low, high, LANES):
+            total = simd.add(simd.load(ring, here + c), simd.load(ring, below + c))
+            simd.store(ring, here + c, total)
+    _take_windows(ring, (first % slots) * width, ring, -1, windows, by_row, first, by_column)
+
+
+@njit(nogil=True)
+def _open_block(i, frames, columns, m, ring, slots, prefix, by_row, by_column):
+    """Add query frame i to the sums from its block's first row, and finish the window it ends.
+
+    `prefix` is indexed by the column a diagonal has in the block's first row. A window that starts
+    in the block before is the rest of that block (:func:`_close_block`) plus such a sum: only
+    additions, so small distances keep their digits.
+    """
+    width = columns * LANES
+    offset = i % m
+    ends = min(m - 2, frames - 1 - (i - offset))  # last row of the block that ends such a window
+    if offset > ends:
+        return
+    here = ((i % slots) * width) + offset * LANES
+    low = (m - 1 - ends) * LANES
+    high = (columns - offset) * LANES
+    if offset == 0:
+        for c in range(low, high, LANES):
+            simd.store(prefix, c, simd.load(ring, here + c))
+    else:
+        for c in range(low, high, LANES):
+            total = simd.add(simd.load(ring, here + c), simd.load(prefix, c))
+            simd.store(prefix, c, total)
+    start = i - m + 1
+    _take_windows(
+        ring,
+        (start % slots) * width,
+        prefix,
+        (m - 1 - offset) * LANES,
+        columns - m + 1,
+        by_row,
+        start,
+        by_column,
+    )
+
+
+@njit(nogil=True)
+def _take_windows(head, h, tail, t, windows, by_row, start, by_column):
+    """Keep the minima of ``head + tail`` (of `head` alone if t < 0) over a row of windows."""
+    lowest = simd.fill(np.float32(np.inf))
+    both = by_column.size > 0
+    for j in range(0, windows * LANES, LANES):
+        total = simd.load(head, h + j)
+        if t >= 0:
+            total = simd.add(total, simd.load(tail, t + j))
+        lowest = simd.minimum(total, lowest)
+        if both:
+            simd.store(by_column, j, simd.minimum(total, simd.load(by_column, j)))
+    simd.store(by_row, start * LANES, lowest)
+
+
+@njit(nogil=True)
+def _median(values, n, out, o):
+    """Sort n vectors lane by lane (Batcher's odd-even merge sort) and write their medians."""
+    p = 1
+    while p < n:
+        k = p
+        while k >= 1:
+            for j in range(k % p, n - k, 2 * k):
+                for i in range(j, min(j + k, n - k)):
+                    if i // (2 * p) == (i + k) // (2 * p):
+                        x = simd.load(values, i * LANES)
+                        y = simd.load(values, (i + k) * LANES)
+                        simd.store(values, i * LANES, simd.minimum(x, y))
+                        simd.store(values, (i + k) * LANES, simd.maximum(x, y))
+            k //= 2
+        p *= 2
+    low = simd.load(values, (n - 1) // 2 * LANES)
+    high = simd.load(values, n // 2 * LANES)
+    half = simd.fill(np.float32(0.5))
+    simd.store(out, o, simd.add(simd.multiply(low, half), simd.multiply(high, half)))
+
+
+@_cached
+def lanes_audio(query, frames, packed, m, dtw, simple, simple_reverse):
+    """Fill the wanted rows, 16 originals at a time: :func:`plain_audio` with explicit vectors."""
+    groups, columns, depth = packed.shape[:3]
+    windowed = simple.size > 0 or simple_reverse.size > 0
+    both = simple_reverse.size > 0
+    width = columns * LANES
+    flat = query.reshape(-1)
+    # A window reaches back m rows, of which a strip overwrites none before they are read.
+    slots = m + ROW_STEP if windowed else ROW_STEP
+    ring = np.empty(slots * width, np.float32)
+    row = np.empty(width + ROW_STEP * LANES, np.float32)
+    shift = np.empty(LANES, np.float32)
+    base = np.empty(LANES, np.float64)
+    prefix = np.empty(width, np.float32)
+    by_row = np.empty(max(frames - m + 1, 1) * LANES, np.float32)
+    by_column = np.empty(max(columns - m + 1, 1) * LANES if both else 0, np.float32)
+    for g in range(groups):
+        group = packed[g].reshape(-1)
+        row[:] = np.inf
+        by_column[:] = np.inf
+        shift[:] = 0.0
+        base[:] = 0.0
+        for i in range(0, frames, ROW_STEP):
+            # Path costs are kept relative to the lowest of the row above: small numbers round
+            # finely, where sums of hundreds of terms in float32 would lose more than 1e-6.
+            for lane in range(LANES):
+                base[lane] += shift[lane]
+            _strip(flat, i, group, columns, depth, row, shift, ring, slots)
+            if windowed:
+                for q in range(i, min(i + ROW_STEP, frames)):
+                    if q >= m:
+                        _open_block(q, frames, columns, m, ring, slots, prefix, by_row, by_column)
+                    if q % m == m - 1:
+                        first = q - m + 1
+                        _close_block(first, frames, columns, m, ring, slots, by_row, by_column)
+        if dtw.size > 0:
+            last = width + (frames - 1) % ROW_STEP * LANES
+            for lane in range(LANES):
+                dtw[g * LANES + lane] = base[lane] + row[last + lane]
+        if simple.size > 0:
+            _median(by_row, frames - m + 1, simple, g * LANES)
+        if both:
+            _median(by_column, columns - m + 1, simple_reverse, g * LANES)
+
+
 # --- latent space ----------------------------------------------------------------------------
 
 
@@ -143,5 +366,6 @@ def squared_euclidean(a, b, out):
                 out[i, start + lane] = sums[lane]
 
 
-query_audio = plain_audio
+# Explicit vectors exist only in compiled code.
+query_audio = plain_audio if config.DISABLE_JIT else lanes_audio
 """The kernel of this process: see :func:`plain_audio` for its arguments."""
