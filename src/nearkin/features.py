@@ -1,0 +1,155 @@
+"""The audio space and the MFCC encoder: librosa's features with nearkin's settings.
+
+Signals are ``float32[samples]``, features ``float32[frames, values]`` (time first), at librosa's
+definition (centred frames, Slaney's mel scale, decibels of power floored at 1e-10 and 80 dB below
+the clip's own maximum, orthonormal DCT-II). Paper, sections 3.1.2 and 4.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nearkin.audio import SAMPLE_RATE
+from nearkin.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Features = NDArray[np.float32]
+
+N_MFCC = 25
+"""Coefficients computed; the first (the level) is dropped, 24 remain."""
+
+
+def log_mel(
+    y: ArrayLike,
+    *,
+    sr: int = SAMPLE_RATE,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    n_mels: int = 128,
+) -> Features:
+    """Return the mel spectrogram in decibels.
+
+    Parameters
+    ----------
+    y : array_like, shape [samples]
+        The signal, at least `n_fft` samples.
+    sr : int
+        Its rate in Hz.
+    n_fft, hop_length : int
+        Window and hop in samples.
+    n_mels : int
+        Number of mel bands.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape [1 + samples // hop_length, n_mels]
+        dB relative to 1.
+
+    Raises
+    ------
+    InputError
+        If the signal is too short, not mono or not finite.
+    """
+    import librosa
+
+    signal = _checked(y, sr=sr, n_fft=n_fft)
+    power = librosa.feature.melspectrogram(
+        y=signal, sr=sr, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels
+    )
+    return _time_first(librosa.power_to_db(power))
+
+
+def mfcc(
+    y: ArrayLike,
+    *,
+    sr: int = SAMPLE_RATE,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    n_mels: int = 128,
+    n_mfcc: int = N_MFCC,
+) -> Features:
+    """Return the MFCCs of the audio space: `n_mfcc` coefficients less the first.
+
+    Parameters
+    ----------
+    y : array_like, shape [samples]
+        The signal, at least `n_fft` samples.
+    sr : int
+        Its rate in Hz.
+    n_fft, hop_length : int
+        Window and hop in samples.
+    n_mels, n_mfcc : int
+        Mel bands, and coefficients before the first is dropped.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape [1 + samples // hop_length, n_mfcc - 1]
+        87 x 24 for 2 s at 22,050 Hz and the default settings.
+
+    Raises
+    ------
+    InputError
+        If the signal is too short, not mono or not finite.
+    """
+    import librosa
+
+    signal = _checked(y, sr=sr, n_fft=n_fft)
+    if not 1 < n_mfcc <= n_mels:
+        raise InputError(f"n_mfcc={n_mfcc}: must be from 2 to n_mels={n_mels}; pass another")
+    coefficients = librosa.feature.mfcc(
+        y=signal, sr=sr, n_mfcc=n_mfcc, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels
+    )
+    return _time_first(coefficients[1:])
+
+
+def mfcc_statistics(y: ArrayLike, *, sr: int = SAMPLE_RATE) -> Features:
+    """Return the vector of the MFCC encoder.
+
+    24 MFCCs (STFT 1024 / 256), their first and second differences of neighbouring frames, and of
+    each the mean and the standard deviation over time.
+
+    Parameters
+    ----------
+    y : array_like, shape [samples]
+        The signal, at least 1,024 samples.
+    sr : int
+        Its rate in Hz.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape [144]
+        24 means of the coefficients, 24 of the first differences, 24 of the second, then the
+        standard deviations in the same order.
+
+    Raises
+    ------
+    InputError
+        If the signal is too short, not mono or not finite.
+    """
+    frames = mfcc(y, sr=sr, n_fft=1024, hop_length=256).astype(np.float64)
+    tracks = [np.diff(frames, n=order, axis=0) for order in range(3)]
+    values = [track.mean(axis=0) for track in tracks] + [track.std(axis=0) for track in tracks]
+    return np.concatenate(values).astype(np.float32)
+
+
+def _checked(y: ArrayLike, *, sr: int, n_fft: int) -> Features:
+    signal = np.ascontiguousarray(y, dtype=np.float32)
+    if sr <= 0:
+        raise InputError(f"sr={sr}: must be > 0; pass the signal's rate in Hz")
+    if signal.ndim != 1:
+        raise InputError(f"y of shape {signal.shape}: must be [samples]; pass one channel")
+    if signal.shape[0] < n_fft:
+        raise InputError(
+            f"y of {signal.shape[0]} samples: must have at least n_fft={n_fft}; pass a longer clip"
+        )
+    if not np.isfinite(signal).all():
+        raise InputError("y has NaN or infinite samples: must be finite; repair the signal")
+    return signal
+
+
+def _time_first(values: NDArray[Any]) -> Features:
+    return np.ascontiguousarray(values.T, dtype=np.float32)

@@ -1,0 +1,193 @@
+"""Grids: which magnitudes of which transformations a run tries (paper, Table 2).
+
+A point is a transformation's code and one exact magnitude in its unit; OG, the original, is always
+run and is no part of a grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nearkin.errors import InputError
+from nearkin.registry import suggest
+from nearkin.transforms import TRANSFORMATIONS, transformation
+
+
+class Point(NamedTuple):
+    """One transformation at one magnitude."""
+
+    code: str
+    magnitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A named list of points, each valid and none twice.
+
+    Parameters
+    ----------
+    name : str
+        What the run's tables call it.
+    points : tuple of Point
+        In the order of the transformations' table and of growing magnitude, whatever the order
+        they came in; at least one.
+
+    Raises
+    ------
+    InputError
+        If a code is unknown, a magnitude impossible, a point repeated or the list empty: all of
+        it in one message.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+
+    def __post_init__(self) -> None:
+        """Check, normalise and order the points."""
+        problems: list[str] = []
+        order = list(TRANSFORMATIONS)
+        points: set[Point] = set()
+        for code, magnitude in self.points:
+            if code == "OG":
+                problems.append("OG: is always run; leave it out of the grid")
+                continue
+            try:
+                point = Point(code, transformation(code, magnitude).magnitude)
+            except InputError as error:
+                text = str(error)
+                problems.append(text if text.startswith("unknown") else f"{code}: {text}")
+                continue
+            if point in points:
+                problems.append(f"{code}: {point.magnitude:g} is there twice; name it once")
+            points.add(point)
+        if not points and not problems:
+            problems.append("no points: a grid needs at least one; add for instance 'PN: [10]'")
+        if problems:
+            raise InputError(f"grid '{self.name}': " + " | ".join(dict.fromkeys(problems)))
+        ordered = sorted(points, key=lambda p: (order.index(p.code), p.magnitude))
+        object.__setattr__(self, "points", tuple(ordered))
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The transformations in it, in the order of the points."""
+        return tuple(dict.fromkeys(point.code for point in self.points))
+
+    def magnitudes(self, code: str) -> tuple[float, ...]:
+        """Return the magnitudes of one transformation, growing."""
+        return tuple(point.magnitude for point in self.points if point.code == code)
+
+
+_SNR_DB = (-15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30)
+_SLOWER = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98)
+_FASTER = (1.02, 1.04, 1.06, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5)
+_SEMITONES = (0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12)
+_PAPER: dict[str, tuple[float, ...]] = {
+    "PN": _SNR_DB,
+    "EN": _SNR_DB,
+    "TS": (*_SLOWER, *_FASTER),
+    "PS": (*(-semitones for semitones in reversed(_SEMITONES)), *_SEMITONES),
+    "MP": (8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192),
+}
+
+GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
+    "paper": _PAPER,
+    "authors": {**_PAPER, "MP": (*_PAPER["MP"], 224, 256, 320)},
+    "imperceptible": {
+        "PN": (30,),
+        "EN": (30,),
+        "TS": (0.98, 1.02),
+        "PS": (-0.25, 0.25),
+        "MP": (192,),
+    },
+    "quick": {
+        "PN": (-15, 6, 18, 30),
+        "EN": (-15, 6, 18, 30),
+        "TS": (0.5, 0.9, 0.98, 1.02, 1.1, 1.5),
+        "PS": (-12, -2, -0.25, 0.25, 2, 12),
+        "MP": (8, 32, 96, 192),
+    },
+}
+"""The built-in grids: ``paper`` (91 points, MP3 up to 192 as in footnote 4), ``authors`` (94, as in
+their code), ``imperceptible`` (7, footnote 4), ``quick`` (24, for a first look)."""
+
+
+def grid(source: str | Path | Grid) -> Grid:
+    """Return a built-in grid by name, or one from a YAML file.
+
+    Parameters
+    ----------
+    source : str, pathlib.Path or Grid
+        One of ``GRIDS``, or a file such as ``{PN: [10, 20], TS: [0.9, 1.1]}`` or
+        ``{name: mine, points: {PN: [10, 20]}}``. A Grid is returned as it is.
+
+    Raises
+    ------
+    InputError
+        If there is no such grid or file, or the file has problems (all are named at once).
+
+    Examples
+    --------
+    >>> len(grid("paper").points)
+    91
+    """
+    if isinstance(source, Grid):
+        return source
+    text = str(source)
+    if text in GRIDS:
+        return _from_mapping(text, GRIDS[text])
+    path = Path(source)
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        raise InputError(f"unknown grid '{text}': {suggest(text, GRIDS)} (or name a .yaml file)")
+    return _from_yaml(path)
+
+
+def _from_mapping(name: str, points: Mapping[str, tuple[float, ...]]) -> Grid:
+    return Grid(name, tuple(Point(code, m) for code, ms in points.items() for m in ms))
+
+
+def _from_yaml(path: Path) -> Grid:
+    import yaml
+
+    form = "write for instance 'PN: [10, 20]'"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is not YAML ({reason}); {form}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must map codes to lists of magnitudes; {form}")
+    problems: list[str] = []
+    name: Any = path.stem
+    if "points" in content or "name" in content:
+        name = content.get("name", name)
+        if not isinstance(name, str) or not name.strip():
+            problems.append(f"name: {name!r} must be a text; write for instance 'name: mine'")
+        elif name in GRIDS:
+            problems.append(f"name: '{name}' is a built-in grid; choose another name")
+        for key in content.keys() - {"name", "points"}:
+            problems.append(f"unknown key '{key}': {suggest(str(key), ['name', 'points'])}")
+        content = content.get("points")
+        if not isinstance(content, dict):
+            content = {}
+            problems.append(f"points: must map codes to lists of magnitudes; {form}")
+    elif name in GRIDS:
+        name = f"{name} ({path.name})"  # two grids of one name would be told apart by nobody
+    points: list[Point] = []
+    for code, magnitudes in content.items():
+        if not isinstance(magnitudes, list):
+            magnitudes = [magnitudes]
+        if not magnitudes:
+            problems.append(f"{code}: has no magnitudes; {form}")
+        points += [Point(str(code), magnitude) for magnitude in magnitudes]
+    try:
+        made = Grid(str(name), tuple(points))
+    except InputError as error:
+        raise InputError(f"{path}: " + " | ".join([*problems, str(error)])) from error
+    if problems:
+        raise InputError(f"{path}: " + " | ".join(problems))
+    return made
