@@ -1,0 +1,40 @@
+"""The paper's figures: a tidy table in, an Altair chart out; and their SVG and PDF files.
+
+Every function of ``FIGURES`` takes the consistency table and the run's record. Conventions: the
+magnitude axis is in true units and says on which side changes are graver; C_W and C_B_acc run from
+0 to 1; values are rounded at the sixth decimal; undefined values are left out of curves and named
+where there is a place for it. Numbers of figures are those of Kim, Urbano, Liem and Hanjalic
+(2019), doi 10.3389/fams.2019.00053.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nearkin.figures.curves import figure_6, figure_7, figure_10
+from nearkin.figures.dots import figure_3, figure_12, figure_13
+from nearkin.figures.files import save, write_all
+
+Figure = Callable[..., Any]
+
+FIGURES: dict[str, Figure] = {
+    "figure_3": figure_3,
+    "figure_6": figure_6,
+    "figure_7": figure_7,
+    "figure_10": figure_10,
+    "figure_12": figure_12,
+    "figure_13": figure_13,
+}
+
+__all__ = [
+    "FIGURES",
+    "figure_3",
+    "figure_6",
+    "figure_7",
+    "figure_10",
+    "figure_12",
+    "figure_13",
+    "save",
+    "write_all",
+]
