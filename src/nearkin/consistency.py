@@ -621,7 +621,7 @@ def others_of(space: Checked, rows: Bools, columns: Bools) -> NDArray[Any]:
     keep = np.ones(d.shape, bool)
     keep[np.arange(len(d)), own] = False
     keep &= rows[:, None] & columns
-    return d[keep].reshape(int(rows.sum()), -1)
+    return d[keep].reshape(int(rows.sum()), max(int(columns.sum()) - 1, 0))
 
 
 def _both(

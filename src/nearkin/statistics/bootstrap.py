@@ -141,9 +141,9 @@ def percentile_interval(replicates: ArrayLike, *, level: float = 0.95) -> Interv
         raise InputError("no replicates: must be at least 1; draw resamples first")
     defined = ~np.isnan(values)
     n_undefined = (~defined).sum(axis=-1, dtype=np.int64)
-    usable = n_undefined <= (1 - level) * values.shape[-1]
+    usable = n_undefined <= (1 - level) * values.shape[-1] + 1e-9  # 0.05 is not exact
     limits = np.full((2, *usable.shape), np.nan)
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    tails = [round((1 - level) / 2, 12), round((1 + level) / 2, 12)]
     complete = n_undefined == 0
     limits[:, complete] = np.quantile(values[complete], tails, axis=-1)
     for at in np.argwhere(usable & ~complete):

@@ -1,0 +1,76 @@
+"""Slow twins of the consistency measures, written from the equations of the paper's section 3.1.
+
+Loops over clips, in the order of the equations; never optimised, and without any of the
+product's code.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from itertools import combinations
+
+
+def delta(d, i):
+    """0 if the query is strictly nearer to its own original than to every other, else 1."""
+    return 0 if all(d[i][i] < d[i][j] for j in range(len(d[i])) if j != i) else 1
+
+
+def rank(d, i):
+    return 1 + sum(1 for j in range(len(d[i])) if j != i and d[i][j] <= d[i][i])
+
+
+def nearest(d, i):
+    best = None
+    for j in range(len(d[i])):
+        if j != i and (best is None or d[i][j] < d[i][best]):
+            best = j
+    return best
+
+
+def within_space(d):
+    return 1 - sum(delta(d, i) for i in range(len(d))) / len(d)
+
+
+def within_space_in_every_collection(d, n):
+    """C_W averaged over every collection of n clips: the definition, without a binomial."""
+    right = total = 0
+    for collection in combinations(range(len(d)), n):
+        for i in collection:
+            total += 1
+            right += all(d[i][i] < d[i][j] for j in collection if j != i)
+    return Fraction(right, total)
+
+
+def average_ranks(values):
+    return [
+        sum(1 for other in values if other < value)
+        + (1 + sum(1 for other in values if other == value)) / 2
+        for value in values
+    ]
+
+
+def pearson(x, y, weights=None):
+    w = [1.0] * len(x) if weights is None else weights
+    total = math.fsum(w)
+    mean_x = math.fsum(a * c for a, c in zip(x, w, strict=True)) / total
+    mean_y = math.fsum(b * c for b, c in zip(y, w, strict=True)) / total
+    xy = math.fsum((a - mean_x) * (b - mean_y) * c for a, b, c in zip(x, y, w, strict=True))
+    xx = math.fsum((a - mean_x) ** 2 * c for a, c in zip(x, w, strict=True))
+    yy = math.fsum((b - mean_y) ** 2 * c for b, c in zip(y, w, strict=True))
+    return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan
+
+
+def rho_of_a_resample(d_a, d_b, drawn):
+    """Pooled rho of the clips drawn (a list with repeats), with the ranks of the full sample.
+
+    The resampled matrix is built pair by pair; two copies of one clip are no pair.
+    """
+    n = len(d_a)
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+    ranks_a = dict(zip(pairs, average_ranks([d_a[i][j] for i, j in pairs]), strict=True))
+    ranks_b = dict(zip(pairs, average_ranks([d_b[i][j] for i, j in pairs]), strict=True))
+    resampled = [(x, y) for x in drawn for y in drawn if x != y]
+    if not resampled:
+        return math.nan
+    return pearson([ranks_a[pair] for pair in resampled], [ranks_b[pair] for pair in resampled])
