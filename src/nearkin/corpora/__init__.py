@@ -1,0 +1,1 @@
+"""Where clips come from: folders, manifests, data sets and synthetic music."""

@@ -1,0 +1,230 @@
+"""What an encoder is to a run, and the one place where its answers are checked.
+
+Conventions: audio is float32[batch, samples] at the encoder's own sample rate; embeddings are
+float32[batch, embedding_size]. Foreign code is called only here and in the modules that resolve a
+SPEC; whatever it raises becomes a sentence, never a traceback in the middle of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.errors import NearkinError
+
+POOLINGS = ("mean", "max", "meanstd", "first")
+
+
+class Key(NamedTuple):
+    """Which clip, under which transformation, a row of a batch is."""
+
+    clip_id: str
+    transformation: str
+    magnitude: float
+
+
+class Encoder(Protocol):
+    """Anything that turns a batch of clips into a batch of vectors."""
+
+    sample_rate: int
+
+    def embed(self, audio: NDArray[np.float32], *, keys: Sequence[Key]) -> NDArray[np.float32]:
+        """Embed float32[batch, samples] as [batch, embedding_size]; row i is `keys[i]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ResolvedEncoder:
+    """An encoder together with what the tables say of it.
+
+    Attributes
+    ----------
+    name, task, trial
+        The encoder's columns in every table; encoders that share name and task are trials.
+    spec : str
+        The SPEC it was resolved from, or a description of the object handed in.
+    matched : str
+        The form that was recognised, in words.
+    sha256 : str
+        Hash of the file the encoder came from; empty where there is none.
+    role : str
+        ``"tested"`` or ``"reference"``.
+    encoder : Encoder
+        The object that embeds.
+    """
+
+    name: str
+    spec: str
+    matched: str
+    encoder: Encoder = field(repr=False)
+    task: str = ""
+    trial: int = 1
+    sha256: str = ""
+    role: str = "tested"
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate in Hz at which the encoder takes audio."""
+        return int(self.encoder.sample_rate)
+
+    @property
+    def label(self) -> str:
+        """Name, task and trial as one word, for files and messages."""
+        parts = [self.name, self.task, str(self.trial) if self.trial != 1 else ""]
+        return "-".join(part for part in parts if part)
+
+    def as_reference(self) -> ResolvedEncoder:
+        """Return the same encoder as one of the report's reference lines."""
+        return replace(self, role="reference")
+
+
+class EncoderError(NearkinError):
+    """An encoder broke its contract; the whole encoder fails with this sentence."""
+
+
+class Embedded(NamedTuple):
+    """What came back for a batch: one row and one status for every clip."""
+
+    vectors: NDArray[np.float32]
+    status: tuple[str, ...]
+
+
+def embed(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[Key]) -> Embedded:
+    """Embed a batch and check what comes back.
+
+    Parameters
+    ----------
+    resolved : ResolvedEncoder
+        The encoder.
+    audio : float32[batch, samples]
+        Clips at the encoder's rate; left untouched.
+    keys : sequence of Key, length batch
+        What the rows are.
+
+    Returns
+    -------
+    Embedded
+        float32[batch, embedding_size] and a status for each row: ``"ok"``, or why the row (all
+        NaN) is not to be used. When a batch raises, its clips are tried one at a time, so that one
+        bad clip costs one row.
+
+    Raises
+    ------
+    EncoderError
+        If the answer has the wrong shape or type, or if every clip of the batch fails.
+    """
+    try:
+        return _checked(resolved, _call(resolved, audio, keys), len(keys))
+    except _CallError as error:
+        if len(keys) == 1:
+            raise EncoderError(str(error)) from error.__cause__
+        first = error
+    rows: list[NDArray[np.float32] | None] = []
+    status: list[str] = []
+    for index, key in enumerate(keys):
+        try:
+            one = _checked(resolved, _call(resolved, audio[index : index + 1], [key]), 1)
+        except _CallError as error:
+            rows.append(None)
+            status.append(str(error))
+        else:
+            rows.append(one.vectors[0])
+            status.append(one.status[0])
+    sizes = {len(row) for row in rows if row is not None}
+    if not sizes:
+        raise EncoderError(str(first)) from first.__cause__
+    if len(sizes) > 1:
+        raise EncoderError(_unsteady(resolved, sizes))
+    size = sizes.pop()
+    blank = np.full(size, np.nan, np.float32)
+    return Embedded(np.stack([blank if row is None else row for row in rows]), tuple(status))
+
+
+def pool(frames: NDArray[Any], *, how: str) -> NDArray[np.float32]:
+    """Pool a time axis away.
+
+    Parameters
+    ----------
+    frames : array[..., T, D]
+        Embeddings over time.
+    how : {"mean", "max", "meanstd", "first"}
+        ``"meanstd"`` doubles the size.
+
+    Returns
+    -------
+    float32[..., D] or float32[..., 2 * D]
+    """
+    values = np.asarray(frames, dtype=np.float64)
+    if how == "mean":
+        pooled = values.mean(axis=-2)
+    elif how == "max":
+        pooled = values.max(axis=-2)
+    elif how == "first":
+        pooled = values[..., 0, :]
+    else:
+        pooled = np.concatenate([values.mean(axis=-2), values.std(axis=-2)], axis=-1)
+    return pooled.astype(np.float32)
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    """Turn what an encoder returned (a torch tensor too) into a numpy array."""
+    for step in ("detach", "cpu", "numpy"):
+        method = getattr(values, step, None)
+        if method is not None and not isinstance(values, np.ndarray):
+            values = method()
+    return np.asarray(values)
+
+
+class _CallError(NearkinError):
+    """The encoder's own code raised."""
+
+
+def _call(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[Key]) -> Any:
+    try:
+        return resolved.encoder.embed(audio.copy(), keys=keys)
+    except NearkinError as error:
+        raise _CallError(str(error)) from error
+    except Exception as error:  # the border to foreign code: anything may come
+        text = " ".join(str(error).split()) or "no message"
+        raise _CallError(f"raised {type(error).__name__}: {text[:300]}") from error
+
+
+def _checked(resolved: ResolvedEncoder, answer: Any, n_rows: int) -> Embedded:
+    try:
+        values = as_array(answer)
+        numeric = np.issubdtype(values.dtype, np.floating) or np.issubdtype(
+            values.dtype, np.integer
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise EncoderError(
+            f"returned {type(answer).__name__}: must be an array [batch, embedding_size]"
+        ) from error
+    if not numeric:
+        raise EncoderError(f"returned dtype {values.dtype}: must be float32 or convertible to it")
+    if values.ndim != 2 or len(values) != n_rows or values.shape[1] == 0:
+        raise EncoderError(
+            f"returned shape {list(values.shape)} for a batch of {n_rows}: must be "
+            f"[{n_rows}, embedding_size]"
+        )
+    declared = getattr(resolved.encoder, "embedding_size", None)
+    if declared is not None and int(declared) != values.shape[1]:
+        raise EncoderError(
+            f"returned {values.shape[1]} values but declares embedding_size={int(declared)}: "
+            "correct one of the two"
+        )
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(values, dtype=np.float32)
+    finite = np.isfinite(vectors).all(axis=1)
+    vectors = np.where(finite[:, None], vectors, np.float32(np.nan))
+    return Embedded(
+        vectors, tuple("ok" if good else "returned NaN or infinite values" for good in finite)
+    )
+
+
+def _unsteady(resolved: ResolvedEncoder, sizes: set[int]) -> str:
+    listed = ", ".join(map(str, sorted(sizes)))
+    return f"returned vectors of different sizes ({listed}): must be one embedding_size for all"

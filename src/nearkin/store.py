@@ -1,0 +1,377 @@
+"""A run's folder: shards while it works, tables when it is done, nothing half-written ever.
+
+Every file is written under a temporary name and renamed, so that a kill at any moment loses only
+the unit in work. ``work/`` holds the shards (arrays without pickles, and JSON) and goes when the
+run is finished; the tables, ``run.json``, ``embeddings/``, ``audio/`` and the report stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.errors import InputError, RunError
+from nearkin.experiment import Original, Queries, Vectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ("clips", "queries", "consistency", "failures")
+FOLDERS = ("work", "embeddings", "distances", "figures", "audio", "analysis")
+FILES = ("run.json", "report.html", "consistency.csv", *(f"{name}.parquet" for name in TABLES))
+
+
+class RunFolder:
+    """Paths, shards and tables of one run.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; it need not exist yet.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.work = root / "work"
+
+    # -- the folder ------------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Make the folder ready to be written to.
+
+        Raises
+        ------
+        InputError
+            If it cannot be created or written, or holds something that is no run.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(f"--out {self.root}: is a file; name a folder")
+        if self.root.is_dir() and not self.is_run() and any(self.root.iterdir()):
+            raise InputError(
+                f"--out {self.root}: holds something that is no nearkin run; name another folder"
+            )
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            probe = self.work / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _full(self.root) from error
+            raise InputError(
+                f"--out {self.root}: cannot be written ({error.strerror}); name another folder"
+            ) from error
+        for leftover in self.work.rglob("*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+    def is_run(self) -> bool:
+        """Tell whether the folder holds a run, finished or begun."""
+        return (self.root / "run.json").is_file() or self.work.is_dir()
+
+    def clear(self) -> None:
+        """Delete everything a run writes, and nothing else."""
+        for name in FOLDERS:
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        for name in FILES:
+            (self.root / name).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Delete the shards."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    # -- run.json --------------------------------------------------------------------------------
+
+    def read_run(self) -> dict[str, Any] | None:
+        """Return run.json, or None where no run has begun.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read.
+        """
+        path = self.root / "run.json"
+        try:
+            run: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{path}: cannot be read ({error}); use --force to start anew"
+            ) from error
+        return run
+
+    def write_run(self, run: Mapping[str, Any]) -> None:
+        """Write run.json."""
+        text = json.dumps(finite(run), indent=2, ensure_ascii=False, allow_nan=False)
+        self.write(self.root / "run.json", lambda file: file.write(text.encode() + b"\n"))
+
+    # -- tables ----------------------------------------------------------------------------------
+
+    def write_table(self, name: str, table: pd.DataFrame, *, csv: bool = False) -> None:
+        """Write ``name.parquet`` and, on request, ``name.csv``."""
+        path = self.root / f"{name}.parquet"
+        self.write(path, lambda file: table.to_parquet(file, index=False))
+        if csv:
+            text = table.to_csv(index=False, lineterminator="\n").encode()
+            self.write(self.root / f"{name}.csv", lambda file: file.write(text))
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """Read ``name.parquet``.
+
+        Raises
+        ------
+        RunError
+            If the run has no such table (yet).
+        """
+        import pandas as pd
+
+        path = self.root / f"{name}.parquet"
+        if not path.is_file():
+            raise RunError(f"{self.root}: has no {name}.parquet; run nearkin run to its end first")
+        return pd.read_parquet(path)
+
+    # -- shards of originals ---------------------------------------------------------------------
+
+    def originals_path(self, recording: str) -> Path:
+        """Return where the clips of one recording are kept while the run works."""
+        return self.work / "originals" / f"{key(recording)}.npz"
+
+    def write_originals(self, recording: str, clips: list[Original]) -> None:
+        """Keep the clips of one recording."""
+        arrays: dict[str, NDArray[Any]] = {}
+        rows = []
+        for number, clip in enumerate(clips):
+            arrays[f"context{number}"] = clip.context
+            arrays[f"frames{number}"] = clip.frames
+            rows.append({**clip_row(clip), "vectors": _pack(clip.vectors, f"{number}", arrays)})
+        self.write_arrays(self.originals_path(recording), {"rows": rows}, arrays)
+
+    def read_originals(self, recording: str, *, audio: bool = True) -> list[Original] | None:
+        """Return the clips of one recording, or None if they are not there (whole).
+
+        Parameters
+        ----------
+        recording : str
+            The recording's name.
+        audio : bool
+            Read the contexts too; without them `Original.context` is empty.
+        """
+        with _shard(self.originals_path(recording)) as found:
+            if found is None:
+                return None
+            notes, arrays = found
+            nothing = np.zeros(0, np.float32)
+            return [
+                Original(
+                    **_row_values(row),
+                    context=arrays[f"context{number}"] if audio else nothing,
+                    frames=arrays[f"frames{number}"],
+                    vectors=_unpack(row["vectors"], arrays),
+                )
+                for number, row in enumerate(notes["rows"])
+            ]
+
+    # -- shards of queries -----------------------------------------------------------------------
+
+    def queries_path(self, clip_id: str) -> Path:
+        """Return where the queries of one clip are kept while the run works."""
+        return self.work / "queries" / f"{key(clip_id)}.npz"
+
+    def distances_path(self, clip_id: str) -> Path:
+        """Return where one clip's audio distances are kept, [distance, point, original]."""
+        return self.work / "queries" / f"{key(clip_id)}.npy"
+
+    def write_queries(self, clip_id: str, queries: Queries) -> None:
+        """Keep the queries of one clip; the shard counts only when both files are there."""
+        self.write(self.distances_path(clip_id), lambda file: np.save(file, queries.distances))
+        arrays: dict[str, NDArray[Any]] = {"effective": queries.effective}
+        notes = {"status": queries.status, "vectors": _pack(queries.vectors, "", arrays)}
+        self.write_arrays(self.queries_path(clip_id), notes, arrays)
+
+    def read_queries(self, clip_id: str) -> Queries | None:
+        """Return the queries of one clip (distances memory-mapped), or None."""
+        with _shard(self.queries_path(clip_id)) as found:
+            if found is None:
+                return None
+            notes, arrays = found
+            try:
+                distances = np.load(self.distances_path(clip_id), mmap_mode="r")
+            except (OSError, ValueError, EOFError):
+                return None
+            return Queries(
+                effective=arrays["effective"],
+                status=tuple(notes["status"]),
+                distances=distances,
+                vectors=_unpack(notes["vectors"], arrays),
+            )
+
+    def has_queries(self, clip_id: str) -> bool:
+        """Tell whether the queries of one clip are there."""
+        return self.queries_path(clip_id).is_file() and self.distances_path(clip_id).is_file()
+
+    # -- arrays that stay ------------------------------------------------------------------------
+
+    def embeddings_path(self, label: str, *, of: str = "queries") -> Path:
+        """Return where an encoder's embeddings of ``"queries"`` or ``"originals"`` are."""
+        suffix = ".originals.npy" if of == "originals" else ".npy"
+        return self.root / "embeddings" / f"{file_name(label)}{suffix}"
+
+    def write_array(self, path: Path, array: NDArray[Any]) -> None:
+        """Write one array as .npy."""
+        self.write(path, lambda file: np.save(file, array))
+
+    def write_arrays(
+        self, path: Path, notes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Write arrays and JSON-able notes as one .npz."""
+        text = np.frombuffer(json.dumps(finite(notes)).encode(), np.uint8)
+        self.write(path, lambda file: np.savez(file, notes=text, **arrays))
+
+    def write(self, path: Path, put: Callable[[BinaryIO], Any]) -> None:
+        """Write a file under a temporary name and rename it.
+
+        Raises
+        ------
+        RunError
+            If the disk is full or the file cannot be written; what was there before stays.
+        """
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                put(file)
+            temporary.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _full(path.parent) from error
+            raise RunError(
+                f"{path}: cannot be written ({error.strerror or error}); mend that and give the "
+                "same command again"
+            ) from error
+
+
+def clip_row(clip: Original) -> dict[str, Any]:
+    """Return a clip's row of clips.parquet."""
+    return {
+        "clip_id": clip.clip_id,
+        "path": clip.path,
+        "start_s": clip.start_s,
+        "duration_s": clip.duration_s,
+        "loudness_lufs": clip.loudness_lufs,
+        "content_sha256": clip.content_sha256,
+        "status": clip.status,
+    }
+
+
+def key(name: str) -> str:
+    """Return a file name that stands for any name: the head of its SHA-256.
+
+    Examples
+    --------
+    >>> key("a/b.wav")
+    '6df07ad8ec6ee4ee0a1b'
+    """
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def file_name(label: str) -> str:
+    """Return an encoder's label as a file name that no two labels share.
+
+    Examples
+    --------
+    >>> file_name("mfcc")
+    'mfcc'
+    >>> file_name("pkg:f/g").startswith("pkg_f_g-")
+    True
+    """
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in label)
+    plain = plain.lstrip(".")
+    return plain if plain == label and plain else f"{plain[:60]}-{key(label)[:8]}"
+
+
+def finite(value: Any) -> Any:
+    """Return JSON values in which what is not finite is null.
+
+    Examples
+    --------
+    >>> finite({"a": [1.0, float("nan")]})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Iterable):
+        return [finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _full(path: Path) -> RunError:
+    return RunError(
+        f"{path}: the disk is full; free some space and give the same command again, it goes on "
+        "where it stopped"
+    )
+
+
+def _pack(
+    vectors: Mapping[str, Vectors], prefix: str, arrays: dict[str, NDArray[Any]]
+) -> list[dict[str, Any]]:
+    notes = []
+    for number, (label, found) in enumerate(vectors.items()):
+        name = ""
+        if found.array is not None:
+            name = f"vectors{prefix}_{number}"
+            arrays[name] = found.array
+        notes.append(
+            {"label": label, "array": name, "status": found.status, "failure": found.failure}
+        )
+    return notes
+
+
+def _unpack(notes: list[dict[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Vectors]:
+    return {
+        note["label"]: Vectors(
+            array=arrays[note["array"]] if note["array"] else None,
+            status=tuple(note["status"]),
+            failure=note["failure"],
+        )
+        for note in notes
+    }
+
+
+def _row_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a clip's columns from JSON, where what is not a number is null."""
+    values = {name: value for name, value in row.items() if name != "vectors"}
+    for name in ("start_s", "duration_s", "loudness_lufs"):
+        values[name] = math.nan if values[name] is None else values[name]
+    return values
+
+
+@contextlib.contextmanager
+def _shard(path: Path) -> Iterator[tuple[dict[str, Any], Mapping[str, NDArray[Any]]] | None]:
+    """Open a shard; a missing or broken one (a power cut) is None, to be computed again."""
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        yield None
+        return
+    with file:
+        yield json.loads(file["notes"].tobytes()), file
