@@ -11,10 +11,10 @@ import functools
 import hashlib
 import io
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -53,10 +53,10 @@ _SEEKS_EXACTLY = frozenset(
         *("VORBIS", "OPUS"),
     ]
 )
-_SNDFILE_LEAVES = frozenset(["MP3", "MPEG"])  # PyAV's reader is at home with tags and damage
 # Demuxers that follow references to other files or addresses (playlists) must not be reached.
 _DEMUXERS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,wav,w64"
-_BLOCK_FRAMES = 1 << 18
+_T = TypeVar("_T")
+_BLOCK_FRAMES = 1 << 16
 
 
 class SoundInfo(NamedTuple):
@@ -88,9 +88,11 @@ def sound_info(path: str | Path) -> SoundInfo:
     InputError
         If the file is missing, empty or holds no sound that can be decoded.
     """
-    path = Path(path)
-    with _opened(path) as file, _decoder(file, path) as sound:
+
+    def facts(sound: _Sndfile | _Container) -> SoundInfo:
         return SoundInfo(sound.length() / sound.rate, sound.rate, sound.channels)
+
+    return _decoded(Path(path), facts)
 
 
 def read(
@@ -136,12 +138,13 @@ def read(
         raise InputError(f"start_s={start_s}: must be finite and >= 0; pass a place in the file")
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise InputError(f"duration_s={duration_s}: must be finite and > 0; pass seconds")
-    with _opened(path) as file, _decoder(file, path) as sound:
-        start = round(start_s * sound.rate)
+
+    def excerpt(sound: _Sndfile | _Container) -> tuple[Signal, int]:
         # One frame more than needed, so that rounding never leaves the result a sample short.
         count = None if duration_s is None else math.ceil(duration_s * sound.rate) + 1
-        frames = sound.frames(start, count)
-        rate = sound.rate
+        return sound.frames(round(start_s * sound.rate), count), sound.rate
+
+    frames, rate = _decoded(path, excerpt)
     if frames.shape[0] == 0:
         raise InputError(
             f"{_shown(path)}: holds no sound from {start_s:g} s on; start earlier or leave it out"
@@ -345,9 +348,9 @@ def _shown(path: Path) -> str:
 def _opened(path: Path) -> io.BufferedReader:
     """Open a file for reading: libraries get the open file, so that no file name is too strange."""
     try:
-        if path.is_dir():
-            raise InputError(f"{_shown(path)}: is a folder; name a sound file in it")
         return path.open("rb")
+    except IsADirectoryError as error:
+        raise InputError(f"{_shown(path)}: is a folder; name a sound file in it") from error
     except FileNotFoundError as error:
         raise InputError(f"{_shown(path)}: no such file; check the name") from error
     except (OSError, ValueError) as error:
@@ -355,94 +358,87 @@ def _opened(path: Path) -> io.BufferedReader:
         raise InputError(f"{_shown(path)}: cannot be read ({reason}); check the file") from error
 
 
+def _decoded(path: Path, job: Callable[[_Sndfile | _Container], _T]) -> _T:
+    """Do a job on an opened sound file: by libsndfile where it can, else by FFmpeg's libraries."""
+    import soundfile
+
+    with _opened(path) as file:
+        head = file.read(4)
+        if not head:
+            raise InputError(f"{_shown(path)}: is empty (0 bytes); remove it or fetch it again")
+        # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
+        if head[:3] != b"ID3" and not (head[0] == 0xFF and head[1:2] >= b"\xe0"):
+            file.seek(0)
+            try:
+                with soundfile.SoundFile(file) as sound:
+                    if not sound.subtype.startswith("MPEG"):
+                        return job(_Sndfile(sound))
+            except soundfile.LibsndfileError:
+                pass  # unknown to it, or damaged: FFmpeg decodes as far as there is sound
+            except TypeError:
+                pass  # its answer to a name ending in .raw, which it takes for headerless
+        file.seek(0)
+        with _ffmpeg_opened(file, path) as container:
+            return job(_Container(container, path))
+
+
 class _Sndfile:
-    """A file libsndfile decodes."""
+    """A file libsndfile decodes; its errors are left to `_decoded`."""
 
     def __init__(self, sound: Any) -> None:
         self._sound = sound
         self.rate = int(sound.samplerate)
         self.channels = int(sound.channels)
-
-    def __enter__(self) -> _Sndfile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._sound.close()
-
-    @staticmethod
-    def opened(file: io.BufferedReader) -> _Sndfile | None:
-        import soundfile
-
-        try:
-            sound = soundfile.SoundFile(file)
-        except (soundfile.LibsndfileError, TypeError):
-            # A TypeError is its answer to a name ending in .raw, which has no header.
-            return None
-        if sound.format in _SNDFILE_LEAVES or sound.subtype.startswith("MPEG"):
-            sound.close()
-            return None
-        return _Sndfile(sound)
+        self._seeks = sound.seekable() and sound.subtype in _SEEKS_EXACTLY
 
     def length(self) -> int:
+        if not self._seeks:
+            return sum(block.shape[0] for block in self._blocks(None))
         frames = int(self._sound.frames)
-        if frames > 0 and self._sound.subtype in _SEEKS_EXACTLY and self._last_decodes(frames):
-            return frames
-        return self._skipped(None)
-
-    def _last_decodes(self, frames: int) -> bool:
-        import soundfile
-
-        try:
+        if frames:
+            # A truncated FLAC file promises its old length: its last frame tells.
             self._sound.seek(frames - 1)
-            got = self._sound.read(2, dtype="float32", always_2d=True)
-            self._sound.seek(0)
-        except soundfile.LibsndfileError:
-            return False
-        return len(got) == 1
-
-    def _skipped(self, limit: int | None) -> int:
-        """Decode and drop frames from the beginning; return how many there were."""
-        import soundfile
-
-        done = 0
-        self._sound.seek(0)
-        while limit is None or done < limit:
-            count = _BLOCK_FRAMES if limit is None else min(_BLOCK_FRAMES, limit - done)
-            try:
-                got = self._sound.read(count, dtype="float32").shape[0]
-            except soundfile.LibsndfileError:
-                break  # damaged from here on
-            if got == 0:
-                break
-            done += got
-        return done
+            if self._sound.read(1).shape[0] == 0:
+                self._sound.seek(0)
+                return sum(block.shape[0] for block in self._blocks(None))
+        return frames
 
     def frames(self, start: int, count: int | None) -> Signal:
-        import soundfile
+        if self._seeks:
+            if start >= self._sound.frames:
+                return np.zeros((0, self.channels), np.float32)
+            self._sound.seek(start)
+            skipped = 0
+        else:
+            skipped = start
+        left = None if count is None else skipped + count
+        parts = [np.zeros((0, self.channels), np.float32), *self._blocks(left)]
+        return np.concatenate(parts)[skipped:]
 
-        if start:
-            try:
-                if self._sound.subtype not in _SEEKS_EXACTLY:
-                    raise soundfile.LibsndfileError(0)
-                self._sound.seek(start)
-            except soundfile.LibsndfileError:
-                if self._skipped(start) < start:
-                    return np.zeros((0, self.channels), np.float32)
-        parts = []
-        left = count
-        while left is None or left > 0:
-            size = _BLOCK_FRAMES if left is None else min(_BLOCK_FRAMES, left)
-            try:
-                part = self._sound.read(size, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError:
-                break  # a truncated file is used as far as it decodes
-            if part.shape[0] == 0:
-                break
-            parts.append(part)
-            left = None if left is None else left - part.shape[0]
-        if not parts:
-            return np.zeros((0, self.channels), np.float32)
-        return np.concatenate(parts)
+    def _blocks(self, limit: int | None) -> Generator[Signal, None, None]:
+        while limit is None or limit > 0:
+            size = _BLOCK_FRAMES if limit is None else min(_BLOCK_FRAMES, limit)
+            block = self._sound.read(size, dtype="float32", always_2d=True)
+            if block.shape[0] == 0:
+                return
+            yield block
+            limit = None if limit is None else limit - block.shape[0]
+
+
+def _ffmpeg_opened(file: io.BufferedReader, path: Path) -> Any:
+    import av
+
+    try:
+        container = av.open(file, container_options={"format_whitelist": _DEMUXERS})
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{_shown(path)}: is not a sound file nearkin can read; "
+            "convert it to WAV, FLAC, Ogg or MP3, or leave it out"
+        ) from error
+    if not container.streams.audio:
+        container.close()
+        raise InputError(f"{_shown(path)}: has no audio stream; leave it out")
+    return container
 
 
 class _Container:
@@ -457,19 +453,11 @@ class _Container:
         # Some headers lie about rate and channels (HE-AAC): the first frame knows.
         first = next(self._blocks, None)
         if first is None:
-            container.close()
             raise InputError(
                 f"{_shown(path)}: no sound in it could be decoded; repair or remove it"
             )
         self._first, self.rate = first
         self.channels = self._first.shape[0]
-
-    def __enter__(self) -> _Container:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._blocks.close()
-        self._container.close()
 
     def _decoded(self) -> Generator[tuple[Signal, int], None, None]:
         import av
@@ -521,26 +509,3 @@ class _Container:
         if not parts:
             return np.zeros((0, self.channels), np.float32)
         return np.ascontiguousarray(np.concatenate(parts, axis=1).T)
-
-
-def _decoder(file: io.BufferedReader, path: Path) -> _Sndfile | _Container:
-    if not file.read(1):
-        raise InputError(f"{_shown(path)}: is empty (0 bytes); remove it or fetch it again")
-    file.seek(0)
-    sound = _Sndfile.opened(file)
-    if sound is not None:
-        return sound
-    import av
-
-    file.seek(0)
-    try:
-        container = av.open(file, container_options={"format_whitelist": _DEMUXERS})
-    except (av.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{_shown(path)}: is not a sound file nearkin can read; "
-            "convert it to WAV, FLAC, Ogg or MP3, or leave it out"
-        ) from error
-    if not container.streams.audio:
-        container.close()
-        raise InputError(f"{_shown(path)}: has no audio stream; leave it out")
-    return _Container(container, path)

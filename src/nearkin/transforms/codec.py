@@ -113,7 +113,7 @@ class MP3(Transformation):
         return Transformed(out, float(effective))
 
     def _coded_rate(self, sr: int) -> int:
-        """Return the rate to encode at: the signal's own where MP3 knows it, else the next above."""
+        """Return the rate to encode at: the signal's own where MP3 has it, else the next above."""
         own = next((known for known in MP3_SAMPLE_RATES if known >= sr), MP3_SAMPLE_RATES[-1])
         if self.rate == "paper" or self.kbps in mp3_ladder(own):
             return own
