@@ -596,23 +596,49 @@ def centred_ranks(values: ArrayLike) -> Floats:
     length = array.shape[-1]
     if array.size == 0:
         return np.zeros(array.shape)
-    flat = array.reshape(-1, length)
-    order = flat.argsort(axis=1)
-    ascending = np.take_along_axis(flat, order, axis=1)
-    first = np.ones(flat.shape, bool)
-    np.not_equal(ascending[:, 1:], ascending[:, :-1], out=first[:, 1:])
-    position = np.arange(length, dtype=np.float64)
-    if first.all():
-        sorted_ranks = np.broadcast_to(position, flat.shape)
-    else:
-        starts = np.flatnonzero(first)
-        counts = np.diff(starts, append=flat.size)
-        middle = starts % length + (counts - 1) / 2
-        sorted_ranks = np.repeat(middle, counts).reshape(flat.shape)
-    ranks = np.empty(flat.shape)
-    np.put_along_axis(ranks, order, sorted_ranks, axis=1)
-    ranks -= (length - 1) / 2
+    rows = array.reshape(-1, length)
+    order = rows.argsort(axis=1)
+    order += np.arange(len(rows))[:, None] * length
+    ranks = np.empty(array.size)
+    ranks[order] = _ranks_in_order(rows.ravel()[order])
     return ranks.reshape(array.shape)
+
+
+def centred_ranks_of_others(space: Checked, rows: Bools, columns: Bools) -> Floats:
+    """Rank all pairs of a chosen query and a chosen other in one; 0 where there is no pair.
+
+    Returns
+    -------
+    float64[n, N]
+        The same as `centred_ranks` over the pairs, each where its distance stands.
+    """
+    d, own, _, _ = space
+    n_pairs = int(rows.sum()) * max(int(columns.sum()) - 1, 0)
+    # What is no pair sorts behind all that are: cheaper than taking the pairs out and back.
+    pairs = d.copy()
+    pairs[np.arange(len(d)), own] = np.inf
+    pairs[~rows] = np.inf
+    pairs[:, ~columns] = np.inf
+    flat = pairs.ravel()
+    order = flat.argsort()[:n_pairs]
+    ranks = np.zeros(d.size)
+    if n_pairs:
+        ranks[order] = _ranks_in_order(flat[order][None])[0]
+    return ranks.reshape(d.shape)
+
+
+def _ranks_in_order(ascending: NDArray[Any]) -> Floats:
+    """Rank rows that are sorted: ties averaged, the mean rank subtracted."""
+    length = ascending.shape[1]
+    first = np.ones(ascending.shape, bool)
+    np.not_equal(ascending[:, 1:], ascending[:, :-1], out=first[:, 1:])
+    middle = (length - 1) / 2
+    if first.all():
+        return np.broadcast_to(np.arange(length) - middle, ascending.shape)
+    starts = np.flatnonzero(first)
+    counts = np.diff(starts, append=ascending.size)
+    ranks = starts % length + (counts - 1) / 2 - middle
+    return np.repeat(ranks, counts).reshape(ascending.shape)
 
 
 def others_of(space: Checked, rows: Bools, columns: Bools) -> NDArray[Any]:

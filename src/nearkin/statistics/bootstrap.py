@@ -27,9 +27,9 @@ from nearkin.consistency import (
     Neighbours,
     agreement_by_chance,
     centred_ranks,
+    centred_ranks_of_others,
     checked,
     kappa,
-    others_of,
 )
 from nearkin.errors import InputError
 
@@ -266,16 +266,12 @@ class RankedSpace:
         self.columns: Bools = space.columns if columns is None else space.columns & columns
         kept = space.rows if rows is None else space.rows & rows
         self.rows: Bools = kept & self.columns[space.own]
-        pairs = np.ones(space.d.shape, bool)
-        pairs[np.arange(len(pairs)), space.own] = False
-        pairs &= self.rows[:, None] & self.columns
-        self.ranks: Floats = np.zeros(space.d.shape)
-        self.ranks[pairs] = centred_ranks(others_of(space, self.rows, self.columns).ravel())
+        self.ranks: Floats = centred_ranks_of_others(space, self.rows, self.columns)
         self.sum_of_squares = float((self.ranks * self.ranks).sum())
         self.constant = self.sum_of_squares == 0.0
-        n_pairs = max(int(pairs.sum()), 1)
-        deviation = 1.0 if self.constant else float(np.sqrt(self.sum_of_squares / n_pairs))
-        self.standardised: NDArray[np.float32] = (self.ranks / deviation).astype(np.float32)
+        n_pairs = int(self.rows.sum()) * (int(self.columns.sum()) - 1)
+        scale = 0.0 if self.constant else float(np.sqrt(n_pairs / self.sum_of_squares))
+        self.standardised: NDArray[np.float32] = (self.ranks * scale).astype(np.float32)
         self._sums: tuple[Counts, PairSums] | None = None
         self._restricted: dict[bytes, RankedSpace] = {}
 
