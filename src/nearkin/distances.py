@@ -1,9 +1,9 @@
 """Distances of the audio space (DTW, SiMPle) and of the latent space (Euclidean, cosine).
 
 Audio sequences are ``[frames, dimensions]`` (MFCCs: 24 dimensions), embeddings ``[clips, D]``; in
-every matrix ``d[i, j]`` row = query, column = original. Definitions: Kleinlein and others 2025,
-section 4; SiMPle: Silva and others, ISMIR 2016. Frame distances are direct differences, so a
-sequence and itself are exactly 0 apart and near-identical ones keep their digits.
+every matrix ``d[i, j]`` row = query, column = original. The measures are those of section 3.2 of
+the paper (Kim, Urbano, Liem and Hanjalic 2019). All differences are taken directly, so a sequence
+and itself are exactly 0 apart and near-identical ones keep their digits.
 """
 
 from __future__ import annotations
@@ -149,12 +149,14 @@ def _window(m: int, **lengths: int) -> int:
 
 
 def _run(kernel: Callable[..., T], *arguments: Any) -> T:
-    """Call a kernel; one retry if numba could compile it but not save it (disk full, no rights)."""
+    """Call a kernel; without numba's cache if that fails after the import (disk full, removed)."""
     try:
         return kernel(*arguments)
-    except OSError:
-        # Kernels do no I/O of their own, and numba keeps the compiled code before it saves it.
-        return kernel(*arguments)
+    except OSError:  # kernels do no I/O of their own
+        from nearkin.kernels import without_cache
+
+        result: T = without_cache(kernel)(*arguments)
+        return result
 
 
 # --- one pair --------------------------------------------------------------------------------
@@ -164,8 +166,8 @@ def dtw(a: ArrayLike, b: ArrayLike) -> float:
     """Return the exact dynamic time warping distance of two sequences, in float64.
 
     Steps (1, 1), (1, 0), (0, 1), no window, local cost Euclidean; the sum of the local costs along
-    the cheapest path, not normalised by its length (spec: paper, section 4; the paper itself used
-    FastDTW, an approximation).
+    the cheapest path, not normalised by its length. The paper (section 3.2) used FastDTW, an
+    approximation of this distance.
 
     Parameters
     ----------
@@ -575,8 +577,8 @@ def cosine(a: ArrayLike, b: ArrayLike) -> Float64:
     float64[nQ, N]
         In [0, 2]; NaN for an all-zero embedding, which has no direction. Equal embeddings, and
         those a power of two apart, have exactly equal distances and are exactly 0 from each other;
-        any other pair of parallel embeddings is 0 up to the rounding of its unit vectors, that is
-        below 1e-30 times D.
+        any other pair of parallel embeddings is 0 up to the rounding of its unit vectors, about
+        1e-31.
 
     Raises
     ------
@@ -605,7 +607,7 @@ def _unit(x: Float64) -> Float64:
     """
     _, exponent = np.frexp(np.abs(x).max(axis=1, keepdims=True))
     scaled = np.ldexp(x, -exponent)
-    norm = np.sqrt(np.square(scaled).sum(axis=1, keepdims=True))
+    norm = np.sqrt(_squared_euclidean(scaled, np.zeros((1, x.shape[1]))))
     unit: Float64 = np.divide(scaled, norm, out=scaled, where=norm > 0)
     return unit
 
