@@ -195,7 +195,7 @@ def references_for(plan: Plan) -> tuple[str, ...]:
 def _refuse_twins(choices: tuple[EncoderChoice, ...]) -> None:
     seen = set()
     for choice in choices:
-        if choice in seen:
+        if choice in seen and not choice.spec.startswith("object "):
             raise InputError(f"encoder '{choice.spec}': asked for twice; name it once")
         seen.add(choice)
 

@@ -1,0 +1,5 @@
+"""``python -m nearkin``: the same as the command ``nearkin``."""
+
+from nearkin.cli import main
+
+main()

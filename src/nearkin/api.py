@@ -1,0 +1,278 @@
+"""The Python face: `evaluate` does a run, `load` opens one, and a `Result` holds its tables.
+
+The same engine as the command line; everything a result shows is read from the run's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearkin.errors import InputError, RunError
+from nearkin.evaluation import EncoderSource, Progress, run, silent
+from nearkin.plan import EncoderChoice, Plan, make_plan
+from nearkin.store import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nearkin.report import ReportData
+
+
+class Result:
+    """A finished run: its tables, its report.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        A finished run's folder.
+    keep : object, optional
+        What must live as long as the result (a temporary folder).
+
+    Attributes
+    ----------
+    run : dict
+        run.json.
+    clips, queries, consistency, failures : pandas.DataFrame
+        The tables; their columns are described in the documentation.
+    """
+
+    def __init__(self, folder: RunFolder, *, keep: object = None) -> None:
+        self.folder = folder
+        self._keep = keep
+        found = folder.read_run()
+        if found is None:
+            raise InputError(f"{folder.root}: holds no run; give the folder that --out named")
+        if not found.get("finished"):
+            raise RunError(
+                f"{folder.root}: the run is not finished; give its nearkin run command again"
+            )
+        self.run: dict[str, Any] = found
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """One row a clip, skipped and failed ones too."""
+        return self.folder.read_table("clips")
+
+    @cached_property
+    def queries(self) -> pd.DataFrame:
+        """One row a question: a transformed clip in one space under one distance."""
+        return self.folder.read_table("queries")
+
+    @cached_property
+    def consistency(self) -> pd.DataFrame:
+        """Every measure with its 95 % interval, N and chance."""
+        return self.folder.read_table("consistency")
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """The failures that the report plays."""
+        return self.folder.read_table("failures")
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.root
+
+    def report_data(self) -> ReportData:
+        """Return what the report is made of."""
+        from nearkin.report import ReportData
+
+        sounds = self.folder.root / "audio"
+        audio = {path.name: path.read_bytes() for path in sorted(sounds.glob("*.mp3"))}
+        return ReportData(
+            run=self.run,
+            clips=self.clips,
+            queries=self.queries,
+            consistency=self.consistency,
+            failures=self.failures,
+            audio=audio,
+        )
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report, one self-contained HTML file.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where; ``report.html`` in the run's folder by default.
+
+        Returns
+        -------
+        Path
+            The file written.
+        """
+        from nearkin.report import build
+
+        target = self.folder.root / "report.html" if path is None else Path(path)
+        text = build(self.report_data())
+        self.folder.write(target, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+        return target
+
+    def figures(self, folder: str | os.PathLike[str] | None = None) -> list[Path]:
+        """Write the paper's figures as SVG and PDF.
+
+        Parameters
+        ----------
+        folder : path, optional
+            Where; ``figures/`` in the run's folder by default.
+
+        Returns
+        -------
+        list of Path
+            The files written.
+        """
+        from nearkin.figures import write_all
+
+        target = self.folder.root / "figures" if folder is None else Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            return write_all(self.consistency, self.run, target)
+        except OSError as error:
+            raise RunError(f"{target}: figures cannot be written ({error.strerror})") from error
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Copy the run to a folder that does not exist yet, or is empty.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something.
+        """
+        target = Path(path)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise InputError(f"{target}: exists already; name a new folder")
+        shutil.copytree(self.folder.root, target, dirs_exist_ok=True)
+        return target
+
+
+def evaluate(
+    encoders: Sequence[Any],
+    audio: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    grid: str = "quick",
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    keep_distances: bool = False,
+    force: bool = False,
+    progress: Progress = silent,
+    encoder_options: Sequence[Mapping[str, Any]] | None = None,
+    **settings: Any,
+) -> Result:
+    """Test whether encoders keep changed clips near their originals.
+
+    Parameters
+    ----------
+    encoders : sequence
+        SPECs (``"mfcc"``, ``"package.module:attribute"``, ``"./file.py:attribute"``,
+        ``"embeddings:FILE.parquet"``), encoder objects, classes, or callables
+        ``f(audio: float32[samples], sample_rate: int) -> [D] or [T, D]``. The references mfcc,
+        random and constant are run beside them.
+    audio : path or sequence of paths
+        Files, folders or manifests.
+    grid : str
+        ``"quick"``, ``"paper"``, ``"authors"``, ``"imperceptible"`` or a YAML file.
+    seed : int
+        Equal seeds give equal results, whatever the number of workers.
+    out : path, optional
+        The run's folder; a temporary one by default, see `Result.save`. A run that was
+        interrupted goes on where it stopped.
+    workers : int
+        Processes.
+    keep_distances : bool
+        Keep the audio space's distances under ``distances/``.
+    force : bool
+        Start anew where `out` holds another run.
+    progress : callable
+        Told ``(stage, done, total)``.
+    encoder_options : sequence of mappings, optional
+        Keyword arguments for encoders that are classes, one mapping an encoder.
+    **settings
+        Any other field of `nearkin.plan.Plan`: ``clips``, ``excerpts_per_file``,
+        ``clip_seconds``, ``noise``, ``engine``, ``rho`` ...
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used; the message says what and the remedy.
+    RunError
+        If the disk is full or a worker died; the same call goes on.
+
+    Examples
+    --------
+    >>> def centroid(audio, sample_rate):
+    ...     spectrum = abs(np.fft.rfft(audio))
+    ...     return [spectrum @ np.arange(len(spectrum)) / spectrum.sum()]
+    >>> result = nearkin.evaluate(["mfcc", centroid], "music/")  # doctest: +SKIP
+    >>> result.report("report.html")  # doctest: +SKIP
+    """
+    given = [encoders] if isinstance(encoders, str) or callable(encoders) else list(encoders)
+    paths = [audio] if isinstance(audio, str | os.PathLike) else list(audio)
+    options = list(encoder_options or [{} for _ in given])
+    plan, sources = make_sources(given, options, {**settings, "grid": grid, "seed": seed})
+    keep = None
+    if out is None:
+        keep = tempfile.TemporaryDirectory(prefix="nearkin-")
+        out = Path(keep.name) / "run"
+    folder = run(
+        plan,
+        paths,
+        Path(out),
+        encoders=sources,
+        workers=workers,
+        keep_distances=keep_distances,
+        force=force,
+        progress=progress,
+    )
+    return Result(folder, keep=keep)
+
+
+def load(path: str | os.PathLike[str]) -> Result:
+    """Open a finished run's folder.
+
+    Raises
+    ------
+    InputError
+        If it holds no run.
+    RunError
+        If the run is not finished.
+    """
+    return Result(RunFolder(Path(path)))
+
+
+def make_sources(
+    encoders: Sequence[Any], options: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> tuple[Plan, list[EncoderSource]]:
+    """Build the plan and the encoders' sources from what a user gave.
+
+    Raises
+    ------
+    InputError
+        If encoders and options do not pair, or a setting is wrong.
+    """
+    if len(options) != len(encoders):
+        raise InputError(
+            f"{len(options)} encoder options for {len(encoders)} encoders: give one for each, in "
+            "the same order"
+        )
+    choices = []
+    for encoder, option in zip(encoders, options, strict=True):
+        if isinstance(encoder, str):
+            spec = encoder
+        else:
+            spec = f"object {getattr(encoder, '__name__', type(encoder).__name__)}"
+        choices.append(EncoderChoice(spec=spec, options=json.dumps(dict(option), sort_keys=True)))
+    plan = make_plan({**settings, "encoders": tuple(choices)})
+    sources = [EncoderSource(e, dict(o)) for e, o in zip(encoders, options, strict=True)]
+    return plan, sources

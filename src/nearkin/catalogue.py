@@ -1,0 +1,72 @@
+"""What is built in, as lines for ``nearkin list``; reading tables imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nearkin.errors import InputError
+from nearkin.registry import suggest
+
+
+def catalogue(what: str) -> list[str]:
+    """List one kind of built-in thing.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> catalogue("encoders")[0].split()[0]
+    'mfcc'
+    """
+    if what not in _KINDS:
+        raise InputError(f"cannot list '{what}': {suggest(what, _KINDS)}")
+    return _KINDS[what]()
+
+
+def _encoders() -> list[str]:
+    from nearkin.encoders import ENCODERS
+    from nearkin.registry import load
+
+    return [f"{name:10} {_first_line(load(path))}" for name, path in ENCODERS.items()]
+
+
+def _transformations() -> list[str]:
+    from nearkin.transforms import TRANSFORMATIONS, transformation_class
+
+    rows = [(code, transformation_class(code)) for code in TRANSFORMATIONS]
+    return [f"{code}  {kind.title} ({kind.unit})" if kind.unit else f"{code}  {kind.title}"
+            for code, kind in rows]  # fmt: skip
+
+
+def _grids() -> list[str]:
+    from nearkin.grids import GRIDS, grid
+
+    lines = []
+    for name in GRIDS:
+        points = grid(name).points
+        codes = " ".join(dict.fromkeys(point.code for point in points))
+        lines.append(f"{name:14} {len(points):3} points: {codes}")
+    return lines
+
+
+def _distances() -> list[str]:
+    from nearkin.distances import DISTANCES
+    from nearkin.registry import load
+
+    rows = [load(path) for path in DISTANCES.values()]
+    return [f"{row.name:10} {row.title} ({row.space} space)" for row in rows]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]
+
+
+_KINDS: dict[str, Callable[[], list[str]]] = {
+    "encoders": _encoders,
+    "transformations": _transformations,
+    "grids": _grids,
+    "distances": _distances,
+}

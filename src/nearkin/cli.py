@@ -1,0 +1,280 @@
+"""The command line: arguments to a plan, a call, and what is printed of its result.
+
+Exit codes: 0 done; 2 bad usage or input (one sentence on stderr); 3 finished, but some clips or
+encoders failed (they are listed); 130 interrupted. Everything heavy is imported inside the
+commands, so that ``nearkin --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from nearkin.errors import NearkinError
+
+if TYPE_CHECKING:
+    from nearkin.api import Result
+
+EXIT_INPUT, EXIT_FAILURES, EXIT_INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Can a music embedding be trusted? Changes clips of music from imperceptibly to gravely "
+    "and asks whether the changed clip still lies nearest its own original.",
+)
+
+Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
+Quiet = Annotated[bool | None, typer.Option("--quiet", help="Print the result only.")]
+Json = Annotated[bool | None, typer.Option("--json", help="Make the last line machine-readable.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes [one for every core].")
+]
+
+
+@app.command("run")
+def run_command(
+    audio: Annotated[
+        list[str] | None,
+        typer.Argument(help="Audio files, folders, or manifests (.csv, .parquet)."),
+    ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--encoder",
+            help="mfcc, random, constant, package.module:attribute, ./file.py:attribute, "
+            "embeddings:FILE.parquet; give it again for several. [mfcc]",
+        ),
+    ] = None,
+    encoder_options: Annotated[
+        list[str] | None,
+        typer.Option("--encoder-options", help="JSON keyword arguments, one for each --encoder."),
+    ] = None,
+    out: Out = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(help="quick, paper, authors, imperceptible, or FILE.yaml [quick]."),
+    ] = None,
+    clips: Annotated[int | None, typer.Option(help="Use at most this many clips.")] = None,
+    excerpts_per_file: Annotated[int | None, typer.Option(help="Clips of a file [1].")] = None,
+    clip_seconds: Annotated[float | None, typer.Option(help="Length of a clip [2].")] = None,
+    split: Annotated[str | None, typer.Option(help="Take this split of the manifest.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal results [0].")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="A recording, or a folder of them, for EN [babble].")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
+    ] = None,
+    mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
+    audio_window: Annotated[str | None, typer.Option(help="clip or full [clip].")] = None,
+    rho: Annotated[str | None, typer.Option(help="pooled, clips or own [pooled].")] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(help="Hz at which a plain callable takes audio [22050].")
+    ] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(help="How a time axis is pooled: mean, max, meanstd, first [mean]."),
+    ] = None,
+    workers: Workers = None,
+    keep_distances: Annotated[
+        bool | None, typer.Option("--keep-distances", help="Keep the audio space's distances.")
+    ] = None,
+    force: Annotated[
+        bool | None, typer.Option("--force", help="Start anew where --out holds another run.")
+    ] = None,
+    dry_run: Annotated[
+        bool | None,
+        typer.Option("--dry-run", help="Count, estimate time and disk; write nothing."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with any of these options; flags override it.")
+    ] = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Test encoders on your music: from files to tables, figures and a report."""
+    with _sentences():
+        flags = {
+            "audio": audio,
+            "encoder": encoder,
+            "encoder_options": encoder_options,
+            "out": out,
+            "grid": grid,
+            "clips": clips,
+            "excerpts_per_file": excerpts_per_file,
+            "clip_seconds": clip_seconds,
+            "split": split,
+            "seed": seed,
+            "noise": noise,
+            "engine": engine,
+            "mp3_rate": mp3_rate,
+            "audio_window": audio_window,
+            "rho": rho,
+            "sample_rate": sample_rate,
+            "pool": pool,
+            "workers": workers,
+            "keep_distances": keep_distances,
+            "force": force,
+            "dry_run": dry_run,
+            "quiet": quiet,
+            "json": as_json,
+        }
+        from nearkin.settings import merged
+
+        _run(merged(flags, config))
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("nearkin-demo"),
+    workers: Workers = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
+    with _sentences():
+        from nearkin.corpora.synthetic import write_clips
+        from nearkin.settings import Settings
+        from nearkin.store import RunFolder
+
+        folder = RunFolder(out)
+        folder.claim()
+        clips = write_clips(folder)
+        _run(
+            Settings(
+                audio=[str(clips)],
+                encoder=["mfcc", "random", "constant"],
+                grid="quick",
+                out=str(out),
+                workers=workers,
+                quiet=bool(quiet),
+                json_line=bool(as_json),
+            )
+        )
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    quiet: Quiet = None,
+) -> None:
+    """Build report.html and figures/ again from a run's tables."""
+    with _sentences():
+        from nearkin.api import load
+
+        result = load(run)
+        result.figures()
+        page = result.report()
+        if not quiet:
+            _say(f"report: {page}")
+
+
+@app.command("list")
+def list_command(
+    what: Annotated[str, typer.Argument(help="encoders, transformations, grids or distances")],
+) -> None:
+    """List what is built in; nothing is imported, built or downloaded for it."""
+    with _sentences():
+        from nearkin.catalogue import catalogue
+
+        for line in catalogue(what):
+            _say(line)
+
+
+def _run(settings: Any) -> None:
+    from nearkin.progress import show
+
+    plan, sources, workers = settings.resolved()
+    if settings.dry_run:
+        from nearkin.estimate import estimate
+
+        outlook = estimate(plan, settings.audio, encoders=sources, workers=workers)
+        for line in outlook.lines():
+            _say(line)
+        if settings.json_line:
+            _say(json.dumps(outlook.as_dict()))
+        return
+    from nearkin.api import Result
+    from nearkin.evaluation import run
+
+    with show(quiet=settings.quiet) as progress:
+        folder = run(
+            plan,
+            settings.audio,
+            Path(settings.out),
+            encoders=sources,
+            workers=workers,
+            keep_distances=settings.keep_distances,
+            force=settings.force,
+            progress=progress,
+        )
+        result = Result(folder)
+        if not (folder.root / "report.html").is_file():
+            progress("report", 0, 2)
+            result.figures()
+            progress("report", 1, 2)
+            result.report()
+            progress("report", 2, 2)
+    _tell(result, quiet=settings.quiet, as_json=settings.json_line)
+
+
+def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:
+    from nearkin.summary import failed, summary
+
+    told = summary(result)
+    if not quiet:
+        for line in told.lines():
+            _say(line)
+    bad = failed(result.run)
+    if as_json:
+        _say(json.dumps({**told.as_dict(), "exit": EXIT_FAILURES if bad else 0}))
+    raise typer.Exit(EXIT_FAILURES if bad else 0)
+
+
+def _say(text: str) -> None:
+    """Print a line whatever the terminal's encoding."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn errors made on purpose into one sentence on stderr and an exit code."""
+    try:
+        yield
+    except NearkinError as error:
+        _fail(" ".join(str(error).split()), EXIT_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted: give the same command again, it goes on where it stopped",
+              EXIT_INTERRUPTED)  # fmt: skip
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(EXIT_INPUT) from None
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    encoding = sys.stderr.encoding or "utf-8"
+    sentence = sentence.encode(encoding, "backslashreplace").decode(encoding)
+    sys.stderr.write(f"nearkin: {sentence}\n")
+    raise typer.Exit(code)
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()
