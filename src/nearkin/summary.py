@@ -93,13 +93,15 @@ def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
         & (table["measure"] == "C_W")
         & (table["latent_distance"] == DISTANCE)
     ].set_index(["transformation", "magnitude"])["value"]
-    points = [tuple(point) for point in result.run["grid"]["points"]]
+    points = [(str(code), float(value)) for code, value in result.run["grid"]["points"]]
+    mild = [(point.code, point.magnitude) for point in magnitudes.mildest(points)]
+    grave = [(point.code, point.magnitude) for point in magnitudes.gravest(points)]
     return {
         "name": encoder["label"],
         "role": encoder["role"],
         "status": encoder["status"],
-        "C_W_mild": float(rows.reindex(magnitudes.mildest(points)).median()),
-        "C_W_grave": float(rows.reindex(magnitudes.gravest(points)).median()),
+        "C_W_mild": float(rows.reindex(mild).median()),
+        "C_W_grave": float(rows.reindex(grave).median()),
         "assumption_i": found.near.word,
         "assumption_ii": found.graver.word,
     }
