@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import config, njit
@@ -41,7 +42,7 @@ def _cached(function: Callable) -> Callable:
 
 
 @cache
-def without_cache(kernel: Callable) -> Callable:
+def without_cache(kernel: Any) -> Callable:
     """Return a kernel compiled anew for this process alone."""
     compiled: Callable = njit(kernel.py_func, nogil=True)
     return compiled

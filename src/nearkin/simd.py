@@ -31,7 +31,7 @@ vector = Vector()
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager, frontend_type):
         super().__init__(manager, frontend_type, _FLOATS)
 
