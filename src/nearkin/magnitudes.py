@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from nearkin.transforms import TRANSFORMATIONS, transformation, transformation_class
+
 ORIGINAL = "OG"
 
 Graver = Literal["left", "right", "outwards"]
@@ -25,8 +27,7 @@ class MagnitudeAxis:
     Attributes
     ----------
     code, title, noun : str
-        ``"PN"``, ``"Pink noise"`` and what the changed clip is called ("the clip with pink
-        noise").
+        ``"PN"``, ``"Pink noise"`` and what the changed clip is called.
     quantity, unit : str
         What the magnitude is ("SNR") and its unit ("dB"), either may be empty.
     scale : {"linear", "log"}
@@ -58,7 +59,7 @@ class MagnitudeAxis:
     @property
     def axis_title(self) -> str:
         """Quantity, unit and the side on which changes are graver."""
-        what = self.quantity if not self.unit else f"{self.quantity}, {self.unit}"
+        what = self.quantity if self.unit in self.quantity else f"{self.quantity}, {self.unit}"
         if self.graver == "left":
             return f"← graver · {what}"
         if self.graver == "right":
@@ -69,13 +70,11 @@ class MagnitudeAxis:
 _AXES = {
     axis.code: axis
     for axis in (
-        MagnitudeAxis(
-            "PN", "Pink noise", "clip with pink noise", "SNR", "dB", imperceptible=(30.0,)
-        ),
+        MagnitudeAxis("PN", "Pink noise", "noisy clip", "SNR", "dB", imperceptible=(30.0,)),
         MagnitudeAxis(
             "EN",
             "Environmental noise",
-            "clip with environmental noise",
+            "noisy clip",
             "SNR",
             "dB",
             imperceptible=(30.0,),
@@ -85,7 +84,7 @@ _AXES = {
             "Tempo shift",
             "tempo-shifted clip",
             "tempo ratio",
-            "",
+            "ratio",
             graver="outwards",
             identity=1.0,
             sides=("slower", "faster"),
@@ -97,7 +96,7 @@ _AXES = {
             "Pitch shift",
             "pitch-shifted clip",
             "semitones",
-            "",
+            "semitones",
             graver="outwards",
             identity=0.0,
             sides=("down", "up"),
@@ -128,11 +127,26 @@ class Point(NamedTuple):
 def axis(code: str) -> MagnitudeAxis:
     """Return how the magnitudes of a transformation are read.
 
-    A code that is not the paper's (a plug-in's) gets a linear axis whose graver side is the
-    right one, and no imperceptible magnitude is claimed for it.
+    The paper's five are written out here, so that any run's tables can be read; other codes are
+    asked of the installed transformations, and one that nobody knows gets a linear axis whose
+    graver side is the right one. No imperceptible magnitude is claimed for either.
     """
     if code in _AXES:
         return _AXES[code]
+    if code in TRANSFORMATIONS:
+        known = transformation_class(code)
+        return MagnitudeAxis(
+            code,
+            known.title,
+            f"{code} clip",
+            known.parameter.replace("_", " "),
+            known.unit,
+            scale="log" if known.scale == "log" else "linear",
+            graver="right" if known.identity is None else "outwards",
+            identity=known.identity,
+            sides=tuple(known.sides) if len(known.sides) == 2 else (),
+            signs=("−", "+"),
+        )
     return MagnitudeAxis(code, code, f"{code} clip", "magnitude", "", graver="right")
 
 
@@ -145,6 +159,8 @@ def severity(code: str, magnitude: float) -> float:
     (True, True)
     """
     how = axis(code)
+    if code not in _AXES and code in TRANSFORMATIONS:
+        return float(transformation(code, magnitude).severity)
     if how.graver == "left":
         return -float(magnitude)
     if how.graver == "right":

@@ -7,12 +7,15 @@ trials are drawn as points. References (mfcc, random, constant) come after the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 AUDIO = "audio"
+
+DISTANCES = {"dtw": "DTW", "simple": "SiMPle", "euclidean": "Euclidean", "cosine": "cosine"}
+"""How distances are written in running text, in page order."""
 
 
 class Series(NamedTuple):
@@ -58,3 +61,14 @@ def trial_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def of(rows: pd.DataFrame, series: Series) -> pd.DataFrame:
     """Return the rows of one encoder and task."""
     return rows[(rows["encoder"] == series.encoder) & (rows["task"].fillna("") == series.task)]
+
+
+def distance_name(distance: str) -> str:
+    """Return how a distance is written in running text."""
+    return DISTANCES.get(distance, distance)
+
+
+def distance_order(distances: Iterable[str]) -> list[str]:
+    """Return distances once each: the paper's in its order, others by name."""
+    present = {name for name in distances if name}
+    return [name for name in DISTANCES if name in present] + sorted(present - set(DISTANCES))

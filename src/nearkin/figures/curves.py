@@ -8,15 +8,17 @@ has several trials the line is their mean and every trial is a point.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from nearkin import magnitudes
 from nearkin.figures import style
-from nearkin.series import AUDIO, headline, of, series_of, trial_rows
+from nearkin.series import AUDIO, distance_name, distance_order, headline, of, series_of, trial_rows
 
 Style = Mapping[str, tuple[str, tuple[int, int], float]]
 
@@ -37,9 +39,9 @@ def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         One panel per transformation.
     """
     rows = _audio_rows(consistency)
-    distances = style.distance_order(rows["audio_distance"])
+    distances = distance_order(rows["audio_distance"])
     styles = {
-        style.distance_name(name): (
+        distance_name(name): (
             style.AUDIO_COLOUR.get(name, "#444444"),
             style.AUDIO_DASH.get(name, (3, 2)),
             2.0,
@@ -49,10 +51,10 @@ def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     records = [
         record
         for name in distances
-        for record in _records(rows[rows["audio_distance"] == name], style.distance_name(name))
+        for record in _records(rows[rows["audio_distance"] == name], distance_name(name))
     ]
     row = _row(records, styles, title="Audio space: C_W", codes=_codes(consistency))
-    return style.dressed(alt.vconcat(row), margin=38)
+    return style.dressed(alt.vconcat(row), margin=38, symbol="stroke")
 
 
 def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
@@ -79,20 +81,20 @@ def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     series = series_of(run, consistency)
     styles = style.series_styles(series)
     behind: list[dict[str, Any]] = []
-    for name in style.distance_order(audio["audio_distance"]):
-        label = f"audio space, {style.distance_name(name)}"
+    for name in distance_order(audio["audio_distance"]):
+        label = f"audio space, {distance_name(name)}"
         dash = style.AUDIO_DASH.get(name, (3, 2))
         styles[label] = (style.AUDIO_GREY, dash, 3.0)
         behind += _records(audio[audio["audio_distance"] == name], label)
     rows = []
-    for name in style.distance_order(latent["latent_distance"]):
+    for name in distance_order(latent["latent_distance"]):
         chosen = latent[latent["latent_distance"] == name]
         records, points = _series_records(chosen, series)
-        title = f"Latent space: C_W, {style.distance_name(name)} distance"
+        title = f"Latent space: C_W, {distance_name(name)} distance"
         rows.append(
             _row(behind + records, styles, title=title, codes=_codes(consistency), points=points)
         )
-    return style.dressed(alt.vconcat(*rows, spacing=24), margin=38)
+    return style.dressed(alt.vconcat(*rows, spacing=24), margin=38, symbol="stroke")
 
 
 def figure_10(
@@ -128,7 +130,7 @@ def figure_10(
             & (consistency["latent_distance"] == latent)
         ]
         records, points = _series_records(chosen, series)
-        pair = f"{style.distance_name(audio)} and {style.distance_name(latent)} distance"
+        pair = f"{distance_name(audio)} and {distance_name(latent)} distance"
         rows.append(
             _row(
                 records,
@@ -140,7 +142,7 @@ def figure_10(
                 domain=_rho_domain(consistency) if measure == "C_B_rho" else (0.0, 1.0),
             )
         )
-    return style.dressed(alt.vconcat(*rows, spacing=24), margin=38)
+    return style.dressed(alt.vconcat(*rows, spacing=24), margin=38, symbol="stroke")
 
 
 def _audio_rows(consistency: pd.DataFrame) -> pd.DataFrame:
@@ -154,8 +156,9 @@ def _codes(consistency: pd.DataFrame) -> list[str]:
 
 def _rho_domain(consistency: pd.DataFrame) -> tuple[float, float]:
     rows = consistency[consistency["measure"] == "C_B_rho"]
-    lowest = rows[["value", "ci_low"]].min(axis=None)
-    return (0.0 if pd.isna(lowest) else min(0.0, float(int(lowest * 10 - 0.999) / 10)), 1.0)
+    values = rows[["value", "ci_low"]].to_numpy(float)
+    lowest = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+    return (min(0.0, math.floor(10 * lowest) / 10), 1.0)
 
 
 def _series_records(
@@ -257,7 +260,7 @@ def _panel(
     )
     tooltip = [
         alt.Tooltip("series:N", title="encoder"),
-        alt.Tooltip("x:Q", title=f"{how.quantity} {how.unit}".strip()),
+        alt.Tooltip("x:Q", title=f"{how.quantity} ({how.unit})"),
         alt.Tooltip("value:Q", title="value", format=".3f"),
         alt.Tooltip("low:Q", title="95 % from", format=".3f"),
         alt.Tooltip("high:Q", title="to", format=".3f"),

@@ -17,7 +17,7 @@ from nearkin import magnitudes
 from nearkin.figures import style
 from nearkin.figures.curves import x_axis, x_scale
 from nearkin.magnitudes import Point
-from nearkin.series import AUDIO, headline, of, series_of, trial_rows
+from nearkin.series import AUDIO, distance_name, distance_order, headline, of, series_of, trial_rows
 
 DIRECTION_COLOURS = {
     "PN": "#0072b2",
@@ -41,7 +41,8 @@ def grid_points(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[tuple
         (consistency["transformation"] != magnitudes.ORIGINAL) & consistency["magnitude"].notna(),
         ["transformation", "magnitude"],
     ].drop_duplicates()
-    return [(str(code), float(magnitude)) for code, magnitude in rows.itertuples(index=False)]
+    pairs = zip(rows["transformation"], rows["magnitude"], strict=True)
+    return [(str(code), float(magnitude)) for code, magnitude in pairs]
 
 
 def figure_3(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
@@ -70,7 +71,7 @@ def figure_3(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         records = [{"name": name, "x": value} for other, value in points if other == code]
         red = how.identity
         if red is None:
-            red = magnitudes.mildest((code, record["x"]) for record in records)[0].magnitude
+            red = magnitudes.mildest((code, x) for other, x in points if other == code)[0].magnitude
         x = alt.X(
             "x:Q",
             scale=x_scale(code, [*records, {"x": red}]),
@@ -121,15 +122,15 @@ def figure_12(
     series = series_of(run, consistency)
     rows = []
     latent_rows = consistency[consistency["encoder"] != AUDIO]
-    audio = style.distance_order(latent_rows["audio_distance"])
-    for latent in style.distance_order(latent_rows["latent_distance"]):
+    audio = distance_order(latent_rows["audio_distance"])
+    for latent in distance_order(latent_rows["latent_distance"]):
         panels = []
         for measure in ("C_W", "C_B_acc", "C_B_rho"):
             chosen = latent_rows[
                 (latent_rows["measure"] == measure) & (latent_rows["latent_distance"] == latent)
             ]
             panels.append(_point_panel(chosen, measure, points, series, audio))
-        title = f"{style.distance_name(latent)} distance in the latent space"
+        title = f"{distance_name(latent)} distance in the latent space"
         rows.append(alt.concat(*panels, columns=3, spacing=16, title=title))
     return style.dressed(alt.vconcat(*rows, spacing=24), margin=130)
 
@@ -159,7 +160,7 @@ def _point_panel(
     spare = iter(OTHER_COLOURS * 8)
     colours = [DIRECTION_COLOURS.get(name) or next(spare) for name in names]
     labels = [one.label for one in series]
-    kinds = [LATENT_ONLY, *map(style.distance_name, audio_distances)]
+    kinds = [LATENT_ONLY, *map(distance_name, audio_distances)]
     height = max(40, len(labels) * max(30, 8 * len(names)))
     lowest = min([0.0, *(record["low"] or 0.0 for record in records)])
     domain = [-0.03 if measure != "C_B_rho" else min(-0.03, round(lowest - 0.05, 1)), 1.03]
@@ -243,7 +244,7 @@ def _at(rows: pd.DataFrame, points: Sequence[Point], label: str) -> list[dict[st
                     "series": label,
                     "direction": magnitudes.direction(point.code, point.side),
                     "point": magnitudes.in_words(point.code, point.magnitude),
-                    "audio": style.distance_name(str(row.audio_distance)) or LATENT_ONLY,
+                    "audio": distance_name(str(row.audio_distance)) or LATENT_ONLY,
                     "value": style.rounded(row.value),
                     "low": style.rounded(row.ci_low),
                     "high": style.rounded(row.ci_high),
@@ -279,10 +280,10 @@ def figure_13(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     lowest = rows["ci_low"].min()
     domain = [0.0 if pd.isna(lowest) else min(0.0, round(float(lowest) - 0.05, 1)), 1.0]
     panels = []
-    for audio in style.distance_order(rows["audio_distance"]):
-        for latent in style.distance_order(rows["latent_distance"]):
+    for audio in distance_order(rows["audio_distance"]):
+        for latent in distance_order(rows["latent_distance"]):
             pair = rows[(rows["audio_distance"] == audio) & (rows["latent_distance"] == latent)]
-            title = f"{style.distance_name(audio)} and {style.distance_name(latent)}"
+            title = f"{distance_name(audio)} and {distance_name(latent)}"
             panels.append(_originals_panel(pair, title, series, labels, styles, domain))
     if not panels:
         panels = [_originals_panel(rows, "no pair of distances", series, labels, styles, domain)]
@@ -312,8 +313,8 @@ def _originals_panel(
                             "value": style.rounded(row.value),
                             "low": style.rounded(row.ci_low),
                             "high": style.rounded(row.ci_high),
-                            "n": int(row.n),
-                            "trial": int(row.trial),
+                            "n": int(str(row.n)),
+                            "trial": int(str(row.trial)),
                         }
                     )
         if len(means) == before:

@@ -1,4 +1,4 @@
-"""What every figure shares: colours, dashes, fonts, the names of distances and measures.
+"""What every figure shares: colours, dashes, fonts and the form of its data.
 
 Colours of tested encoders are Okabe and Ito's (2008), which colour-blind readers can tell apart;
 references and the audio space are muted and dashed so that they stay in the background.
@@ -7,7 +7,7 @@ references and the audio space are muted and dashed so that they stay in the bac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,26 +27,8 @@ AUDIO_GREY = "#b4b4b4"
 AUDIO_COLOUR = {"dtw": "#0072b2", "simple": "#d55e00"}
 AUDIO_DASH = {"dtw": (1, 0), "simple": (6, 3)}
 
-DISTANCES = {"dtw": "DTW", "simple": "SiMPle", "euclidean": "Euclidean", "cosine": "cosine"}
-MEASURES = {
-    "C_W": "within-space consistency C_W",
-    "C_B_acc": "between-space consistency C_B_acc",
-    "C_B_rho": "between-space consistency C_B_rho",
-}
-
 PANEL_WIDTH = 158
 PANEL_HEIGHT = 150
-
-
-def distance_name(distance: str) -> str:
-    """Return how a distance is written in running text."""
-    return DISTANCES.get(distance, distance)
-
-
-def distance_order(distances: Iterable[str]) -> list[str]:
-    """Return distances once each: the paper's in its order, others by name."""
-    present = {name for name in distances if name}
-    return [name for name in DISTANCES if name in present] + sorted(present - set(DISTANCES))
 
 
 def series_styles(series: Sequence[Series]) -> dict[str, tuple[str, tuple[int, int], float]]:
@@ -77,11 +59,11 @@ def data(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame.from_records(list(records))
 
 
-def dressed(chart: Any, *, margin: int) -> Any:
+def dressed(chart: Any, *, margin: int, symbol: str = "circle") -> Any:
     """Give a finished chart its fonts and lines.
 
     ``margin`` is the width in px that a panel needs beside its plot, for a page that has to fold
-    the panels into fewer columns.
+    the panels into fewer columns; ``symbol`` is what the legend shows ("stroke" for curves).
     """
     return (
         chart.configure(background="white", font="Helvetica, Arial, sans-serif")
@@ -108,7 +90,9 @@ def dressed(chart: Any, *, margin: int) -> Any:
             titleFontSize=11,
             orient="top",
             direction="horizontal",
-            symbolSize=120,
+            symbolSize=120 if symbol == "circle" else 500,
+            symbolType=symbol,
+            symbolOpacity=1,
             columnPadding=14,
             labelLimit=260,
             columns=8,

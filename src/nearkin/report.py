@@ -1,0 +1,528 @@
+"""The report: a run's tables in, one self-contained HTML page out.
+
+The page works offline from one file: figures are Vega-Lite specs beside the inlined Vega bundle,
+audio is base64 MP3, nothing is loaded from anywhere. Every text from outside (file names, encoder
+names, reasons) is escaped: by jinja2 in HTML, by ``\\u`` in JSON; characters nobody can see or
+print are shown as their escapes. Equal data give an equal page, byte for byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from nearkin import figures, magnitudes, methods, verdicts
+from nearkin.magnitudes import ORIGINAL
+from nearkin.series import AUDIO, Series, distance_name, distance_order, series_of
+
+AUDIO_BUDGET = 6_000_000
+"""Characters of base64 audio; failures beyond it keep their row and lose their players."""
+FAILURES_TESTED = 8
+FAILURES_REFERENCE = 2
+TABLE_ROWS = 200
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What a report is made of: a run's record and tables, in the formats of a run's folder.
+
+    Attributes
+    ----------
+    run : mapping
+        run.json.
+    clips, queries, consistency, failures : pandas.DataFrame
+        The tables; ``failures`` may be empty.
+    audio : mapping of str to bytes
+        MP3 files by the names that ``failures`` uses.
+    """
+
+    run: Mapping[str, Any]
+    clips: pd.DataFrame
+    queries: pd.DataFrame
+    consistency: pd.DataFrame
+    failures: pd.DataFrame
+    audio: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure on the page: its id, caption and spec."""
+
+    id: str
+    caption: str
+    spec: Markup
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A plain table on the page."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Player:
+    """One sound of a failure; ``source`` is a data URI or empty."""
+
+    role: str
+    name: str
+    source: Markup
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One wrong neighbour, in a sentence, with its three sounds."""
+
+    sentence: str
+    detail: str
+    players: tuple[Player, ...]
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """The failures of one encoder."""
+
+    label: str
+    reference: bool
+    failures: tuple[Failure, ...]
+    total: int
+
+
+def build(data: ReportData) -> str:
+    """Return the report as HTML text that encodes to UTF-8.
+
+    Parameters
+    ----------
+    data : ReportData
+        The run.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    run, consistency = data.run, data.consistency
+    said = verdicts.verdicts(consistency, data.queries, run)
+    latent = consistency[consistency["encoder"] != AUDIO]
+    audio_distances = distance_order(consistency["audio_distance"].dropna())
+    latent_distances = distance_order(latent["latent_distance"].dropna())
+    page = _environment().get_template("report.html.j2")
+    html = page.render(
+        run=run,
+        lead=_lead(run, consistency),
+        verdicts=[one for one in said if one.role == "tested"],
+        references=[one for one in said if one.role != "tested"],
+        overview=_overview(said),
+        rules=verdicts.RULES,
+        caveat=verdicts.caveat(consistency),
+        on_tasks=verdicts.on_tasks(consistency, run),
+        n=run.get("n", 0),
+        figures=_figures(data, audio_distances, latent_distances),
+        groups=_failure_groups(data),
+        tables=_tables(data),
+        identical=_identical(data),
+        methods=methods.paragraph(run, audio=audio_distances, latent=latent_distances),
+        bibtex=[methods.PAPER_BIBTEX, methods.software_bibtex(run)],
+        css=Markup(_text("report.css")),
+        script=Markup(_text("report.js")),
+        bundle=Markup(_bundle()),
+    )
+    return html.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write(data: ReportData, path: str | Path) -> Path:
+    """Write the report to a file, UTF-8, and return its path."""
+    path = Path(path)
+    path.write_text(build(data), encoding="utf-8")
+    return path
+
+
+def plain(value: object) -> str:
+    """Return a text with every character that cannot be seen or printed as its escape.
+
+    Control characters, line and paragraph separators, lone surrogates and marks that turn the
+    direction of writing would hide or spoil what stands around them.
+
+    Examples
+    --------
+    >>> plain("a\\nb"), plain("\\u202egnp.exe")
+    ('a\\\\nb', '\\\\u202egnp.exe')
+    """
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in hidden
+        else character
+        for character in str(value)
+    )
+
+
+def json_for_script(value: object) -> Markup:
+    """Return JSON in ASCII that may stand inside any ``<script>``; NaN is refused.
+
+    ``<``, ``>`` and ``&`` are escaped, so neither ``</script>`` nor ``<!--`` can arise; everything
+    outside ASCII (U+2028, lone surrogates) is.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nearkin", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["plain"] = plain
+    environment.filters["number"] = _number
+    environment.filters["slug"] = lambda word: str(word).replace(" ", "-")
+    return environment
+
+
+def _text(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _bundle() -> str:
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle()
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "–"
+
+
+def _lead(run: Mapping[str, Any], consistency: pd.DataFrame) -> str:
+    n = int(run.get("n") or 0)
+    points = run.get("grid", {}).get("points") or []
+    parts = [f"{n} clips" + (f" (chance level of C_W: 1/{n} = {1 / n:.3g})" if n else "")]
+    if points:
+        parts.append(f"grid “{run['grid'].get('name', 'unnamed')}”, {len(points)} points")
+    series = series_of(run, consistency)
+    tested = [one.label for one in series if one.role == "tested"]
+    references = [one.label for one in series if one.role != "tested"]
+    if tested:
+        parts.append(f"tested: {', '.join(tested)}")
+    if references:
+        parts.append(f"references: {', '.join(references)}")
+    if "seed" in run.get("plan", {}):
+        parts.append(f"seed {run['plan']['seed']}")
+    return "; ".join(parts) + "."
+
+
+def _overview(said: Iterable[verdicts.Verdict]) -> list[dict[str, Any]]:
+    rows = []
+    for one in said:
+        near = [number for number in one.near.numbers if math.isfinite(number.value)]
+        graver = [number for number in one.graver.numbers if math.isfinite(number.value)]
+        rows.append(
+            {
+                "label": one.label,
+                "role": {"audio": "audio space"}.get(one.role, one.role),
+                "near": one.near.word,
+                "graver": one.graver.word,
+                "c_w": min(near, key=lambda number: number.value) if near else None,
+                "rho": min(graver, key=lambda number: number.value) if graver else None,
+            }
+        )
+    return rows
+
+
+def _figures(
+    data: ReportData, audio_distances: list[str], latent_distances: list[str]
+) -> dict[str, FigureBlock]:
+    run, table = data.run, data.consistency
+    bands = "Bands are 95 % intervals; dotted lines the value of the unchanged clips."
+    behind = "References are dashed."
+    blocks = [
+        _block(
+            "figure-7",
+            figures.figure_7(table, run=run),
+            f"C_W in the latent space over magnitude (the paper’s Figure 7). The audio space lies "
+            f"in grey behind. {behind} {bands} The lowest dotted line is chance, 1/N; the red line "
+            "is the place of no change.",
+        ),
+        _block(
+            "figure-6",
+            figures.figure_6(table, run=run),
+            f"C_W in the audio space over magnitude (the paper’s Figure 6): what the distances "
+            f"of the MFCC sequences themselves reach. {bands}",
+        ),
+        _block(
+            "figure-10",
+            figures.figure_10(table, run=run),
+            "Agreement of the two spaces over magnitude (the paper’s Figure 10). C_B_acc rises "
+            "again where both spaces fail: read it beside C_W, and the agreement expected by "
+            f"chance in its tooltip. {behind} {bands}",
+        ),
+        _block(
+            "figure-12",
+            figures.figure_12(table, run=run),
+            "The mildest change of every transformation in the grid (the paper’s Figure 12, "
+            "without task performance); PS and TS by direction (+ up or faster, − down or slower). "
+            "Bars are 95 % intervals, the black tick is the median of an encoder’s dots.",
+        ),
+        _block(
+            "gravest",
+            figures.figure_12(table, run=run, end="gravest"),
+            "The same at the gravest change of every transformation in the grid.",
+        ),
+        _block(
+            "figure-13",
+            figures.figure_13(table, run=run),
+            "C_B_rho on the unchanged clips (the paper’s Figure 13): how far the latent space "
+            "orders the originals as the audio space does. Bars are 95 % intervals.",
+        ),
+        _block(
+            "figure-3",
+            figures.figure_3(table, run=run),
+            "The grid (the paper’s Figure 3): every dot is a magnitude that was run, the red line "
+            "the place of the original or, for noise and MP3, the magnitude closest to it.",
+        ),
+    ]
+    for audio in audio_distances:
+        for latent in latent_distances:
+            pair = f"{distance_name(audio)} and {distance_name(latent)}"
+            chart = figures.figure_10(
+                table, run=run, acc_pair=(audio, latent), rho_pair=(audio, latent)
+            )
+            blocks.append(
+                _block(
+                    f"figure-10-{audio}-{latent}",
+                    chart,
+                    f"C_B_acc and C_B_rho for {pair}.",
+                    title=pair,
+                )
+            )
+    return {block.id: block for block in blocks}
+
+
+def _block(name: str, chart: Any, caption: str, *, title: str = "") -> FigureBlock:
+    spec = chart.to_dict()
+    spec["description"] = caption
+    return FigureBlock(name, caption, json_for_script(spec), title)
+
+
+def _failure_groups(data: ReportData) -> list[FailureGroup]:
+    if data.failures.empty:
+        return []
+    names = _clip_names(data.clips)
+    places = {(one.encoder, one.task): one for one in series_of(data.run, data.consistency)}
+    spent = 0
+    groups = []
+    keys = list(dict.fromkeys(zip(data.failures["encoder"], data.failures["task"], strict=True)))
+    keys.sort(key=lambda key: list(places).index(key) if key in places else len(places))
+    for encoder, task in keys:
+        series = places.get((encoder, task), Series(str(encoder), str(task), "tested"))
+        mine = data.failures[
+            (data.failures["encoder"] == encoder) & (data.failures["task"] == task)
+        ]
+        shown = FAILURES_REFERENCE if series.role == "reference" else FAILURES_TESTED
+        failures = []
+        for row in mine.head(shown).to_dict("records"):
+            players, size = _players(row, names, data.audio, AUDIO_BUDGET - spent)
+            spent += size
+            failures.append(
+                Failure(
+                    failure_sentence(row, names),
+                    _failure_detail(row, int(data.run.get("n") or 0)),
+                    players,
+                )
+            )
+        groups.append(
+            FailureGroup(series.label, series.role == "reference", tuple(failures), len(mine))
+        )
+    return groups
+
+
+def failure_sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return one failure in plain words.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of the failures table.
+    names : mapping
+        What clips are called, by clip_id.
+    """
+    code = str(row["transformation"])
+    own, other = float(row["d_own"]), float(row["d_nearest"])
+    at = magnitudes.in_words(code, float(row["magnitude"]))
+    intruder = names.get(str(row["nearest_id"]), str(row["nearest_id"]))
+    noun = "unchanged clip" if code == ORIGINAL else magnitudes.axis(code).noun
+    where = f"{at[0].upper()}{at[1:]}, {distance_name(str(row['distance']))}: the {noun} lies"
+    if own == other:
+        return (
+            f"{where} exactly as near to “{plain(intruder)}” as to its own original (both "
+            f"{own:.3g}); a tie is an error."
+        )
+    near, far = _told_apart(other, own)
+    return f"{where} nearer to “{plain(intruder)}” ({near}) than to its own original ({far})."
+
+
+def _told_apart(a: float, b: float) -> tuple[str, str]:
+    """Return two different numbers with as few digits as show that they differ."""
+    for digits in range(2, 17):
+        first, second = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if first != second:
+            return first, second
+    return repr(a), repr(b)
+
+
+def _failure_detail(row: Mapping[str, Any], n: int) -> str:
+    parts = []
+    rank = row.get("rank")
+    if rank is not None and not pd.isna(rank):
+        parts.append(f"its own original ranks {int(rank)}" + (f" of {n}" if n else ""))
+    trial = row.get("trial")
+    if trial is not None and not pd.isna(trial) and int(trial) > 1:
+        parts.append(f"trial {int(trial)}")
+    return "; ".join(parts)
+
+
+def _players(
+    row: Mapping[str, Any], names: Mapping[str, str], audio: Mapping[str, bytes], left: int
+) -> tuple[tuple[Player, ...], int]:
+    own = names.get(str(row["clip_id"]), str(row["clip_id"]))
+    intruder = names.get(str(row["nearest_id"]), str(row["nearest_id"]))
+    wanted = (
+        ("transformed clip", own, row.get("query_audio")),
+        ("its own original", own, row.get("own_audio")),
+        ("the intruder", intruder, row.get("nearest_audio")),
+    )
+    sounds = [audio.get(str(file)) for _, _, file in wanted]
+    size = sum(4 * math.ceil(len(sound) / 3) for sound in sounds if sound)
+    fits = size <= left
+    players = []
+    for (role, name, _), sound in zip(wanted, sounds, strict=True):
+        source = Markup("")
+        if sound and fits:
+            text = base64.b64encode(sound).decode("ascii")
+            source = Markup("data:audio/mpeg;base64,") + Markup(text)
+        players.append(Player(role, plain(name), source))
+    return tuple(players), size if fits else 0
+
+
+def _clip_names(clips: pd.DataFrame) -> dict[str, str]:
+    columns = clips[["clip_id", "path", "start_s"]].to_dict("records")
+    return {
+        str(row["clip_id"]): f"{row['path']}"
+        + ("" if pd.isna(row["start_s"]) else f" at {float(row['start_s']):.1f} s")
+        for row in columns
+    }
+
+
+def _tables(data: ReportData) -> list[Table]:
+    """Everything that was skipped, failed or is undefined, and why."""
+    tables = []
+    skipped = data.clips[data.clips["status"] != "ok"]
+    if len(skipped):
+        tables.append(
+            _table(
+                f"Files and excerpts that were skipped ({len(skipped)})",
+                ("file", "reason"),
+                [(row["path"], row["status"]) for row in skipped.to_dict("records")],
+            )
+        )
+    broken = [entry for entry in data.run.get("encoders", ()) if entry.get("status", "ok") != "ok"]
+    if broken:
+        rows = [
+            (Series(str(e["name"]), str(e.get("task") or ""), "").label, e["status"])
+            for e in broken
+        ]
+        tables.append(_table(f"Encoders that failed ({len(broken)})", ("encoder", "reason"), rows))
+    failed = data.queries[data.queries["status"] != "ok"]
+    if len(failed):
+        keys = ["encoder", "task", "transformation", "status"]
+        counted = failed.groupby(keys, sort=True, dropna=False).agg(
+            questions=("clip_id", "size"), clips=("clip_id", "nunique")
+        )
+        rows = [
+            (Series(str(e), str(t), "").label, code, status, count.questions, count.clips)
+            for (e, t, code, status), count in zip(
+                counted.index, counted.itertuples(index=False), strict=True
+            )
+        ]
+        tables.append(
+            _table(
+                f"Questions without an answer ({len(failed):,} of {len(data.queries):,})",
+                ("encoder", "transformation", "reason", "questions", "clips"),
+                rows,
+            )
+        )
+    undefined = data.consistency[data.consistency["status"] != "ok"]
+    if len(undefined):
+        keys = ["encoder", "task", "measure", "status"]
+        counts = undefined.groupby(keys, sort=True, dropna=False).size()
+        rows = [
+            (Series(str(e), str(t), "").label, measure, status, count)
+            for (e, t, measure, status), count in counts.items()
+        ]
+        tables.append(
+            _table(
+                f"Values that are undefined or partial ({len(undefined):,})",
+                ("encoder", "measure", "reason", "rows"),
+                rows,
+            )
+        )
+    return tables
+
+
+def _table(caption: str, head: tuple[str, ...], rows: list[Any]) -> Table:
+    shown = tuple(tuple(plain(cell) for cell in row) for row in rows[:TABLE_ROWS])
+    return Table(caption, head, shown, max(0, len(rows) - TABLE_ROWS))
+
+
+def _identical(data: ReportData) -> list[str]:
+    """Sentences on clips with identical content and on embeddings that are shared."""
+    sentences = []
+    used = data.clips[data.clips["status"] == "ok"]
+    same = used[used.duplicated(["content_sha256", "start_s"], keep=False)]
+    for _, group in list(same.groupby(["content_sha256", "start_s"], sort=False))[:20]:
+        files = ", ".join(plain(path) for path in group["path"])
+        sentences.append(f"{len(group)} clips have identical content: {files}.")
+    names = _clip_names(data.clips)
+    original = data.queries[
+        (data.queries["transformation"] == ORIGINAL) & (data.queries["error"].fillna(0) == 1)
+    ]
+    for (encoder, task, distance), group in original.groupby(
+        ["encoder", "task", "distance"], sort=False
+    ):
+        label = "audio space" if encoder == AUDIO else Series(str(encoder), str(task), "").label
+        tied = group["clip_id"].nunique()
+        text = (
+            f"{plain(label)}, {distance_name(str(distance))}: {tied} of "
+            f"{int(data.run.get('n') or tied)} unchanged clips lie at distance 0 from another clip"
+        )
+        if tied <= 10:
+            pairs = group.drop_duplicates("clip_id").to_dict("records")
+            named = [
+                f"“{plain(names.get(str(row['clip_id']), row['clip_id']))}” and "
+                f"“{plain(names.get(str(row['nearest_id']), row['nearest_id']))}”"
+                for row in pairs
+            ]
+            text += ": " + "; ".join(named)
+        sentences.append(text + ".")
+    return sentences

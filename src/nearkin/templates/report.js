@@ -1,0 +1,73 @@
+(() => {
+  "use strict";
+  const INK = "#222222";
+  const specs = new Map();
+  const read = (node) => {
+    const id = node.dataset.spec;
+    if (!specs.has(id)) specs.set(id, document.getElementById(id).textContent);
+    return JSON.parse(specs.get(id));
+  };
+  // On the page ink takes the colour of the text, light or dark; downloads keep the file's own.
+  const inked = (value) => {
+    if (value === INK) return "currentColor";
+    if (Array.isArray(value)) return value.map(inked);
+    if (value && typeof value === "object") {
+      const copy = {};
+      for (const [key, inner] of Object.entries(value)) copy[key] = key === "datasets" ? inner : inked(inner);
+      return copy;
+    }
+    return value;
+  };
+  // Rows of panels fold into as many columns as fit; a panel wider than the page is narrowed.
+  const fold = (spec, room, margin) => {
+    const width = (view) => view.width || (view.layer && view.layer[0].width) || 0;
+    for (const child of spec.concat || spec.vconcat || []) fold(child, room, margin);
+    if (spec.concat && spec.columns) {
+      const widest = Math.max(...spec.concat.map(width)) + margin;
+      spec.columns = Math.max(1, Math.min(spec.columns, Math.floor(room / widest)));
+    }
+    if (typeof spec.width === "number" && spec.width + margin > room) spec.width = Math.max(120, room - margin);
+    return spec;
+  };
+  const room = (node) => node.closest("main").clientWidth;
+  const margin = (spec) => (spec.usermeta && spec.usermeta.nearkin && spec.usermeta.nearkin.margin) || 40;
+  const draw = async (node) => {
+    try {
+      const spec = read(node);
+      const available = room(node);
+      fold(spec, available, margin(spec));
+      const screen = inked(spec);
+      screen.config.background = "transparent";
+      for (const legend of [screen.config.legend]) if (legend) legend.columns = Math.max(1, Math.min(8, Math.floor(available / 125)));
+      await window.vegaEmbed(node, screen, { actions: false, renderer: "svg", tooltip: { theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" } });
+      node.dataset.drawn = String(available);
+    } catch (error) {
+      node.textContent = "This figure could not be drawn: " + error;
+      node.dataset.failed = "1";
+    }
+  };
+  const save = async (node, kind) => {
+    const hidden = document.createElement("div");
+    const result = await window.vegaEmbed(hidden, read(node), { actions: false, renderer: "svg" });
+    const link = document.createElement("a");
+    link.download = node.dataset.spec.replace(/-spec$/, "") + "." + kind;
+    if (kind === "svg") link.href = URL.createObjectURL(new Blob([await result.view.toSVG()], { type: "image/svg+xml" }));
+    else link.href = await result.view.toImageURL("png", 2);
+    link.click();
+    result.finalize();
+  };
+  const charts = [...document.querySelectorAll(".chart")];
+  for (const node of charts)
+    for (const button of node.parentElement.querySelectorAll("button[data-save]"))
+      button.addEventListener("click", () => save(node, button.dataset.save));
+  const drawAll = async () => { for (const node of charts) await draw(node); document.documentElement.dataset.figures = "drawn"; };
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { for (const node of charts) if (node.dataset.drawn !== String(room(node))) draw(node); }, 250);
+  });
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = [...document.querySelectorAll("details:not([open])")]; for (const one of opened) one.open = true; });
+  addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
+  drawAll();
+})();
