@@ -6,7 +6,8 @@ the latent distances; then one JSON line with machine and versions, which ``--sa
 ``benchmarks/results/<date>-distances.json``.
 
 Peers: fastdtw (``pip install fastdtw``; the pure Python version, ``dist=2``, radius 1, the paper's
-measure), dtaidistance and librosa (exact DTW), SiMPle in numpy and scipy. Synthetic sequences like MFCCs.
+measure), dtaidistance and librosa (exact DTW), SiMPle in numpy and scipy.
+The sequences are synthetic, like MFCCs.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import pickle
 import subprocess
 import sys
@@ -486,6 +487,12 @@ def test_refuse_embeddings(function, bad, message):
     for pair in ((bad, good), (good, bad)):
         with pytest.raises(InputError, match=message):
             function(*pair)
+
+
+def test_examples_run():
+    found = doctest.testmod(distances)
+    assert found.attempted > 9
+    assert found.failed == 0
 
 
 def test_the_import_is_cheap():

@@ -60,6 +60,13 @@ class Distance:
     function : callable
         Audio space: ``(a[La, D], b[Lb, D]) -> float``. Latent space:
         ``(a[nQ, D], b[N, D]) -> float64[nQ, N]``.
+
+    Examples
+    --------
+    >>> from nearkin.registry import lookup
+    >>> row = lookup(AUDIO_DISTANCES, "simple", kind="distance")
+    >>> row.title, row.minimum_frames, row.symmetric
+    ('SiMPle', 50, False)
     """
 
     name: str
@@ -424,6 +431,12 @@ def iter_pairwise_audio(
     ------
     InputError
         As :func:`pairwise_audio`; for originals and options at once.
+
+    Examples
+    --------
+    >>> clips = np.random.default_rng(0).normal(size=(3, 60, 24)).astype(np.float32)
+    >>> [int(row["dtw"].argmin()) for row in iter_pairwise_audio(clips, clips)]
+    [0, 1, 2]
     """
     packed = _packed(originals)
     wanted, window = _options(packed, measures, m, threads)

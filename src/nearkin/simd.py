@@ -4,6 +4,7 @@ A value is LLVM's ``<16 x float>``, which LLVM splits into whatever the machine 
 two AVX or four NEON registers); nothing here names an instruction set. Addresses are offsets in
 elements into C-contiguous one-dimensional float32 arrays, and nothing checks them. The functions
 exist only inside compiled code: with ``NUMBA_DISABLE_JIT=1`` kernels must take another path.
+numba's cache watches the file of the kernel alone: after a change here, touch kernels.py.
 """
 
 from __future__ import annotations
