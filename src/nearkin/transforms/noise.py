@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from nearkin.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read, sha256_file, sound_info
+from nearkin.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read, sha256_file, shown, sound_info
 from nearkin.errors import InputError
 from nearkin.transforms.babble import BABBLE_SHA256, babble_at, pink_noise
 from nearkin.transforms.protocol import (
@@ -72,15 +72,19 @@ class NoiseLibrary:
                 if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
             )
             if not found:
-                raise InputError(f"{path}: no sound files in it; name a recording or its folder")
+                raise InputError(
+                    f"{shown(path)}: no sound files in it; name a recording or its folder"
+                )
         else:
             found = [path]
         # By content: a renamed file or a copy of one draws the same noise.
         by_hash = {sha256_file(file): str(file.absolute()) for file in found}
         files = tuple((by_hash[sha], sha) for sha in sorted(by_hash))
         for file, sha in files:
-            if _is_short(file, sha) and not np.any(_recording(file, sha, SAMPLE_RATE)):
-                raise InputError(f"{file}: is silent, so no SNR can be set; name another recording")
+            if _length_s(file, sha) <= _WHOLE_S and not np.any(_recording(file, sha, SAMPLE_RATE)):
+                raise InputError(
+                    f"{shown(file)}: is silent, so it has no SNR; name another recording"
+                )
         if len(files) == 1 and not path.is_dir():
             return cls(path.name, files[0][1], files)
         together = hashlib.sha256("".join(sha for _, sha in files).encode()).hexdigest()
@@ -129,9 +133,9 @@ class NoiseLibrary:
     def _drawn(self, n: int, sr: int, rng: np.random.Generator) -> Signal:
         if self.files:
             path, sha = self.files[int(rng.integers(len(self.files)))]
-            if not _is_short(path, sha):
-                last = sound_info(path).duration_s - n / sr
-                start = float(rng.uniform(0.0, max(last, 0.0)))
+            length_s = _length_s(path, sha)
+            if length_s > _WHOLE_S:
+                start = float(rng.uniform(0.0, max(length_s - n / sr, 0.0)))
                 return np.resize(read(path, sr=sr, start_s=start, duration_s=n / sr), n)
             whole = _recording(path, sha, sr)
         else:
@@ -144,11 +148,11 @@ class NoiseLibrary:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_short(path: str, sha256: str) -> bool:
-    """Whether a recording is kept whole; asked once a file, and checks that it is still it."""
+def _length_s(path: str, sha256: str) -> float:
+    """Return a recording's duration; asked once a process, checks that it is still the same."""
     if sha256_file(path) != sha256:
-        raise InputError(f"{path}: has changed since the run knew it; start a new run")
-    return sound_info(path).duration_s <= _WHOLE_S
+        raise InputError(f"{shown(path)}: has changed since the run knew it; start a new run")
+    return sound_info(path).duration_s
 
 
 @functools.lru_cache(maxsize=16)
