@@ -6,6 +6,9 @@ neighbours and ranks of each, C_W with C_W@10 and C_W@100, and for each of the 2
 and a latent matrix rho, accuracy, chance and kappa, all with 95 % intervals. Matrices are random,
 made once and used for every point (nothing is remembered from one point to the next).
 
+Stages are told in processor seconds, which do not depend on what else the machine does; the wall
+clock of the whole does, and the load average beside it says how much.
+
 Peers, in the same run: scipy.stats.rankdata for the ranks; scipy.stats.spearmanr on every
 resampled matrix for the replicates.
 
@@ -60,14 +63,14 @@ class Clock:
         self.seconds = defaultdict(float)
 
     def __call__(self, stage, function, *arguments, **options):
-        start = time.perf_counter()
+        start = time.process_time()
         result = function(*arguments, **options)
-        self.seconds[stage] += time.perf_counter() - start
+        self.seconds[stage] += time.process_time() - start
         return result
 
 
 def one_point(audio, latent, counts):
-    """All numbers of one point; returns seconds per stage."""
+    """All numbers of one point; returns processor seconds per stage."""
     clock = Clock()
     n = counts.shape[1]
     found = [clock("neighbours", neighbours, d) for d in (*audio, *latent)]
@@ -189,12 +192,14 @@ def main():
         start = time.perf_counter()
         points = list(pool.map(work, range(arguments.points)))
         wall = time.perf_counter() - start
+        load = os.getloadavg()[0]
     beside = peers(100, arguments.clips)
     stages = {name: statistics.median(point[name] for point in points) for name in points[0]}
     whole = wall * POINTS / arguments.points
+    total = sum(stages.values())
+    undisturbed = total * POINTS / arguments.workers
 
     print(f"{'stage':26} s a point   share")
-    total = sum(stages.values())
     for name, seconds in sorted(stages.items(), key=lambda item: -item[1]):
         print(f"{name:26} {seconds:9.3f} {100 * seconds / total:6.1f} %")
     print(f"{'one point, one process':26} {total:9.3f}")
@@ -202,7 +207,8 @@ def main():
     print(
         f"{POINTS} points, {ENCODERS} encoders, {AUDIO * LATENT} pairs of distances, "
         f"{arguments.clips} clips, {arguments.resamples} resamples, {arguments.workers} processes: "
-        f"{whole:.0f} s ({kind} from {arguments.points})"
+        f"{whole:.0f} s of wall clock ({kind} from {arguments.points}) at a load average of "
+        f"{load:.1f}; {undisturbed:.0f} s by processor time"
     )
     one, two = beside["resample"], beside["rank"]
     print(
@@ -223,8 +229,12 @@ def main():
             "resamples": arguments.resamples,
             "workers": arguments.workers,
             "wall_s": round(wall, 2),
+            "load_average": round(load, 1),
             "whole_study_s": round(whole, 1),
-            "stages_s_per_point": {name: round(value, 4) for name, value in stages.items()},
+            "whole_study_by_processor_time_s": round(undisturbed, 1),
+            "stages_processor_s_per_point": {
+                name: round(value, 4) for name, value in stages.items()
+            },
             "peers": beside,
             "machine": machine(),
             "versions": {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import importlib
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import cohen_kappa_score
+from threadpoolctl import threadpool_limits
 
 import naive_consistency as naive
 from nearkin import statistics
@@ -207,6 +209,18 @@ def test_every_clip_once_gives_the_value():
     spaces = RankedSpace(a), RankedSpace(b)
     found = rho_replicates(*spaces, np.ones((1, 50), np.float32))
     assert found[0] == pytest.approx(rho(*spaces), abs=1e-6)
+
+
+def test_replicates_are_the_same_bytes_again_and_belong_to_their_counts():
+    a, b = random_pair(25, n=150)
+    counts = resamples(150, n_resamples=40, rng=generator(26))
+    spaces = RankedSpace(a), RankedSpace(b)
+    with threadpool_limits(1):
+        first = rho_replicates(*spaces, counts)
+        other = rho_replicates(*spaces, counts[::-1])
+        again = rho_replicates(RankedSpace(a.copy()), RankedSpace(b.copy()), counts.copy())
+    assert np.array_equal(first, again)
+    assert other.tolist() == pytest.approx(first[::-1].tolist(), abs=1e-6)
 
 
 def test_a_failed_query_weighs_nothing_but_its_original_stays():
@@ -412,3 +426,10 @@ def test_what_does_not_fit_is_refused_in_one_sentence():
         percentile_interval([1.0, 2.0], level=95)
     with pytest.raises(InputError, match=r"no replicates"):
         percentile_interval([])
+
+
+def test_the_examples_run():
+    module = importlib.import_module("nearkin.statistics.bootstrap")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import doctest
+import importlib
 import subprocess
 import sys
 
@@ -440,3 +442,10 @@ def test_the_measures_need_numpy_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_examples_run():
+    module = importlib.import_module("nearkin.consistency")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -251,7 +251,8 @@ class RankedSpace:
     -----
     Holds two matrices of the size of `d`: the centred ranks in float64 (exact), from which the
     value is computed, and the same scaled to unit variance in float32, from which the replicates
-    are: unit variance keeps every sum small, and their error below 1e-5 (measured: 1e-6).
+    are: unit variance keeps every sum small, and their error below 1e-5 (measured at 1,000 clips,
+    with and without ties: 5e-7).
     """
 
     def __init__(
@@ -347,7 +348,8 @@ def rho_replicates(a: RankedSpace, b: RankedSpace, counts: Counts) -> Floats:
     -------
     float64[B]
         Weighted Pearson correlation of the full sample's ranks, the pair (x, x') weighing
-        w_x w_x'; NaN where undefined. Within 1e-5 of float64.
+        w_x w_x'; NaN where undefined. Within 1e-5 of float64. With BLAS held to one thread, the
+        same bytes in every process of a machine.
 
     Raises
     ------
