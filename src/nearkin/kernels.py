@@ -204,7 +204,7 @@ def _strip(query, i, group, columns, depth, row, shift, ring, slots):
 
 @njit(nogil=True)
 def _cheapest(squared, above, diagonal, left):
-    """Return the path costs of a cell from those of its three neighbours."""
+    """Return the path costs up to a cell, from those of its three neighbours."""
     best = simd.minimum(simd.minimum(above, diagonal), left)
     return simd.add(simd.square_root(squared), best)
 
@@ -222,7 +222,7 @@ def _close_block(first, frames, columns, m, ring, slots, by_row, by_column):
         here = ((first + r) % slots) * width
         below = ((first + r + 1) % slots) * width + LANES
         low = max(0, r - last_start) * LANES
-        high = min(columns - 1, windows + r) * LANES
+        high = (windows + r) * LANES
         for c in range(low, high, LANES):
             total = simd.add(simd.load(ring, here + c), simd.load(ring, below + c))
             simd.store(ring, here + c, total)
