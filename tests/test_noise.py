@@ -122,6 +122,11 @@ def test_babble_at_other_rates(sr):
     assert made.dtype == np.float32
 
 
+def is_piece_of(whole, piece):
+    place = int(np.argmax(np.correlate(whole, piece.astype(float), mode="valid")))
+    return np.max(np.abs(whole[place : place + len(piece)] - piece)) < 1e-4
+
+
 # --- recordings -----------------------------------------------------------------------------------
 
 
@@ -169,8 +174,7 @@ def test_excerpt_is_a_piece_of_the_recording(folder):
     library = NoiseLibrary.from_path(folder / "bar 0.wav")
     whole = 0.3 * signals.white(1.5, 16_000, seed=0)
     piece = library.excerpt(8000, sr=16_000, rng=rng(3))
-    windows = np.lib.stride_tricks.sliding_window_view(whole, 8000)
-    assert np.min(np.max(np.abs(windows - piece), axis=1)) < 1e-4
+    assert is_piece_of(whole, piece)
     assert not np.array_equal(piece, library.excerpt(8000, sr=16_000, rng=rng(4)))
 
 
@@ -193,8 +197,7 @@ def test_long_recording_is_read_by_excerpts(folder, monkeypatch):
     monkeypatch.setattr(noise, "_WHOLE_S", 1.0)
     whole = 0.3 * signals.white(1.5, 16_000, seed=0)
     piece = expected.excerpt(8000, sr=16_000, rng=rng(3))
-    windows = np.lib.stride_tricks.sliding_window_view(whole, 8000)
-    assert np.min(np.max(np.abs(windows - piece), axis=1)) < 1e-4
+    assert is_piece_of(whole, piece)
 
 
 def test_silent_stretches_are_avoided(tmp_path):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Signal = NDArray[np.float32]
 
 ENGINES = ("signalsmith", "rubberband", "rubberband-r3")
+_RUBBER_BAND_LEAST = 64
+"""Samples below which pedalboard takes an array for [samples, channels]; such are padded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ def _stretched(y: Signal, *, sr: int, ratio: float, semitones: float, engine: st
         out = _signalsmith(channels, sr=sr, ratio=ratio, semitones=semitones)
     else:
         pedalboard = need("pedalboard", extra="rubberband")
+        if channels.shape[1] < _RUBBER_BAND_LEAST:
+            channels = np.pad(channels, [(0, 0), (0, _RUBBER_BAND_LEAST - channels.shape[1])])
         out = pedalboard.time_stretch(
             channels,
             float(sr),
