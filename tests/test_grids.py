@@ -73,8 +73,16 @@ def test_yaml_of_both_forms(tmp_path):
     ("text", "messages"),
     [
         (
-            "{PM: [10], TS: [0, 1.1], MP: [100], PS: ['one'], OG: [0], PN: [10, 10.0]}",
-            ["'PM'", "did you mean", "ratio=0", "kbps=100", "semitones='one'", "OG:", "twice"],
+            "{pm: [10], ts: [1], TS: [0, 1.1], MP: [100], PS: ['one'], OG: [0], PN: [10, 10.0]}",
+            [
+                "'pm': known: EN",
+                "'ts': did you mean 'TS'",
+                "ratio=0",
+                "kbps=100",
+                "semitones='one'",
+                "OG:",
+                "twice",
+            ],
         ),
         ("name: x\npoint: {PN: [1]}\n", ["did you mean 'points'", "points: must map"]),
         ("name: paper\npoints: {PN: [1]}\n", ["built-in grid"]),
