@@ -1,0 +1,43 @@
+"""Fixtures shared by all tests: a folder of small synthetic recordings, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+RATE = 22_050
+
+
+def tune(seed: int, *, seconds: float = 5.0, rate: int = RATE) -> NDArray[np.float32]:
+    """A melody of decaying harmonic tones over a little noise, different for every seed."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    y = 0.002 * rng.standard_normal(len(t))
+    n_notes = int(seconds / 0.25)
+    for note in range(n_notes):
+        f0 = 110 * 2 ** (rng.integers(0, 36) / 12)
+        since = t - note * 0.25
+        envelope = np.where(since >= 0, np.exp(-6 * np.maximum(since, 0)), 0)
+        for partial in range(1, 6):
+            if f0 * partial < rate / 2:
+                level = 0.15 * rng.uniform(0.2, 1) / partial
+                y += level * envelope * np.sin(2 * np.pi * f0 * partial * t)
+    return y.astype(np.float32)
+
+
+def write_tunes(folder: Path, n: int, *, seconds: float = 5.0, first: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(first, first + n):
+        path = folder / f"tune{seed:02d}.wav"
+        soundfile.write(path, tune(seed, seconds=seconds), RATE, subtype="FLOAT")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five recordings of five seconds."""
+    return write_tunes(tmp_path_factory.mktemp("music"), 5)

@@ -1,0 +1,170 @@
+"""Encoders: the contract every one passes, what is recognised, and what breaks the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import RATE, tune
+
+from nearkin.encoders import ENCODERS, EncoderError, Key, embed, resolve
+from nearkin.encoders.protocol import pool
+from nearkin.errors import InputError
+
+KEYS = [Key(f"clip{i}", "OG", 0.0) for i in range(3)]
+
+
+@pytest.fixture(scope="module")
+def clips() -> Any:
+    return np.stack([tune(seed, seconds=2) for seed in range(3)])
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_contract(name: str, clips: Any) -> None:
+    encoder = resolve(name)
+    before = clips.copy()
+    batch = embed(encoder, clips, KEYS)
+    assert batch.status == ("ok",) * 3
+    assert batch.vectors.dtype == np.float32
+    assert batch.vectors.shape == (3, encoder.encoder.embedding_size)
+    assert np.array_equal(clips, before)
+    again = embed(encoder, clips, KEYS)
+    assert np.array_equal(batch.vectors, again.vectors)
+    one_by_one = [embed(encoder, clips[i : i + 1], KEYS[i : i + 1]).vectors[0] for i in range(3)]
+    assert np.array_equal(batch.vectors, np.stack(one_by_one)), "a batch must equal a loop"
+
+
+def test_mfcc_is_what_the_paper_says(clips: Any) -> None:
+    """Held to librosa and plain numpy: 24 coefficients, two differences, mean and deviation."""
+    import librosa
+
+    z = embed(resolve("mfcc"), clips[:1], KEYS[:1]).vectors[0]
+    m = librosa.feature.mfcc(y=clips[0], sr=RATE, n_mfcc=25, n_fft=1024, hop_length=256)[1:]
+    parts = [m, np.diff(m, axis=1), np.diff(m, n=2, axis=1)]
+    truth = [stat(part, axis=1) for part in parts for stat in (np.mean, np.std)]
+    assert sorted(z) == pytest.approx(sorted(np.concatenate(truth)), rel=1e-4, abs=1e-4)
+
+
+def test_random_keeps_distances(clips: Any) -> None:
+    """Johnson-Lindenstrauss: 256 dimensions keep distances within about 4 / sqrt(256)."""
+    from nearkin.features import log_mel
+
+    z = embed(resolve("random"), clips, KEYS).vectors
+    x = np.stack([log_mel(clip, sr=RATE).ravel() for clip in clips])
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        ratio = np.linalg.norm(z[i] - z[j]) / np.linalg.norm(x[i] - x[j])
+        assert ratio == pytest.approx(1, abs=0.25)
+
+
+def test_random_depends_on_its_seed(clips: Any) -> None:
+    one = embed(resolve("random"), clips, KEYS).vectors
+    two = embed(resolve("random", options={"seed": 1}), clips, KEYS).vectors
+    assert not np.allclose(one, two)
+
+
+def test_attribute_forms(tmp_path: Path, clips: Any) -> None:
+    code = tmp_path / "forms.py"
+    code.write_text(
+        "import numpy as np\n"
+        "class Encoder:\n"
+        "    sample_rate = 16000\n"
+        "    embedding_size = 4\n"
+        "    def __init__(self, scale=1.0):\n"
+        "        self.scale = scale\n"
+        "    def embed(self, audio):\n"
+        "        return self.scale * audio[:, :4]\n"
+        "instance = Encoder(2.0)\n"
+        "def function(audio, sample_rate):\n"
+        "    return audio[:12].reshape(3, 4)\n"
+    )
+    found = resolve(f"{code}:Encoder", options={"scale": 3.0})
+    assert found.sample_rate == 16_000
+    assert found.name == "forms:Encoder"
+    assert found.matched == "a class with embed(): 16000 Hz, 4 values"
+    assert np.array_equal(embed(found, clips, KEYS).vectors, 3 * clips[:, :4])
+    assert np.array_equal(embed(resolve(f"{code}:instance"), clips, KEYS).vectors, 2 * clips[:, :4])
+    pooled = embed(resolve(f"{code}:function", pool="max"), clips, KEYS).vectors
+    assert np.array_equal(pooled, clips[:, :12].reshape(3, 3, 4).max(axis=1))
+    assert resolve(f"{code}:function", sample_rate=8_000).sample_rate == 8_000
+    with pytest.raises(InputError, match="only a class takes options"):
+        resolve(f"{code}:function", options={"scale": 1})
+    with pytest.raises(InputError, match="TypeError while constructing it"):
+        resolve(f"{code}:Encoder", options={"size": 1})
+
+
+def test_objects_and_installed_modules() -> None:
+    assert resolve("numpy:mean").matched.startswith("a plain callable")
+    assert resolve(np.mean).name == "mean"
+    with pytest.raises(InputError, match="int is no encoder"):
+        resolve(3)
+
+
+@pytest.mark.parametrize("how", ["mean", "max", "meanstd", "first"])
+def test_pooling_is_numpy(how: str) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    truth = {
+        "mean": x.mean(axis=1),
+        "max": x.max(axis=1),
+        "first": x[:, 0],
+        "meanstd": np.concatenate([x.mean(axis=1), x.std(axis=1)], axis=1),
+    }[how]
+    assert pool(x, how=how) == pytest.approx(truth, abs=1e-6)
+
+
+class Picky:
+    """Raises on a marked clip."""
+
+    sample_rate = RATE
+    embedding_size = 2
+
+    def embed(self, audio: Any) -> Any:
+        if (audio[:, 0] > 0.5).any():
+            raise ValueError("clip begins too loudly")
+        return audio[:, :2]
+
+
+def test_one_bad_clip_costs_one_row(clips: Any) -> None:
+    audio = clips.copy()
+    audio[1, 0] = 0.9
+    found = embed(resolve(Picky()), audio, KEYS)
+    assert found.status == ("ok", "raised ValueError: clip begins too loudly", "ok")
+    assert np.isnan(found.vectors[1]).all()
+    assert np.array_equal(found.vectors[[0, 2]], audio[[0, 2], :2])
+    audio[:, 0] = 0.9
+    with pytest.raises(EncoderError, match="clip begins too loudly"):
+        embed(resolve(Picky()), audio, KEYS)
+
+
+def test_rows_that_are_not_finite_are_marked(clips: Any) -> None:
+    class Holes(Picky):
+        def embed(self, audio: Any) -> Any:
+            z = audio[:, :2].astype(np.float64)
+            z[1] = 1e300
+            return z
+
+    found = embed(resolve(Holes()), clips, KEYS)
+    assert found.status[1] == "returned NaN or infinite values"
+    assert found.status[0] == found.status[2] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (np.ones(3), r"returned shape \[3\] for a batch of 3"),
+        (np.ones((2, 2)), r"returned shape \[2, 2\] for a batch of 3"),
+        (np.ones((3, 0)), r"returned shape \[3, 0\]"),
+        (np.ones((3, 5)), "returned 5 values but declares embedding_size=2"),
+        (np.ones((3, 2), complex), "returned dtype complex128"),
+        ("text", "returned dtype <U4"),
+        ([[1, 2], [3]], "returned list: must be an array"),
+    ],
+)
+def test_broken_answers(answer: Any, sentence: str, clips: Any) -> None:
+    class Broken(Picky):
+        def embed(self, audio: Any) -> Any:
+            return answer
+
+    with pytest.raises(EncoderError, match=sentence):
+        embed(resolve(Broken()), clips, KEYS)
