@@ -26,8 +26,9 @@ MAX_ITERATIONS = 1000
 # Smoothing parameters relative to the data's own weight: beyond these a smooth is a straight line
 # (or free) to all printed digits.
 MIN_SMOOTHING, MAX_SMOOTHING = 1e-8, 1e10
-# Longest step of a smoothing parameter's logarithm in one round.
+# Longest step of a smoothing parameter's logarithm in one round; slope below which it is taken.
 LONGEST_STEP = 3.0
+SLOWEST = 1e-9
 # Eigenvalues of the normal equations below this share of the largest are directions without data.
 RANK_TOLERANCE = 1e-11
 
@@ -49,10 +50,10 @@ def fit_reml(X: FloatArray, y: FloatArray, *, parametric: int, penalties: FloatA
     """Fit ``y = X b + error``, all but the leading columns penalised in blocks of equal width.
 
     The smoothing parameters maximise the restricted likelihood. Wood and Fasiolo's update
-    ``lambda <- lambda * scale * (tr(S_lambda^- S) - tr(V S)) / (b' S b)`` crawls where a smooth is
-    all but out of the model, so its logarithm is divided by the share of the error it would take
-    off if that smooth stood alone (a Newton step); both rest at the same place. The fit has
-    settled when the fitted scores have: a parameter that belongs at infinity goes on for ever.
+    ``lambda <- lambda * scale * (tr(S_lambda^- S) - tr(V S)) / (b' S b)`` rests where its factor is
+    1, but crawls there when a smooth is all but out of the model; so the factor's logarithm (the
+    excess) is brought to zero by Newton and secant steps, one for each parameter. The fit has
+    settled when the fitted scores have: a parameter that belongs at infinity never does.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ def fit_reml(X: FloatArray, y: FloatArray, *, parametric: int, penalties: FloatA
         weight = np.trace(gram[parametric:, parametric:]) / blocks
         penalties = penalties * (weight / penalties.sum(axis=1, keepdims=True))
     each = np.arange(blocks)
+    excess = step = np.zeros((blocks, m))
     tiny = np.finfo(float).tiny
 
     def penalised(smoothing: FloatArray) -> FloatArray:
@@ -95,7 +97,7 @@ def fit_reml(X: FloatArray, y: FloatArray, *, parametric: int, penalties: FloatA
     empty, fill = unidentified @ unidentified.T, values[-1]
 
     enough = FIT_TOLERANCE * np.std(y)
-    previous = np.full(columns, np.inf)
+    previous = np.zeros(columns)
     converged = False
     for iteration in range(1, MAX_ITERATIONS + 1):
         factor = linalg.cho_factor(penalised(smoothing) + fill * empty, check_finite=False)
@@ -105,9 +107,8 @@ def fit_reml(X: FloatArray, y: FloatArray, *, parametric: int, penalties: FloatA
         residuals = y - X @ b
         scale = float(residuals @ residuals / (n - edf.sum()))
         change = b - previous
-        converged = iteration > 1 and bool(change @ gram @ change <= n * enough**2)
-        if converged or not blocks:
-            converged = True
+        converged = not blocks or bool(iteration > 1 and change @ gram @ change <= n * enough**2)
+        if converged:
             break
         previous = b
         curves = b[parametric:].reshape(blocks, q)
@@ -115,10 +116,13 @@ def fit_reml(X: FloatArray, y: FloatArray, *, parametric: int, penalties: FloatA
         held = np.einsum("jm,jab,mb->jmab", smoothing, spread, penalties)  # lambda V S
         lost = np.trace(held, axis1=2, axis2=3)
         used = np.maximum(ranks - lost, tiny)  # degrees of freedom the penalty leaves
-        share = (ranks - 2 * lost + np.einsum("jmab,jmba->jm", held, held)) / used
-        bend = smoothing * (curves**2 @ penalties.T)  # lambda b'Sb
-        excess = np.log(scale * used / np.maximum(bend, tiny))
-        reach = LONGEST_STEP * np.clip(share, 1e-9, 1)
-        step = np.clip(excess, -reach, reach) / np.clip(share, 1e-9, 1)
+        bend = np.maximum(smoothing * (curves**2 @ penalties.T), tiny)  # lambda b'Sb
+        excess, before = np.log(scale * used / bend), excess
+        # How fast the excess falls as a smooth stiffens: if it stood alone, or as last seen.
+        alone = (ranks - 2 * lost + np.einsum("jmab,jmba->jm", held, held)) / used
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seen = (before - excess) / step
+        slope = np.where((seen > 0.01 * alone) & (seen < 2 * alone), seen, alone)
+        step = np.clip(excess / np.maximum(slope, SLOWEST), -LONGEST_STEP, LONGEST_STEP)
         smoothing = np.clip(smoothing * np.exp(step), MIN_SMOOTHING, MAX_SMOOTHING)
     return Fit(b, V * scale, unidentified, edf, scale, smoothing, iteration, converged)
