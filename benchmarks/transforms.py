@@ -136,7 +136,7 @@ def main():
         },
         "columns": ["transform", "loudness", "mfcc"],
         "machine": {
-            "system": platform.platform(),
+            "system": platform.system(),
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "load_before": round(load, 2),

@@ -174,7 +174,8 @@ def _tone(
     shape = np.minimum(t / attack_s, 1.0) * np.clip((t[-1] - t) / 0.08, 0.0, 1.0)
     if decay_s:
         shape *= np.exp(-t / decay_s)
-    return y * shape
+    y *= shape
+    return y
 
 
 def _add(target: Samples, start: int, y: Samples) -> None:
@@ -206,7 +207,7 @@ def _drums(
 
 
 def _levelled(y: Samples, lufs: float, sr: int) -> NDArray[np.float32]:
-    """Bring a clip to a loudness; rounding its peaks, as a limiter would, until they stay below 1."""
+    """Bring a clip to a loudness, its peaks rounded off until they stay below 1."""
     for _ in range(4):
         y = y * 10.0 ** ((lufs - loudness_lufs(y, sr=sr)) / 20.0)
         if np.max(np.abs(y)) < 0.95:
