@@ -10,15 +10,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from nearkin.report import ReportData
 
 PAPER = {
     "PN": [-15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30],
     "EN": [-15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30],
-    "TS": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98]
-    + [1.02, 1.04, 1.06, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5],
-    "PS": [-12, -10, -8, -6, -4, -2, -1, -0.75, -0.5, -0.25]
-    + [0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12],
+    "TS": [
+        *(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98),
+        *(1.02, 1.04, 1.06, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5),
+    ],
+    "PS": [
+        *(-12, -10, -8, -6, -4, -2, -1, -0.75, -0.5, -0.25),
+        *(0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12),
+    ],
     "MP": [8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192],
 }
 IMPERCEPTIBLE = {"PN": [30], "EN": [30], "TS": [0.98, 1.02], "PS": [-0.25, 0.25], "MP": [192]}
@@ -72,7 +77,7 @@ def fabricate(
     clips = pd.DataFrame(
         {
             "clip_id": ids,
-            "path": [name_of(i) for i in range(n)],
+            "path": pd.Series([name_of(i) for i in range(n)], dtype=object),
             "start_s": np.round(rng.uniform(0, 100, n), 3),
             "duration_s": 2.0,
             "context_s": 4.0,
@@ -83,7 +88,7 @@ def fabricate(
     )
     skipped = clips.head(2).assign(
         clip_id=["s1", "s2"],
-        path=["broken.mp3", "short.wav"],
+        path=pd.Series(["broken.mp3", "short.wav"], dtype=object),
         status=["no audio stream", "too short: 1.2 s, needs 3 s"],
     )
     queries: list[pd.DataFrame] = []

@@ -180,7 +180,7 @@ def _departures(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     ]
     if plan.get("audio_window") != "full":
         departures.append("both spaces see the same window of sound")
-    if "rubberband" not in str(run.get("engine", "rubberband")).lower():
+    if "rubberband" not in str(run.get("engine", "rubberband")).lower().replace(" ", ""):
         departures.append("tempo and pitch are not shifted by Rubber Band")
     return [f"Departures from the authors' code: {'; '.join(departures)}."]
 

@@ -12,15 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from nearkin import magnitudes
 from nearkin.figures import style
 from nearkin.series import AUDIO, distance_name, distance_order, headline, of, series_of, trial_rows
-
-Style = Mapping[str, tuple[str, tuple[int, int], float]]
 
 
 def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
@@ -35,7 +32,7 @@ def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
 
     Returns
     -------
-    altair.VConcatChart
+    altair chart
         One panel per transformation.
     """
     rows = _audio_rows(consistency)
@@ -44,7 +41,6 @@ def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         distance_name(name): (
             style.AUDIO_COLOUR.get(name, "#444444"),
             style.AUDIO_DASH.get(name, (3, 2)),
-            2.0,
         )
         for name in distances
     }
@@ -54,7 +50,7 @@ def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         for record in _records(rows[rows["audio_distance"] == name], distance_name(name))
     ]
     row = _row(records, styles, title="Audio space: C_W", codes=_codes(consistency))
-    return style.dressed(alt.vconcat(row), margin=38, symbol="stroke")
+    return style.figure([row], margin=38, symbol="stroke")
 
 
 def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
@@ -72,7 +68,7 @@ def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
 
     Returns
     -------
-    altair.VConcatChart
+    altair chart
         Latent distances down, transformations across.
     """
     within = consistency[consistency["measure"] == "C_W"]
@@ -84,7 +80,7 @@ def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     for name in distance_order(audio["audio_distance"]):
         label = f"audio space, {distance_name(name)}"
         dash = style.AUDIO_DASH.get(name, (3, 2))
-        styles[label] = (style.AUDIO_GREY, dash, 3.0)
+        styles[label] = (style.AUDIO_GREY, dash)
         behind += _records(audio[audio["audio_distance"] == name], label)
     rows = []
     for name in distance_order(latent["latent_distance"]):
@@ -94,7 +90,7 @@ def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         rows.append(
             _row(behind + records, styles, title=title, codes=_codes(consistency), points=points)
         )
-    return style.dressed(alt.vconcat(*rows, spacing=24), margin=38, symbol="stroke")
+    return style.figure(rows, margin=38, symbol="stroke")
 
 
 def figure_10(
@@ -117,7 +113,7 @@ def figure_10(
 
     Returns
     -------
-    altair.VConcatChart
+    altair chart
         The two measures down, transformations across.
     """
     series = series_of(run, consistency)
@@ -142,7 +138,7 @@ def figure_10(
                 domain=_rho_domain(consistency) if measure == "C_B_rho" else (0.0, 1.0),
             )
         )
-    return style.dressed(alt.vconcat(*rows, spacing=24), margin=38, symbol="stroke")
+    return style.figure(rows, margin=38, symbol="stroke")
 
 
 def _audio_rows(consistency: pd.DataFrame) -> pd.DataFrame:
@@ -201,14 +197,14 @@ def _records(rows: pd.DataFrame, label: str) -> list[dict[str, Any]]:
 
 def _row(
     records: list[dict[str, Any]],
-    styles: Style,
+    styles: style.Styles,
     *,
     title: str,
     codes: Sequence[str],
     points: Sequence[dict[str, Any]] = (),
     chance: bool = True,
     domain: tuple[float, float] = (0.0, 1.0),
-) -> Any:
+) -> dict[str, Any]:
     """One panel per transformation; ``columns`` is what a narrow page lowers."""
     originals = [record for record in records if record["code"] == magnitudes.ORIGINAL]
     panels = [
@@ -223,7 +219,7 @@ def _row(
         )
         for code in codes
     ]
-    return alt.concat(*panels, columns=max(1, len(panels)), spacing=14, title=title)
+    return {"concat": panels, "columns": max(1, len(panels)), "spacing": 14, "title": title}
 
 
 def _panel(
@@ -231,126 +227,121 @@ def _panel(
     records: list[dict[str, Any]],
     points: list[dict[str, Any]],
     originals: list[dict[str, Any]],
-    styles: Style,
+    styles: style.Styles,
     *,
     chance: bool,
     domain: tuple[float, float],
 ) -> Any:
     how = magnitudes.axis(code)
-    x = alt.X("x:Q", scale=x_scale(code, records), axis=x_axis(code, records))
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=list(domain), nice=False))
+    x = x_channel(code, [record["x"] for record in records])
+    y = {"field": "value", "type": "quantitative", "title": None, "scale": style.scale(domain)}
+    colour = style.by_series(styles)
     labels = list(styles)
-    colour = alt.Color(
-        "series:N",
-        title=None,
-        sort=None,
-        scale=alt.Scale(domain=labels, range=[styles[label][0] for label in labels]),
+    dash = colour | {"scale": {"domain": labels, "range": [list(styles[one][1]) for one in labels]}}
+    shown = style.tooltip(
+        ("series", "encoder"),
+        ("x", f"{how.quantity} ({how.unit})" if how.unit else how.quantity),
+        ("value", "value"),
+        ("low", "95 % from"),
+        ("high", "to"),
+        ("chance", "chance"),
+        ("n", "N"),
     )
-    dash = alt.StrokeDash(
-        "series:N",
-        title=None,
-        sort=None,
-        scale=alt.Scale(domain=labels, range=[list(styles[label][1]) for label in labels]),
-    )
-    width = alt.StrokeWidth(
-        "series:N",
-        title=None,
-        sort=None,
-        scale=alt.Scale(domain=labels, range=[styles[label][2] for label in labels]),
-    )
-    tooltip = [
-        alt.Tooltip("series:N", title="encoder"),
-        alt.Tooltip("x:Q", title=f"{how.quantity} ({how.unit})"),
-        alt.Tooltip("value:Q", title="value", format=".3f"),
-        alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-        alt.Tooltip("high:Q", title="to", format=".3f"),
-        alt.Tooltip("chance:Q", title="chance", format=".3f"),
-        alt.Tooltip("n:Q", title="N"),
-    ]
-    main = alt.Chart(style.data(records))
-    layers: list[Any] = []
+    side = {"field": "side", "type": "nominal"}
+    layers: list[dict[str, Any]] = []
     if chance and records:
-        level = alt.Chart(style.data([{"chance": records[0]["chance"]}]))
         layers.append(
-            level.mark_rule(color=style.INK, strokeDash=[1, 3], strokeWidth=1).encode(
-                y=alt.Y("chance:Q", title=None)
-            )
+            {
+                "data": {"values": [{"chance": records[0]["chance"]}]},
+                "mark": {
+                    "type": "rule",
+                    "color": style.INK,
+                    "strokeDash": [1, 3],
+                    "strokeWidth": 1,
+                },
+                "encoding": {"y": y | {"field": "chance"}},
+            }
         )
     if how.identity is not None and records:
-        place = alt.Chart(style.data([{"x": how.identity}]))
-        layers.append(place.mark_rule(color=style.RED, strokeWidth=1, opacity=0.6).encode(x="x:Q"))
-    if originals:
         layers.append(
-            alt.Chart(style.data([_lean(record, "series", "value") for record in originals]))
-            .mark_rule(strokeDash=[1, 2], strokeWidth=1, opacity=0.7)
-            .encode(y=y, color=colour)
+            {
+                "data": {"values": [{"x": how.identity}]},
+                "mark": {"type": "rule", "color": style.RED, "strokeWidth": 1, "opacity": 0.6},
+                "encoding": {"x": x},
+            }
+        )
+    if originals:
+        values = [{"series": one["series"], "value": one["value"]} for one in originals]
+        layers.append(
+            {
+                "data": {"values": values},
+                "mark": {"type": "rule", "strokeDash": [1, 2], "strokeWidth": 1, "opacity": 0.7},
+                "encoding": {"y": y, "color": colour},
+            }
         )
     layers += [
-        main.mark_area(opacity=0.16, line=False).encode(
-            x=x,
-            y=alt.Y("low:Q", title=None, scale=alt.Scale(domain=list(domain), nice=False)),
-            y2="high:Q",
-            color=colour,
-            detail="side:N",
-        ),
-        main.mark_line(clip=True).encode(
-            x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width, detail="side:N"
-        ),
+        {
+            "mark": {"type": "area", "opacity": 0.16, "line": False},
+            "encoding": {
+                "x": x,
+                "y": y | {"field": "low"},
+                "y2": {"field": "high"},
+                "color": colour,
+                "detail": side,
+            },
+        },
+        {
+            "mark": {"type": "line", "clip": True, "strokeWidth": 1.9},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": colour,
+                "strokeDash": dash,
+                "detail": side,
+            },
+        },
     ]
-    several = {point["series"] for point in points}
-    singles = [record for record in records if record["series"] not in several]
-    if several:
+    if points:
+        trial = style.tooltip(("trial", "trial"))
         layers.append(
-            alt.Chart(style.data(points))
-            .mark_point(filled=True, size=9, opacity=0.55)
-            .encode(
-                x=x,
-                y=y,
-                color=colour,
-                tooltip=[*tooltip, alt.Tooltip("trial:Q", title="trial")],
-            )
-        )
-        means = [record for record in records if record["series"] in several]
-        layers.append(
-            alt.Chart(style.data(means))
-            .mark_point(filled=True, size=45, opacity=0)
-            .encode(x=x, y=y, color=colour, tooltip=tooltip)
+            {
+                "data": {"values": points},
+                "mark": {"type": "point", "filled": True, "size": 9, "opacity": 0.55},
+                "encoding": {"x": x, "y": y, "color": colour, "tooltip": [*shown, *trial]},
+            }
         )
     layers.append(
-        alt.Chart(style.data(singles))
-        .mark_point(filled=True, size=12, opacity=1)
-        .encode(x=x, y=y, color=colour, tooltip=tooltip)
+        {
+            "mark": {"type": "point", "filled": True, "size": 12, "opacity": 1},
+            "encoding": {"x": x, "y": y, "color": colour, "tooltip": shown},
+        }
     )
-    return alt.layer(*layers).properties(
-        width=style.PANEL_WIDTH,
-        height=style.PANEL_HEIGHT,
-        title=alt.Title(how.title, fontWeight="normal", fontSize=11, offset=4),
-    )
+    return {
+        "data": {"values": records},
+        "layer": layers,
+        "width": style.PANEL_WIDTH,
+        "height": style.PANEL_HEIGHT,
+        "title": style.small_title(how.title),
+    }
 
 
-def _lean(record: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: record[key] for key in keys}
+def x_channel(code: str, xs: Sequence[float], **axis: Any) -> dict[str, Any]:
+    """Return the magnitude channel of a transformation: true units, no zero forced in.
 
-
-def x_scale(code: str, records: Sequence[dict[str, Any]]) -> alt.Scale:
-    """Return the magnitude scale of a transformation, true units, no zero forced in."""
-    xs = [record["x"] for record in records]
-    if magnitudes.axis(code).scale == "log" and xs and min(xs) > 0:
-        return alt.Scale(type="log", base=2, nice=False, zero=False, padding=5)
-    return alt.Scale(type="linear", nice=False, zero=False, padding=5)
-
-
-def x_axis(code: str, records: Sequence[dict[str, Any]], **options: Any) -> alt.Axis:
-    """Return the magnitude axis: its title says where graver is, log ticks are measured rates."""
+    The axis title says on which side changes are graver; the ticks of a logarithmic axis are
+    magnitudes that were run, each at least about twice the one before.
+    """
     how = magnitudes.axis(code)
-    options = {"title": how.axis_title, "grid": False, "labelOverlap": True} | options
-    if how.scale == "log":
-        present = sorted({record["x"] for record in records})
+    scale: dict[str, Any] = {"nice": False, "padding": 5}
+    axis = {"title": how.axis_title, "grid": False, "labelOverlap": True} | axis
+    if how.scale == "log" and xs and min(xs) > 0:
+        scale |= {"type": "log", "base": 2}
         ticks: list[float] = []
-        for value in present:
+        for value in sorted(set(xs)):
             if not ticks or value >= ticks[-1] * 1.9:
                 ticks.append(value)
-        return alt.Axis(values=ticks, format="d", **options)
-    if how.identity is not None:
-        return alt.Axis(tickCount=6, **options)
-    return alt.Axis(tickCount=5, **options)
+        axis |= {"values": ticks, "format": "~r"}
+    else:
+        scale["zero"] = False
+        axis |= {"tickCount": 6 if how.identity is not None else 5}
+    return {"field": "x", "type": "quantitative", "scale": scale, "axis": axis}

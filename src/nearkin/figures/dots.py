@@ -7,15 +7,14 @@ In figure 12 each dot is one transformation, and PS and TS are split by directio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any, Literal
 
-import altair as alt
+import numpy as np
 import pandas as pd
 
 from nearkin import magnitudes
 from nearkin.figures import style
-from nearkin.figures.curves import x_axis, x_scale
+from nearkin.figures.curves import x_channel
 from nearkin.magnitudes import Point
 from nearkin.series import AUDIO, distance_name, distance_order, headline, of, series_of, trial_rows
 
@@ -60,7 +59,7 @@ def figure_3(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
 
     Returns
     -------
-    altair.VConcatChart
+    altair chart
         One strip per transformation.
     """
     points = grid_points(run, consistency)
@@ -68,31 +67,39 @@ def figure_3(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     for code in magnitudes.code_order(code for code, _ in points):
         how = magnitudes.axis(code)
         name = f"{how.title} ({code})"
-        records = [{"name": name, "x": value} for other, value in points if other == code]
+        records: list[dict[str, Any]] = [
+            {"name": name, "x": value} for other, value in points if other == code
+        ]
         red = how.identity
         if red is None:
             red = magnitudes.mildest((code, x) for other, x in points if other == code)[0].magnitude
-        x = alt.X(
-            "x:Q",
-            scale=x_scale(code, [*records, {"x": red}]),
-            axis=x_axis(code, records, titlePadding=2),
-        )
-        y = alt.Y(
-            "name:N",
-            title=None,
-            axis=alt.Axis(minExtent=150, domain=False, ticks=False, labelLimit=150),
-        )
+        x = x_channel(code, [record["x"] for record in records], titlePadding=2)
+        shown = style.tooltip(("x", how.axis_title))
+        y = {
+            "field": "name",
+            "type": "nominal",
+            "title": None,
+            "axis": {"minExtent": 150, "labelLimit": 150, "domain": False, "ticks": False},
+        }
         strips.append(
-            alt.layer(
-                alt.Chart(style.data([{"x": red}]))
-                .mark_rule(color=style.RED, strokeWidth=2)
-                .encode(x=x),
-                alt.Chart(style.data(records))
-                .mark_point(filled=True, size=36, color=style.INK, opacity=0.8)
-                .encode(x=x, y=y, tooltip=[alt.Tooltip("x:Q", title=how.axis_title)]),
-            ).properties(width=640, height=26)
+            {
+                "width": 640,
+                "height": 26,
+                "layer": [
+                    {
+                        "data": {"values": [{"x": red}]},
+                        "mark": {"type": "rule", "color": style.RED, "strokeWidth": 2},
+                        "encoding": {"x": x},
+                    },
+                    {
+                        "data": {"values": records},
+                        "mark": {"type": "point", "filled": True, "size": 36, "color": style.INK},
+                        "encoding": {"x": x, "y": y, "tooltip": shown},
+                    },
+                ],
+            }
         )
-    return style.dressed(alt.vconcat(*strips, spacing=10), margin=175)
+    return style.figure(strips, margin=175, spacing=10)
 
 
 def figure_12(
@@ -114,7 +121,7 @@ def figure_12(
 
     Returns
     -------
-    altair.VConcatChart
+    altair chart
         Latent distances down, measures across; several trials give a dot each.
     """
     choose = magnitudes.mildest if end == "mildest" else magnitudes.gravest
@@ -131,8 +138,8 @@ def figure_12(
             ]
             panels.append(_point_panel(chosen, measure, points, series, audio))
         title = f"{distance_name(latent)} distance in the latent space"
-        rows.append(alt.concat(*panels, columns=3, spacing=16, title=title))
-    return style.dressed(alt.vconcat(*rows, spacing=24), margin=130)
+        rows.append({"concat": panels, "columns": 3, "spacing": 16, "title": title})
+    return style.figure(rows, margin=130)
 
 
 def _point_panel(
@@ -153,7 +160,7 @@ def _point_panel(
         trials += _at(trial_rows(mine), points, one.label)
         values = [record["value"] for record in means]
         if values:
-            ticks.append({"series": one.label, "median": round(median(values), 6)})
+            ticks.append({"series": one.label, "median": round(float(np.median(values)), 6)})
         else:
             missing.append({"series": one.label, "text": "undefined" if len(mine) else "not run"})
     names = [magnitudes.direction(point.code, point.side) for point in points]
@@ -161,98 +168,116 @@ def _point_panel(
     colours = [DIRECTION_COLOURS.get(name) or next(spare) for name in names]
     labels = [one.label for one in series]
     kinds = [LATENT_ONLY, *map(distance_name, audio_distances)]
-    height = max(40, len(labels) * max(30, 8 * len(names)))
     lowest = min([0.0, *(record["low"] or 0.0 for record in records)])
     domain = [-0.03 if measure != "C_B_rho" else min(-0.03, round(lowest - 0.05, 1)), 1.03]
-    scale = alt.Scale(domain=domain, nice=False)
-    x = alt.X("value:Q", title=measure, scale=scale, axis=alt.Axis(tickCount=5))
-    y = alt.Y(
-        "series:N",
-        title=None,
-        sort=labels,
-        scale=alt.Scale(domain=labels, paddingInner=0.18, paddingOuter=0.1),
-        axis=alt.Axis(grid=False, minExtent=92, labelLimit=92, ticks=False),
+    x = {
+        "field": "value",
+        "type": "quantitative",
+        "title": measure,
+        "scale": style.scale(domain),
+        "axis": {"tickCount": 5},
+    }
+    y = _encoder_channel(labels)
+    y["scale"] |= {"paddingInner": 0.18, "paddingOuter": 0.1}
+    lane = {"field": "direction", "type": "nominal", "sort": names, "scale": style.scale(names)}
+    colour = {
+        "field": "direction",
+        "type": "nominal",
+        "title": None,
+        "sort": None,
+        "scale": {"domain": names, "range": colours},
+    }
+    shape = {
+        "field": "audio",
+        "type": "nominal",
+        "title": None,
+        "sort": None,
+        "scale": {
+            "domain": kinds,
+            "range": ["circle", "triangle-up", "square", "diamond", "cross"][: len(kinds)],
+        },
+    }
+    shown = style.tooltip(
+        ("series", "encoder"),
+        ("point", "at"),
+        ("audio", "audio distance"),
+        ("value", measure),
+        ("low", "95 % from"),
+        ("high", "to"),
+        ("chance", "chance"),
+        ("trial", "trial (0: mean)"),
     )
-    lane = alt.YOffset("direction:N", sort=names, scale=alt.Scale(domain=names))
-    colour = alt.Color(
-        "direction:N", title=None, sort=None, scale=alt.Scale(domain=names, range=colours)
-    )
-    shape = alt.Shape(
-        "audio:N",
-        title=None,
-        sort=None,
-        scale=alt.Scale(domain=kinds, range=["circle", "triangle-up", "square", "diamond"]),
-    )
-    tooltip = [
-        alt.Tooltip("series:N", title="encoder"),
-        alt.Tooltip("point:N", title="at"),
-        alt.Tooltip("audio:N", title="audio distance"),
-        alt.Tooltip("value:Q", title=measure, format=".3f"),
-        alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-        alt.Tooltip("high:Q", title="to", format=".3f"),
-        alt.Tooltip("chance:Q", title="chance", format=".3f"),
-        alt.Tooltip("trial:Q", title="trial (0: mean)"),
-    ]
-    base = alt.Chart(style.data(records))
-    layers: list[Any] = [
-        alt.Chart(style.data(ticks))
-        .mark_tick(color=style.INK, thickness=2, opacity=0.75)
-        .encode(x=alt.X("median:Q", title=measure, scale=scale), y=y),
-        base.mark_rule(strokeWidth=1, opacity=0.55).encode(
-            x=alt.X("low:Q", title=measure, scale=scale),
-            x2="high:Q",
-            y=y,
-            yOffset=lane,
-            color=colour,
-        ),
-        base.mark_point(size=26, strokeWidth=1.4, opacity=0.95, clip=False).encode(
-            x=x,
-            y=y,
-            yOffset=lane,
-            color=colour,
-            shape=shape,
-            tooltip=tooltip,
-        ),
+    placed = {"y": y, "yOffset": lane, "color": colour}
+    layers: list[dict[str, Any]] = [
+        {
+            "data": {"values": ticks},
+            "mark": {"type": "tick", "color": style.INK, "thickness": 2, "opacity": 0.75},
+            "encoding": {"x": x | {"field": "median"}, "y": y},
+        },
+        {
+            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.55},
+            "encoding": placed | {"x": x | {"field": "low"}, "x2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "point", "size": 26, "strokeWidth": 1.4, "opacity": 0.95},
+            "encoding": placed | {"x": x, "shape": shape, "tooltip": shown},
+        },
     ]
     if trials:
         layers.append(
-            alt.Chart(style.data(trials))
-            .mark_point(filled=True, size=7, opacity=0.5)
-            .encode(x=x, y=y, yOffset=lane, color=colour, tooltip=tooltip)
+            {
+                "data": {"values": trials},
+                "mark": {"type": "point", "filled": True, "size": 7, "opacity": 0.5},
+                "encoding": placed | {"x": x, "tooltip": shown},
+            }
         )
     if missing:
-        layers.append(
-            alt.Chart(style.data(missing))
-            .mark_text(align="left", dx=4, fontStyle="italic", fontSize=10, color=style.INK)
-            .encode(y=y, text="text:N", x=alt.datum(domain[0]))
-        )
-    return alt.layer(*layers).properties(width=215, height=height)
+        layers.append(style.undefined_notes(missing, y, domain[0]))
+    return {
+        "data": {"values": records},
+        "layer": layers,
+        "width": 225,
+        "height": max(40, len(labels) * max(30, 8 * len(names))),
+    }
+
+
+def _encoder_channel(labels: Sequence[str]) -> dict[str, Any]:
+    return {
+        "field": "series",
+        "type": "nominal",
+        "title": None,
+        "sort": list(labels),
+        "scale": style.scale(labels),
+        "axis": {"grid": False, "minExtent": 92, "labelLimit": 92, "ticks": False},
+    }
 
 
 def _at(rows: pd.DataFrame, points: Sequence[Point], label: str) -> list[dict[str, Any]]:
-    """Return a record for every defined value of the rows at the points."""
-    records = []
-    for point in points:
-        chosen = rows[
-            (rows["transformation"] == point.code) & (rows["magnitude"] == point.magnitude)
-        ]
-        for row in chosen.itertuples(index=False):
-            if style.rounded(row.value) is None:
-                continue
-            records.append(
-                {
-                    "series": label,
-                    "direction": magnitudes.direction(point.code, point.side),
-                    "point": magnitudes.in_words(point.code, point.magnitude),
-                    "audio": distance_name(str(row.audio_distance)) or LATENT_ONLY,
-                    "value": style.rounded(row.value),
-                    "low": style.rounded(row.ci_low),
-                    "high": style.rounded(row.ci_high),
-                    "chance": style.rounded(row.chance),
-                    "trial": int(str(row.trial)),
-                }
-            )
-    return records
+    """Return a record for every defined value of the rows at the points, in their order."""
+    places = {(point.code, point.magnitude): place for place, point in enumerate(points)}
+    columns = ["transformation", "magnitude", "audio_distance", "trial"]
+    columns += ["value", "ci_low", "ci_high", "chance"]
+    found: list[tuple[int, dict[str, Any]]] = []
+    for code, magnitude, audio, trial, value, low, high, chance in zip(
+        *(rows[column] for column in columns), strict=True
+    ):
+        place = places.get((code, magnitude))
+        if place is None or style.rounded(value) is None:
+            continue
+        point = points[place]
+        record = {
+            "series": label,
+            "direction": magnitudes.direction(point.code, point.side),
+            "point": magnitudes.in_words(point.code, point.magnitude),
+            "audio": distance_name(audio) or LATENT_ONLY,
+            "value": style.rounded(value),
+            "low": style.rounded(low),
+            "high": style.rounded(high),
+            "chance": style.rounded(chance),
+            "trial": int(trial),
+        }
+        found.append((place, record))
+    return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
 
 def figure_13(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
@@ -267,7 +292,7 @@ def figure_13(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
 
     Returns
     -------
-    altair.VConcatChart
+    altair chart
         Up to four panels; several trials are drawn as smaller dots.
     """
     series = series_of(run, consistency)
@@ -287,7 +312,7 @@ def figure_13(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
             panels.append(_originals_panel(pair, title, series, labels, styles, domain))
     if not panels:
         panels = [_originals_panel(rows, "no pair of distances", series, labels, styles, domain)]
-    return style.dressed(alt.vconcat(alt.concat(*panels, columns=2, spacing=20)), margin=130)
+    return style.figure([{"concat": panels, "columns": 2, "spacing": 20}], margin=130)
 
 
 def _originals_panel(
@@ -295,7 +320,7 @@ def _originals_panel(
     title: str,
     series: Sequence[Any],
     labels: Sequence[str],
-    styles: Mapping[str, tuple[str, tuple[int, int], float]],
+    styles: style.Styles,
     domain: Sequence[float],
 ) -> Any:
     means: list[dict[str, Any]] = []
@@ -319,51 +344,52 @@ def _originals_panel(
                     )
         if len(means) == before:
             missing.append({"series": one.label, "text": "undefined" if len(mine) else "not run"})
-    scale = alt.Scale(domain=list(domain))
-    x = alt.X("value:Q", title="C_B_rho", scale=scale, axis=alt.Axis(tickCount=6))
-    y = alt.Y(
-        "series:N",
-        title=None,
-        sort=list(labels),
-        scale=alt.Scale(domain=list(labels)),
-        axis=alt.Axis(minExtent=92, labelLimit=92, ticks=False),
+    x = {
+        "field": "value",
+        "type": "quantitative",
+        "title": "C_B_rho",
+        "scale": style.scale(domain),
+        "axis": {"tickCount": 6},
+    }
+    y = _encoder_channel(labels)
+    colour = style.by_series(styles, legend=None)
+    shown = style.tooltip(
+        ("series", "encoder"),
+        ("value", "C_B_rho"),
+        ("low", "95 % from"),
+        ("high", "to"),
+        ("n", "N"),
+        ("trial", "trial (0: mean)"),
     )
-    colour = alt.Color(
-        "series:N",
-        legend=None,
-        scale=alt.Scale(domain=list(labels), range=[styles[label][0] for label in labels]),
-    )
-    tooltip = [
-        alt.Tooltip("series:N", title="encoder"),
-        alt.Tooltip("value:Q", title="C_B_rho", format=".3f"),
-        alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-        alt.Tooltip("high:Q", title="to", format=".3f"),
-        alt.Tooltip("n:Q", title="N"),
-        alt.Tooltip("trial:Q", title="trial (0: mean)"),
-    ]
-    base = alt.Chart(style.data(means))
-    layers: list[Any] = [
-        base.mark_rule(strokeWidth=2).encode(
-            x=alt.X("low:Q", title="C_B_rho", scale=scale), x2="high:Q", y=y, color=colour
-        ),
-        base.mark_point(filled=True, size=60, opacity=1).encode(
-            x=x, y=y, color=colour, tooltip=tooltip
-        ),
+    layers: list[dict[str, Any]] = [
+        {
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {
+                "x": x | {"field": "low"},
+                "x2": {"field": "high"},
+                "y": y,
+                "color": colour,
+            },
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+            "encoding": {"x": x, "y": y, "color": colour, "tooltip": shown},
+        },
     ]
     if trials:
         layers.append(
-            alt.Chart(style.data(trials))
-            .mark_point(size=22, opacity=0.7)
-            .encode(x=x, y=y, color=colour, tooltip=tooltip)
+            {
+                "data": {"values": trials},
+                "mark": {"type": "point", "size": 22, "opacity": 0.7},
+                "encoding": {"x": x, "y": y, "color": colour, "tooltip": shown},
+            }
         )
     if missing:
-        layers.append(
-            alt.Chart(style.data(missing))
-            .mark_text(align="left", dx=4, fontStyle="italic", fontSize=10, color=style.INK)
-            .encode(y=y, text="text:N", x=alt.datum(domain[0]))
-        )
-    return alt.layer(*layers).properties(
-        width=330,
-        height=max(50, 24 * len(labels)),
-        title=alt.Title(title, fontWeight="normal", fontSize=11, offset=4),
-    )
+        layers.append(style.undefined_notes(missing, y, domain[0]))
+    return {
+        "data": {"values": means},
+        "layer": layers,
+        "width": 330,
+        "height": max(50, 24 * len(labels)),
+        "title": style.small_title(title),
+    }

@@ -13,7 +13,7 @@
     if (Array.isArray(value)) return value.map(inked);
     if (value && typeof value === "object") {
       const copy = {};
-      for (const [key, inner] of Object.entries(value)) copy[key] = key === "datasets" ? inner : inked(inner);
+      for (const [key, inner] of Object.entries(value)) copy[key] = key === "data" ? inner : inked(inner);
       return copy;
     }
     return value;
