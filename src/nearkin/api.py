@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -32,8 +33,8 @@ class Result:
     ----------
     folder : RunFolder
         A finished run's folder.
-    keep : object, optional
-        What must live as long as the result (a temporary folder).
+    temporary : Path, optional
+        A folder to delete when the result is no longer used.
 
     Attributes
     ----------
@@ -43,9 +44,10 @@ class Result:
         The tables; their columns are described in the documentation.
     """
 
-    def __init__(self, folder: RunFolder, *, keep: object = None) -> None:
+    def __init__(self, folder: RunFolder, *, temporary: Path | None = None) -> None:
         self.folder = folder
-        self._keep = keep
+        if temporary is not None:
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
         found = folder.read_run()
         if found is None:
             raise InputError(f"{folder.root}: holds no run; give the folder that --out named")
@@ -221,10 +223,10 @@ def evaluate(
     paths = [audio] if isinstance(audio, str | os.PathLike) else list(audio)
     options = list(encoder_options or [{} for _ in given])
     plan, sources = make_sources(given, options, {**settings, "grid": grid, "seed": seed})
-    keep = None
+    temporary = None
     if out is None:
-        keep = tempfile.TemporaryDirectory(prefix="nearkin-")
-        out = Path(keep.name) / "run"
+        temporary = Path(tempfile.mkdtemp(prefix="nearkin-"))
+        out = temporary / "run"
     folder = run(
         plan,
         paths,
@@ -235,7 +237,7 @@ def evaluate(
         force=force,
         progress=progress,
     )
-    return Result(folder, keep=keep)
+    return Result(folder, temporary=temporary)
 
 
 def load(path: str | os.PathLike[str]) -> Result:

@@ -368,10 +368,12 @@ def _row_values(row: Mapping[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def _shard(path: Path) -> Iterator[tuple[dict[str, Any], Mapping[str, NDArray[Any]]] | None]:
     """Open a shard; a missing or broken one (a power cut) is None, to be computed again."""
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        yield None
-        return
-    with file:
-        yield json.loads(file["notes"].tobytes()), file
+    with contextlib.ExitStack() as stack:
+        try:
+            raw = stack.enter_context(path.open("rb"))
+            arrays = stack.enter_context(np.load(raw, allow_pickle=False))
+            notes = json.loads(arrays["notes"].tobytes())
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            yield None
+            return
+        yield notes, arrays

@@ -1,0 +1,179 @@
+"""The units of a run: excerpts, loudness, contexts and queries, held to facts outside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyloudnorm
+import pytest
+import soundfile
+from conftest import RATE, tune
+
+from nearkin import experiment
+from nearkin.corpora.manifest import Recording
+from nearkin.distances import PackedOriginals, dtw, simple
+from nearkin.encoders import resolve
+from nearkin.experiment import OK, centre, originals, queries, transformed
+from nearkin.grids import Grid, Point
+from nearkin.plan import Plan, make_plan
+
+
+def plan_for(points: list[tuple[str, float]], **settings: Any) -> Plan:
+    grid = Grid("test", tuple(Point(*point) for point in points))
+    return make_plan({"encoders": ["mfcc"], "grid": grid, **settings})
+
+
+@pytest.fixture(scope="module")
+def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty seconds whose samples say where they are: a rising sawtooth under a tone."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    t = np.arange(40 * RATE) / RATE
+    y = 0.2 * np.sin(2 * np.pi * 440 * t) + t / 100
+    soundfile.write(path, y.astype(np.float32), RATE, subtype="FLOAT")
+    return path
+
+
+def take(path: Path, plan: Plan, **place: Any) -> list[experiment.Original]:
+    return originals(plan, Recording(path.name, path, **place), [resolve("mfcc")])
+
+
+def test_an_excerpt_is_where_its_row_says(long_file: Path) -> None:
+    plan = plan_for([("PN", 30)])
+    (clip,) = take(long_file, plan)
+    assert clip.status == OK
+    assert clip.duration_s == 4.0
+    whole, _ = soundfile.read(long_file, dtype="float32")
+    start = round(clip.start_s * RATE)
+    assert np.array_equal(clip.context, whole[start : start + 4 * RATE])
+
+
+def test_the_place_is_drawn_from_seed_and_content(long_file: Path, tmp_path: Path) -> None:
+    plan = plan_for([("PN", 30)])
+    (clip,) = take(long_file, plan)
+    copy = tmp_path / "another name.wav"
+    copy.write_bytes(long_file.read_bytes())
+    assert take(copy, plan)[0].start_s == clip.start_s
+    assert take(long_file, plan_for([("PN", 30)], seed=1))[0].start_s != clip.start_s
+    assert take(long_file, plan_for([("MP", 64), ("PN", 3)]))[0].start_s == clip.start_s
+
+
+def test_excerpts_of_a_file_do_not_overlap(long_file: Path) -> None:
+    for seed in range(20):
+        clips = take(long_file, plan_for([("PN", 30)], excerpts_per_file=7, seed=seed))
+        starts = [clip.start_s for clip in clips]
+        assert len(starts) == 7
+        assert min(np.diff(starts)) >= 4.0 - 1e-9
+        assert starts[0] >= 0
+        assert starts[-1] <= 36.0 + 1e-9
+        assert [clip.clip_id for clip in clips] == [f"long.wav#{i}" for i in range(1, 8)]
+    assert len(take(long_file, plan_for([("PN", 30)], excerpts_per_file=99))) == 10
+
+
+def test_excerpt_places_are_uniform(long_file: Path) -> None:
+    """With one excerpt the place is uniform over the file: Kolmogorov-Smirnov over 200 seeds."""
+    from scipy.stats import kstest
+
+    recording = Recording("x", long_file)
+    plans = [plan_for([("PN", 30)], seed=seed) for seed in range(200)]
+    starts = [experiment._places(plan, recording, "hash")[0][0] for plan in plans]
+    assert kstest(np.array(starts) / 36, "uniform").pvalue > 1e-3
+
+
+def test_a_given_start_is_kept(long_file: Path) -> None:
+    (clip,) = take(long_file, plan_for([("PN", 30)]), start_s=12.5)
+    assert clip.start_s == 12.5
+    (short,) = take(long_file, plan_for([("PN", 30)]), start_s=36.5)
+    assert short.duration_s == pytest.approx(3.5)
+    (late,) = take(long_file, plan_for([("PN", 30)]), start_s=38.0)
+    assert late.status == "skipped: too short: 2.00 s from start_s=38, needs 3 s"
+
+
+@pytest.fixture(scope="module")
+def tune_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tune") / "tune.wav"
+    soundfile.write(path, tune(3), RATE, subtype="FLOAT")
+    return path
+
+
+def test_every_version_is_as_loud_as_its_original(tune_file: Path) -> None:
+    """Measured by pyloudnorm on the two seconds heard, within 0.01 LU."""
+    points = [("PN", -15), ("EN", 6), ("TS", 0.5), ("TS", 1.5), ("PS", -12), ("PS", 7), ("MP", 8)]
+    plan = plan_for(points)
+    (clip,) = take(tune_file, plan)
+    meter = pyloudnorm.Meter(RATE, filter_class="DeMan")
+    heard = centre(clip.context, plan.clip_samples)
+    assert heard is not None
+    level = meter.integrated_loudness(heard.astype(float))
+    for point in plan.grid.points:
+        version = transformed(plan, clip, point, noise=experiment.noise_library(plan))
+        assert version.heard.shape == (44_100,)
+        found = meter.integrated_loudness(version.heard.astype(float))
+        assert found == pytest.approx(level, abs=0.01), point
+
+
+def test_the_identity_changes_no_bit(tune_file: Path) -> None:
+    plan = plan_for([("PN", 30)])
+    (clip,) = take(tune_file, plan)
+    noise = experiment.noise_library(plan)
+    version = transformed(plan, clip, Point("OG", 0.0), noise=noise)
+    assert np.array_equal(version.heard, centre(clip.context, plan.clip_samples))
+    found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
+    assert np.array_equal(found.distances[:, 0], np.zeros((2, 2)))
+    assert found.vectors["mfcc"].array is not None
+    assert clip.vectors["mfcc"].array is not None
+    assert np.array_equal(found.vectors["mfcc"].array[0], clip.vectors["mfcc"].array[0])
+
+
+def test_queries_are_the_public_functions(tune_file: Path) -> None:
+    """Distances of a query equal dtw and simple on MFCCs computed by hand with librosa."""
+    import librosa
+
+    plan = plan_for([("PS", 3), ("TS", 0.9)])
+    (clip,) = take(tune_file, plan)
+    noise = experiment.noise_library(plan)
+    found = queries(plan, clip, PackedOriginals([clip.frames]), [], noise=noise)
+    heard = centre(clip.context, plan.clip_samples)
+    own = librosa.feature.mfcc(y=heard, sr=RATE, n_mfcc=25)[1:].T
+    for index, point in enumerate(plan.points[1:], start=1):
+        y = transformed(plan, clip, point, noise=noise).heard
+        other = librosa.feature.mfcc(y=y, sr=RATE, n_mfcc=25)[1:].T
+        truth = [dtw(other, own), simple(other, own)]
+        assert found.distances[:, index, 0] == pytest.approx(truth, rel=1e-4)
+
+
+def test_the_same_noise_at_every_level(tune_file: Path) -> None:
+    """What is added at 30 dB and at 0 dB differs by a factor only."""
+    plan = plan_for([("PN", 0), ("PN", 30)])
+    (clip,) = take(tune_file, plan)
+    noise = experiment.noise_library(plan)
+    added = []
+    for point in plan.grid.points:
+        change = experiment.transformation_at(plan, point, noise=noise)
+        y = change(clip.context, sr=RATE, rng=clip.stream(plan, point.code))
+        added.append((y - clip.context).astype(float))
+    assert np.corrcoef(*added)[0, 1] > 0.9999
+
+
+def test_a_result_that_does_not_fill_the_clip_is_a_status(tune_file: Path) -> None:
+    plan = plan_for([("TS", 2.5), ("TS", 1.5)])
+    (clip,) = take(tune_file, plan)
+    noise = experiment.noise_library(plan)
+    found = queries(plan, clip, PackedOriginals([clip.frames]), [resolve("mfcc")], noise=noise)
+    assert found.status[2].startswith("the transformed clip lasts 1.60 s: must fill 2 s")
+    assert found.status[:2] == (OK, OK)
+    assert np.isnan(found.distances[:, 2]).all()
+    assert found.vectors["mfcc"].status[2] == found.status[2]
+
+
+def test_full_window_compares_whole_contexts(tune_file: Path) -> None:
+    plan = plan_for([("TS", 0.5)], audio_window="full")
+    (clip,) = take(tune_file, plan)
+    assert clip.frames.shape == (173, 24)
+    noise = experiment.noise_library(plan)
+    found = queries(plan, clip, PackedOriginals([clip.frames]), [resolve("mfcc")], noise=noise)
+    version = transformed(plan, clip, Point("TS", 0.5), noise=noise)
+    assert version.context.shape[0] == pytest.approx(8 * RATE, abs=3)
+    slow = experiment.frames_of(plan, version.context)
+    assert found.distances[0, 1, 0] == pytest.approx(dtw(slow, clip.frames), rel=1e-5)
