@@ -107,7 +107,8 @@ def fabricate(
                 wrong[key] = bad
                 own = 0.0 if code == "OG" or encoder == "constant" else 0.05 + gravity
                 d_own = own * rng.uniform(0.8, 1.2, n)
-                gap = np.where(bad, -1, 1) * rng.uniform(0.01, 0.3, n) * (encoder != "constant")
+                gap = np.where(bad, -0.9 * d_own, 0.3) * rng.uniform(0.05, 1, n)
+                gap *= encoder != "constant"
                 queries.append(
                     pd.DataFrame(
                         {

@@ -260,7 +260,13 @@ def test_chromium_draws_every_figure_without_a_complaint(data, html, tmp_path):
         "addEventListener('unhandledrejection',e=>seen.push(String(e.reason)));"
         "for(const k of['error','warn']){const f=console[k];"
         "console[k]=(...a)=>{seen.push(a.join(' '));f(...a)}}"
-        "setInterval(()=>{document.documentElement.dataset.seen=JSON.stringify(seen);"
+        "const saved=[];HTMLAnchorElement.prototype.click=function(){"
+        "saved.push(this.download+' '+this.href.slice(0,14))};"
+        "const wait=setInterval(()=>{if(document.documentElement.dataset.figures!=='drawn')return;"
+        "clearInterval(wait);for(const b of document.querySelectorAll('#figure-7 button'))b.click()"
+        "},50);"
+        "setInterval(()=>{document.documentElement.dataset.saved=saved.sort().join(', ');"
+        "document.documentElement.dataset.seen=JSON.stringify(seen);"
         "document.documentElement.dataset.hacked=String(window.hacked)},50)</script>"
     )
     path.write_text(html.replace("<head>", "<head>" + spy, 1), encoding="utf-8")
@@ -279,6 +285,11 @@ def test_chromium_draws_every_figure_without_a_complaint(data, html, tmp_path):
     assert 'data-figures="drawn"' in root[0]
     assert 'data-seen="[]"' in root[0], root[0]
     assert 'data-hacked="undefined"' in root[0]
+    saved = re.search('data-saved="([^"]*)"', root[0])
+    assert saved is not None
+    png, svg = saved[1].split(", ")
+    assert png == "figure-7.png data:image/png"
+    assert svg.startswith("figure-7.svg blob:")
     charts = done.stdout.split('<div class="chart')[1:]
     assert len(charts) == html.count('<div class="chart"')
     assert all("<svg" in chart.partition("<figcaption")[0] for chart in charts)

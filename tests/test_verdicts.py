@@ -84,6 +84,21 @@ def test_a_shortfall_within_its_interval_is_said_to_be_open():
     assert "more clips could still settle" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("audio", "width", "said"),
+    [
+        (0.9, 0.01, "below 0.95 itself"),
+        (0.97, 0.01, "the loss is the encoder's"),
+        (0.97, 0.2, "within the encoder's interval"),
+    ],
+)
+def test_a_shortfall_is_set_beside_the_audio_space_without_overclaiming(audio, width, said):
+    beside = table(audio, encoder="audio")
+    beside["audio_distance"], beside["latent_distance"] = "dtw", ""
+    both = pd.concat([table(at={POINTS[0]: 0.8}, width=width), beside])
+    assert said in near(both).sentence
+
+
 @pytest.mark.parametrize(("n", "warned"), [(58, True), (59, False)])
 def test_few_clips_are_said_to_be_few(n, warned):
     # outside truth: with no failure among n the exact one-sided 95 % bound is 0.05 ** (1 / n),

@@ -374,6 +374,8 @@ def failure_sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     intruder = names.get(str(row["nearest_id"]), str(row["nearest_id"]))
     noun = "unchanged clip" if code == ORIGINAL else magnitudes.axis(code).noun
     where = f"{at[0].upper()}{at[1:]}, {distance_name(str(row['distance']))}: the {noun} lies"
+    if not (math.isfinite(own) and math.isfinite(other)):
+        return f"{where} at an undefined distance from its own original."
     if own == other:
         return (
             f"{where} exactly as near to “{plain(intruder)}” as to its own original (both "
@@ -384,9 +386,10 @@ def failure_sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _told_apart(a: float, b: float) -> tuple[str, str]:
-    """Return two different numbers with as few digits as show that they differ."""
-    for digits in range(2, 17):
-        first, second = f"{a:.{digits}g}", f"{b:.{digits}g}"
+    """Return two different numbers with as many decimals, and enough to show that they differ."""
+    decimals = max(0, 1 - math.floor(math.log10(max(abs(a), abs(b)))))
+    for more in range(17):
+        first, second = f"{a:.{decimals + more}f}", f"{b:.{decimals + more}f}"
         if first != second:
             return first, second
     return repr(a), repr(b)

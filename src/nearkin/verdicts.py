@@ -198,8 +198,8 @@ def _near(
         lowest = min(known, key=lambda one: one.value)
         text = (
             f"After each of the {len(points)} mildest changes the clip is still nearest to its "
-            f"own original at least {NEAR:.0%} of the time; lowest C_W {_with_interval(lowest)} "
-            f"({lowest.what}, {lowest.distance})"
+            f"own original at least {100 * NEAR:g} % of the time; lowest C_W "
+            f"{_with_interval(lowest)} ({lowest.what}, {lowest.distance})"
         )
     else:
         word = "holds partly" if middle >= NEAR else "does not hold"
@@ -238,9 +238,12 @@ def _few_clips(n: int) -> str:
 def _beside_audio(number: Number) -> str:
     if not math.isfinite(number.audio):
         return ""
+    text = f" There the audio space has {number.audio:.2f}"
     if number.audio < NEAR:
-        return f" There the audio space itself has no more than {number.audio:.2f}."
-    return f" There the audio space has {number.audio:.2f}: the loss is the encoder's."
+        return f"{text}, below {NEAR:g} itself."
+    if number.ci_high < number.audio:
+        return f"{text}: the loss is the encoder's."
+    return f"{text}, within the encoder's interval."
 
 
 def _c_w_at(
