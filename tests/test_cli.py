@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import RATE, tune, write_tunes
 from typer.testing import CliRunner
 
 import nearkin
+from conftest import RATE, tune, write_tunes
 from nearkin.audio import encode_mp3
 from nearkin.cli import app
 
@@ -277,7 +277,7 @@ def test_a_full_disk_then_a_larger_one(music: Path, small_disk: Path) -> None:
              "--workers", "1", "--quiet")  # fmt: skip
     sentence = refused(*words)
     assert "the disk is full" in sentence
-    done = [path for path in (small_disk / "run").rglob("*.npz")]
+    done = list((small_disk / "run").rglob("*.npz"))
     assert done
     assert not list(small_disk.rglob("*.tmp"))
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import write_tunes
 
-from nearkin.corpora.manifest import collect, printable
-from nearkin.errors import InputError
+from conftest import write_tunes
+from nearkin.corpora.manifest import collect
+from nearkin.errors import InputError, printable
 
 
 def names(*inputs: Path, **options: str) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RATE, tune
 
+from conftest import RATE, tune
 from nearkin.encoders import ENCODERS, EncoderError, Key, embed, resolve
 from nearkin.encoders.protocol import pool
 from nearkin.errors import InputError

@@ -15,11 +15,11 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import tune, write_tunes
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 import nearkin
+from conftest import tune, write_tunes
 from nearkin.errors import InputError, RunError
 
 TABLES = ("clips.parquet", "queries.parquet", "consistency.parquet", "failures.parquet")

@@ -9,8 +9,8 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from conftest import RATE, tune
 
+from conftest import RATE, tune
 from nearkin import experiment
 from nearkin.corpora.manifest import Recording
 from nearkin.distances import PackedOriginals, dtw, simple

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, RunError
-from nearkin.evaluation import EncoderSource, Progress, run, silent
+from nearkin.evaluation import run, silent
 from nearkin.plan import EncoderChoice, Plan, make_plan
+from nearkin.session import EncoderSource
+from nearkin.stages import Progress
 from nearkin.store import RunFolder
 
 if TYPE_CHECKING:

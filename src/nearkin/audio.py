@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -146,12 +146,10 @@ def read(
 
     frames, rate = _decoded(path, excerpt)
     if frames.shape[0] == 0:
-        raise InputError(
-            f"{shown(path)}: holds no sound from {start_s:g} s on; start earlier or leave it out"
-        )
+        raise InputError(f"{printable(path)}: holds no sound from {start_s:g} s on; start earlier")
     if not np.isfinite(frames).all():
         raise InputError(
-            f"{shown(path)}: has NaN or infinite samples, which no sound has; repair or remove it"
+            f"{printable(path)}: has NaN or infinite samples: must be finite; repair it"
         )
     mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float64)
     y = resample(mono.astype(np.float32), from_sr=rate, to_sr=sr)
@@ -339,23 +337,17 @@ def decode_mp3(data: bytes) -> tuple[Signal, int, float]:
 # --- decoding -------------------------------------------------------------------------------------
 
 
-def shown(path: str | Path) -> str:
-    """Return a path fit for a message: on one line, without bytes a terminal rejects."""
-    text = str(path).encode("utf-8", "replace").decode("utf-8")
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
 def _opened(path: Path) -> io.BufferedReader:
     """Open a file for reading: libraries get the open file, so that no file name is too strange."""
     try:
         return path.open("rb")
     except IsADirectoryError as error:
-        raise InputError(f"{shown(path)}: is a folder; name a sound file in it") from error
+        raise InputError(f"{printable(path)}: is a folder; name a sound file in it") from error
     except FileNotFoundError as error:
-        raise InputError(f"{shown(path)}: no such file; check the name") from error
+        raise InputError(f"{printable(path)}: no such file; check the name") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{shown(path)}: cannot be read ({reason}); check the file") from error
+        raise InputError(f"{printable(path)}: cannot be read ({reason}); check the file") from error
 
 
 def _decoded(path: Path, job: Callable[[_Sndfile | _Container], _T]) -> _T:
@@ -365,7 +357,7 @@ def _decoded(path: Path, job: Callable[[_Sndfile | _Container], _T]) -> _T:
     with _opened(path) as file:
         head = file.read(4)
         if not head:
-            raise InputError(f"{shown(path)}: is empty (0 bytes); remove it or fetch it again")
+            raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
         # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
         if head[:3] != b"ID3" and not (head[0] == 0xFF and head[1:2] >= b"\xe0"):
             file.seek(0)
@@ -432,12 +424,12 @@ def _ffmpeg_opened(file: io.BufferedReader, path: Path) -> Any:
         container = av.open(file, container_options={"format_whitelist": _DEMUXERS})
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
-            f"{shown(path)}: is not a sound file nearkin can read; "
+            f"{printable(path)}: is not a sound file nearkin can read; "
             "convert it to WAV, FLAC, Ogg or MP3, or leave it out"
         ) from error
     if not container.streams.audio:
         container.close()
-        raise InputError(f"{shown(path)}: has no audio stream; leave it out")
+        raise InputError(f"{printable(path)}: has no audio stream; leave it out")
     return container
 
 
@@ -453,7 +445,7 @@ class _Container:
         # Some headers lie about rate and channels (HE-AAC): the first frame knows.
         first = next(self._blocks, None)
         if first is None:
-            raise InputError(f"{shown(path)}: no sound in it could be decoded; repair or remove it")
+            raise InputError(f"{printable(path)}: no sound in it could be decoded; repair it")
         self._first, self.rate = first
         self.channels = self._first.shape[0]
 

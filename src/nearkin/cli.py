@@ -143,13 +143,10 @@ def demo_command(
 ) -> None:
     """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
     with _sentences():
-        from nearkin.corpora.synthetic import write_clips
+        from nearkin.demo import write_clips
         from nearkin.settings import Settings
-        from nearkin.store import RunFolder
 
-        folder = RunFolder(out)
-        folder.claim()
-        clips = write_clips(folder)
+        clips = write_clips(out)
         _run(
             Settings(
                 audio=[str(clips)],

@@ -2,7 +2,7 @@
 
 Distance matrices in, numbers out: nothing here knows audio or networks, so that every number of a
 study can be computed again from saved matrices alone (Kim, Urbano, Liem and Hanjalic 2019, section
-3.1, doi:10.3389/fams.2019.00020, "the paper").
+3.1, doi:10.3389/fams.2019.00053, "the paper").
 
 Conventions
 -----------

@@ -6,6 +6,9 @@ Every message states the value seen, what was demanded and the remedy, in one se
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 
 class NearkinError(Exception):
     """Root of every error nearkin raises on purpose; its text is fit to be shown to a user."""
@@ -21,3 +24,18 @@ class ExtraError(NearkinError, ImportError):
 
 class RunError(NearkinError):
     """A run could not be continued or finished (disk full, folder taken, settings changed)."""
+
+
+def printable(path: Path | str) -> str:
+    r"""Write a path so that any terminal, table or page can show it.
+
+    Examples
+    --------
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -13,12 +13,12 @@ import numpy as np
 from nearkin import experiment
 from nearkin.corpora.manifest import collect
 from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES, PackedOriginals, pairwise_audio
-from nearkin.evaluation import EncoderSource, Session
 from nearkin.execution import Here
 from nearkin.experiment import OK, Original
 from nearkin.plan import Plan, references_for
 from nearkin.progress import duration
 from nearkin.scoring import AudioAtPoint, EncoderAtPoint, Scorer
+from nearkin.session import EncoderSource, Session
 
 TRIED = 5
 """Recordings tried until one is usable."""

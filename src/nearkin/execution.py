@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -120,8 +122,17 @@ def available_cores() -> int:
 
 
 def _begin(session: Any) -> None:
+    """Make this process a worker of one session, for as long as its parent lives."""
     global _session
     _session = session
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    """End the process once its parent was killed: nobody is left to collect what it makes."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _call(unit: Unit, item: Any) -> Any:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin import audio, features
-from nearkin.corpora.manifest import Recording, printable
+from nearkin.corpora.manifest import Recording
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_audio
 from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
-from nearkin.errors import InputError, NearkinError
+from nearkin.errors import InputError, NearkinError, printable
 from nearkin.grids import Point
 from nearkin.plan import IDENTITY, Plan
 from nearkin.seeds import stream

@@ -8,7 +8,7 @@ clip, its own original, and the intruder that lay nearer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,14 +73,14 @@ def worst_failures(
     lost = lost.sort_values(
         ["step", "rank", "clip_id", "distance"], ascending=[True, False, True, True], kind="stable"
     )
-    chosen: list[int] = []
+    chosen: list[Any] = []
     for _, part in lost.groupby(["encoder", "task"], sort=False):
         heard: set[str] = set()
         for _, errors in part.groupby("transformation", sort=False):
             fresh = errors[~errors["clip_id"].isin(heard)]
             first = (fresh if len(fresh) else errors).iloc[0]
             heard.add(str(first["clip_id"]))
-            chosen.append(int(first.name))  # type: ignore[arg-type]
+            chosen.append(first.name)
     order = ["encoder", "task", "transformation"]
     return lost.loc[chosen, list(COLUMNS)].sort_values(order, kind="stable", ignore_index=True)
 

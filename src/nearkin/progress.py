@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from nearkin.evaluation import Progress, silent
+from nearkin.evaluation import silent
+from nearkin.stages import Progress
 
 STAGES = {
     "originals": "originals read and embedded",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,7 +237,8 @@ class Scorer:
         sides = self._sides(queries)
         scores = []
         keys = ["encoder", "task", "trial", "space", "distance"]
-        for (name, task, trial, space, distance), part in queries.groupby(keys, sort=False):
+        for key, part in queries.groupby(keys, sort=False):
+            name, task, trial, space, distance = cast("tuple[str, str, int, str, str]", key)
             moved = part.pivot(
                 index="clip_id", columns=["transformation", "magnitude"], values="d_own"
             ).reindex(self.clip_ids)
@@ -410,7 +411,8 @@ class Scorer:
         import pandas as pd
 
         found = space.found
-        nearest = np.where(found.valid, self.clip_ids[found.nearest], None)
+        nearest = self.clip_ids[found.nearest]
+        nearest[~found.valid] = None
         return pd.DataFrame(
             {
                 "encoder": name,
@@ -422,8 +424,8 @@ class Scorer:
                 "magnitude": point.magnitude,
                 "effective_magnitude": effective,
                 "clip_id": self.clip_ids,
-                "error": pd.array(found.error, dtype="Int64"),
-                "rank": pd.array(found.rank, dtype="Int64"),
+                "error": pd.Series(found.error).astype("Int64").mask(~found.valid),
+                "rank": pd.Series(found.rank).astype("Int64").mask(~found.valid),
                 "margin": found.margin,
                 "d_own": found.d_own,
                 "d_nearest": found.d_nearest,
@@ -431,9 +433,6 @@ class Scorer:
                 "status": list(status),
             },
             columns=QUERY_COLUMNS,
-        ).assign(
-            error=lambda table: table["error"].mask(~found.valid),
-            rank=lambda table: table["rank"].mask(~found.valid),
         )
 
     def _sides(self, queries: pd.DataFrame) -> dict[tuple[str, str], list[tuple[float, float]]]:

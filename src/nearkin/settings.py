@@ -15,10 +15,10 @@ from typing import Any
 
 from nearkin.api import make_sources
 from nearkin.errors import InputError
-from nearkin.evaluation import EncoderSource
 from nearkin.execution import available_cores
 from nearkin.plan import Plan
 from nearkin.registry import suggest
+from nearkin.session import EncoderSource
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ class RunFolder:
     ) -> None:
         """Write arrays and JSON-able notes as one .npz."""
         text = np.frombuffer(json.dumps(finite(notes)).encode(), np.uint8)
-        self.write(path, lambda file: np.savez(file, notes=text, **arrays))
+        self.write(path, lambda file: np.savez(file, allow_pickle=False, notes=text, **arrays))
 
     def write(self, path: Path, put: Callable[[BinaryIO], Any]) -> None:
         """Write a file under a temporary name and rename it.

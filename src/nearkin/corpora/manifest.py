@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearkin.audio import AUDIO_SUFFIXES
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,21 +136,6 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
             name = str(row["path"]) if start_s is None else f"{row['path']}@{start_s:g}"
         recordings.append(Recording(str(name), path.parent / str(row["path"]), start_s))
     return recordings
-
-
-def printable(path: Path | str) -> str:
-    r"""Write a path so that any terminal, table or page can show it.
-
-    Examples
-    --------
-    >>> printable("a\nb")
-    'a\\nb'
-    """
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:

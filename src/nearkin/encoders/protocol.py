@@ -159,6 +159,7 @@ def pool(frames: NDArray[Any], *, how: str) -> NDArray[np.float32]:
     float32[..., D] or float32[..., 2 * D]
     """
     values = np.asarray(frames, dtype=np.float64)
+    pooled: NDArray[np.float64]
     if how == "mean":
         pooled = values.mean(axis=-2)
     elif how == "max":
@@ -185,12 +186,13 @@ class _CallError(NearkinError):
 
 def _call(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[Key]) -> Any:
     try:
-        return resolved.encoder.embed(audio.copy(), keys=keys)
+        answer: Any = resolved.encoder.embed(audio.copy(), keys=keys)
     except NearkinError as error:
         raise _CallError(str(error)) from error
     except Exception as error:  # the border to foreign code: anything may come
         text = " ".join(str(error).split()) or "no message"
         raise _CallError(f"raised {type(error).__name__}: {text[:300]}") from error
+    return answer
 
 
 def _checked(resolved: ResolvedEncoder, answer: Any, n_rows: int) -> Embedded:
@@ -218,7 +220,7 @@ def _checked(resolved: ResolvedEncoder, answer: Any, n_rows: int) -> Embedded:
         )
     with np.errstate(over="ignore"):
         vectors = np.ascontiguousarray(values, dtype=np.float32)
-    finite = np.isfinite(vectors).all(axis=1)
+    finite = np.asarray(np.isfinite(vectors).all(axis=1))
     vectors = np.where(finite[:, None], vectors, np.float32(np.nan))
     return Embedded(
         vectors, tuple("ok" if good else "returned NaN or infinite values" for good in finite)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from nearkin.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read, sha256_file, shown, sound_info
-from nearkin.errors import InputError
+from nearkin.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read, sha256_file, sound_info
+from nearkin.errors import InputError, printable
 from nearkin.transforms.babble import BABBLE_SHA256, babble_at, pink_noise
 from nearkin.transforms.protocol import (
     Transformation,
@@ -73,7 +73,7 @@ class NoiseLibrary:
             )
             if not found:
                 raise InputError(
-                    f"{shown(path)}: no sound files in it; name a recording or its folder"
+                    f"{printable(path)}: no sound files in it; name a recording or its folder"
                 )
         else:
             found = [path]
@@ -83,7 +83,7 @@ class NoiseLibrary:
         for file, sha in files:
             if _length_s(file, sha) <= _WHOLE_S and not np.any(_recording(file, sha, SAMPLE_RATE)):
                 raise InputError(
-                    f"{shown(file)}: is silent, so it has no SNR; name another recording"
+                    f"{printable(file)}: is silent, so it has no SNR; name another recording"
                 )
         if len(files) == 1 and not path.is_dir():
             return cls(path.name, files[0][1], files)
@@ -151,7 +151,7 @@ class NoiseLibrary:
 def _length_s(path: str, sha256: str) -> float:
     """Return a recording's duration; asked once a process, checks that it is still the same."""
     if sha256_file(path) != sha256:
-        raise InputError(f"{shown(path)}: has changed since the run knew it; start a new run")
+        raise InputError(f"{printable(path)}: has changed since the run knew it; start a new run")
     return sound_info(path).duration_s
 
 

@@ -1,0 +1,198 @@
+"""What every unit of a run is given: the plan, the folder, and (made on first use) the rest.
+
+A session travels to a worker as plan, folder and sources; encoders, noise, the audio space and the
+resamples are made there once and kept for all units.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin import experiment
+from nearkin.distances import PackedOriginals
+from nearkin.encoders import ResolvedEncoder, resolve
+from nearkin.errors import RunError
+from nearkin.experiment import OK, Original
+from nearkin.plan import Plan
+from nearkin.scoring import Scorer
+from nearkin.store import RunFolder
+from nearkin.transforms import NoiseLibrary
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where an encoder comes from, so that every worker can make its own.
+
+    Attributes
+    ----------
+    spec : object
+        A SPEC string, or the encoder object or callable itself.
+    options : mapping
+        Keyword arguments for a class.
+    role : str
+        ``"tested"`` or ``"reference"``.
+    """
+
+    spec: Any
+    options: Mapping[str, Any]
+    role: str = "tested"
+
+
+class Session:
+    """What every unit of a run is given: the plan, the folder, and (made on first use) the rest.
+
+    Parameters
+    ----------
+    plan : Plan
+    root : Path
+        The run's folder.
+    sources : sequence of EncoderSource
+    """
+
+    def __init__(self, plan: Plan, root: Path, sources: Sequence[EncoderSource]) -> None:
+        self.plan = plan
+        self.folder = RunFolder(root)
+        self.sources = tuple(sources)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("plan", "folder", "sources")}
+
+    @functools.cached_property
+    def encoders(self) -> tuple[ResolvedEncoder, ...]:
+        """All encoders, resolved, with labels that no two share."""
+        resolved = []
+        for source in self.sources:
+            encoder = resolve(
+                source.spec,
+                options=source.options,
+                sample_rate=self.plan.sample_rate,
+                pool=self.plan.pool,
+            )
+            resolved.append(encoder.as_reference() if source.role == "reference" else encoder)
+        return tuple(_distinct(resolved))
+
+    @functools.cached_property
+    def noise(self) -> NoiseLibrary:
+        """What EN adds."""
+        return experiment.noise_library(self.plan)
+
+    @functools.cached_property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """The usable clips, in order: clip id, and the recording whose shard holds it."""
+        table = self.folder.read_table("work/used")
+        return tuple(table[["clip_id", "recording"]].itertuples(index=False, name=None))
+
+    @functools.cached_property
+    def clip_ids(self) -> tuple[str, ...]:
+        """The usable clips' ids, in order."""
+        return tuple(clip_id for clip_id, _ in self.used)
+
+    @functools.cached_property
+    def space(self) -> PackedOriginals:
+        """The audio space."""
+        return PackedOriginals([self.original(i, audio=False).frames for i in self.clip_ids])
+
+    @functools.cached_property
+    def failures(self) -> dict[str, str]:
+        """Why an encoder failed on the originals, by label."""
+        return _failures_on_originals(self)
+
+    @functools.cached_property
+    def working(self) -> tuple[ResolvedEncoder, ...]:
+        """The encoders that embedded every original."""
+        return tuple(e for e in self.encoders if e.label not in self.failures)
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """The scorer with the run's resamples."""
+        return Scorer(self.plan, self.clip_ids)
+
+    @functools.cached_property
+    def gathered(self) -> Gathered:
+        """What the queries of all clips left behind, but for the distances."""
+        return _gather(self)
+
+    @functools.cached_property
+    def _recording_of(self) -> dict[str, str]:
+        return dict(self.used)
+
+    def original(self, clip_id: str, *, audio: bool = True) -> Original:
+        """Read a usable clip from its shard."""
+        clips = self.folder.read_originals(self._recording_of[clip_id], audio=audio)
+        for clip in clips or ():
+            if clip.clip_id == clip_id:
+                return clip
+        raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Effective magnitudes and every status that is not ok, by clip and point."""
+
+    effective: NDArray[np.float64]
+    not_ok: Mapping[str, Mapping[tuple[int, int], str]]
+
+    def audio_status(self, point: int) -> list[str]:
+        """Return what became of every clip at one point, in the audio space."""
+        return self.status("", point)
+
+    def status(self, label: str, point: int) -> list[str]:
+        """Return what became of every clip at one point, for one encoder."""
+        marks = self.not_ok.get(label, {})
+        return [marks.get((clip, point), OK) for clip in range(len(self.effective))]
+
+
+def _gather(session: Session) -> Gathered:
+    effective = []
+    not_ok: dict[str, dict[tuple[int, int], str]] = {}
+    for clip, clip_id in enumerate(session.clip_ids):
+        queries = session.folder.read_queries(clip_id)
+        if queries is None:
+            raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
+        effective.append(queries.effective)
+        rows = {"": queries.status, **{n: v.status for n, v in queries.vectors.items()}}
+        for label, status in rows.items():
+            for point, text in enumerate(status):
+                if text != OK:
+                    not_ok.setdefault(label, {})[clip, point] = text
+    return Gathered(np.stack(effective), not_ok)
+
+
+def _failures_on_originals(session: Session) -> dict[str, str]:
+    """An encoder must embed every original: all are scored on the same clips."""
+    failures: dict[str, str] = {}
+    sizes: dict[str, tuple[int, str]] = {}
+    for clip_id in session.clip_ids:
+        for label, found in session.original(clip_id, audio=False).vectors.items():
+            if label in failures:
+                continue
+            text = found.failure or next((s for s in found.status if s != OK), "")
+            if text or found.array is None:
+                failures[label] = f"{text} (original clip '{clip_id}')"
+                continue
+            size = found.array.shape[1]
+            first, where = sizes.setdefault(label, (size, clip_id))
+            if size != first:
+                failures[label] = (
+                    f"returned {first} values for clip '{where}' and {size} for '{clip_id}': must "
+                    "be one embedding_size for all"
+                )
+    return failures
+
+
+def _distinct(encoders: Sequence[ResolvedEncoder]) -> list[ResolvedEncoder]:
+    """Number the names of encoders that would otherwise share a label."""
+    taken: dict[str, int] = {"audio": 1}
+    distinct = []
+    for encoder in encoders:
+        count = taken.get(encoder.label, 0)
+        taken[encoder.label] = count + 1
+        distinct.append(replace(encoder, name=f"{encoder.name}~{count + 1}") if count else encoder)
+    return distinct

@@ -1,0 +1,92 @@
+"""Kill -9 at twenty random moments, then the same command again: nothing is lost, not a bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import write_tunes
+from test_evaluation import same_tables
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="needs kill -9")]
+
+GRID = "{PN: [0, 30], EN: [6], TS: [0.4, 0.9, 1.1], PS: [-4, 4], MP: [8, 64]}"
+
+
+def start(folder: Path, out: Path) -> subprocess.Popen[bytes]:
+    words = ["run", str(folder / "music"), "--grid", str(folder / "grid.yaml"), "--quiet"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "nearkin", *words, "--out", str(out), "--workers", "2"],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+
+
+def children_of(session: int) -> list[str]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--sid", str(session)], capture_output=True, text=True, check=False
+    )
+    return listed.stdout.split()
+
+
+def test_kill_9_at_twenty_random_moments(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "music", 24)
+    (tmp_path / "grid.yaml").write_text(GRID)
+    begun = time.monotonic()
+    straight = start(tmp_path, tmp_path / "straight")
+    assert straight.wait() == 0
+    whole = time.monotonic() - begun
+    rng = random.Random(0)
+    killed = 0
+    progress = []
+    for _ in range(20):
+        process = start(tmp_path, tmp_path / "broken")
+        try:
+            process.wait(timeout=rng.uniform(0.1, 0.5) * whole)
+            break  # it finished before its moment came
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+        work = tmp_path / "broken" / "work"
+        progress.append(len(list(work.rglob("*.npz"))) + len(list(work.rglob("*.parquet"))))
+        if killed % 5 == 0:  # workers notice that they are orphans
+            time.sleep(3)
+            assert children_of(process.pid) == []
+    if killed < 20:  # it got done on the way: kill fresh runs, too
+        for number in range(20 - killed):
+            out = tmp_path / f"broken{number}"
+            process = start(tmp_path, out)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=rng.uniform(0.05, 0.8) * whole)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            again = start(tmp_path, out)
+            assert again.wait() == 0, again.stderr and again.stderr.read()
+            same_tables(tmp_path / "straight", out)
+    last = start(tmp_path, tmp_path / "broken")
+    assert last.wait() == 0, last.stderr and last.stderr.read()
+    assert progress == sorted(progress) or not (tmp_path / "broken" / "work").exists()
+    same_tables(tmp_path / "straight", tmp_path / "broken")
+    assert not list((tmp_path / "broken").rglob("*.tmp"))
+
+
+def test_interrupting_is_one_sentence(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "music", 12)
+    (tmp_path / "grid.yaml").write_text(GRID)
+    process = start(tmp_path, tmp_path / "run")
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    sentences = stderr.decode().strip().splitlines()
+    assert sentences[-1].startswith("nearkin: interrupted: give the same command again")
+    assert "Traceback" not in stderr.decode()
+    assert start(tmp_path, tmp_path / "run").wait() == 0
