@@ -312,6 +312,7 @@ def gam(
 
     Examples
     --------
+    >>> import numpy as np, pandas as pd
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame(
     ...     [(e, t, m) for e in "ab" for t in ("PN", "TS") for m in np.linspace(0, 1, 20)],
@@ -321,8 +322,8 @@ def gam(
     >>> model = gam(table, response="score", factors=["encoder", "transformation"], smooth="mag")
     >>> model.marginal_means("encoder")[["level", "mean", "se"]].round(2)
       level  mean    se
-    0     a  1.35  0.02
-    1     b  0.36  0.02
+    0     a  1.34  0.01
+    1     b  0.37  0.01
     """
     if k < 4:
         raise InputError(f"k={k}: a cubic spline needs 4 basis functions or more; pass k=8")

@@ -168,15 +168,18 @@ def contrasts(
 
 def _reference(t: FloatArray, *, levels: int, df: float, adjust: str) -> tuple[float, FloatArray]:
     """Return the interval's critical value and the two-sided p-values of t statistics."""
+    alone = 2 * stats.t.sf(np.abs(t), df)
     if adjust == "none" or levels == 2:
-        return float(stats.t.ppf(0.5 + CONFIDENCE / 2, df)), 2 * stats.t.sf(np.abs(t), df)
+        return float(stats.t.ppf(0.5 + CONFIDENCE / 2, df)), alone
     # Tukey: the range of k means, in units of one mean's standard error, exceeds sqrt(2) |t|.
     critical = float(stats.studentized_range.ppf(CONFIDENCE, levels, df)) / np.sqrt(2)
     p = np.full(len(t), np.nan)
     known = ~np.isnan(t)
     if known.any():
         p[known] = stats.studentized_range.sf(np.sqrt(2) * np.abs(t[known]), levels, df)
-    return critical, np.clip(p, 0, 1)
+    # Far out the integral is round-off; there the pair alone and Bonferroni's bound hold it.
+    pairs = levels * (levels - 1) // 2
+    return critical, np.clip(p, alone, np.minimum(pairs * alone, 1))
 
 
 def _margin(model: Gam, factor: str | Sequence[str], *, at: str) -> Margin:
@@ -321,9 +324,17 @@ def trial_means(
     scores["point"] = (
         scores.groupby(["cell", "trial"]).cumcount() if seen.x is None else pd.Series(seen.x)
     )
-    rows = []
-    for code, level in enumerate(seen.levels[factor]):
-        rows.append((level, *_between_trials(scores[scores["level"] == code])))
+    # One row a cell and trial; a cell lies in one level of the factor and in one model.
+    keys = ["level", "model", "cell", "trial"]
+    cells = scores.groupby(keys).agg(score=("score", "mean"), points=("point", "nunique"))
+    cells = cells.reset_index()
+    cells["complete"] = cells["points"] == cells["cell"].map(
+        scores.groupby("cell")["point"].nunique()
+    )
+    rows = [
+        (level, *_between_trials(cells[cells["level"] == code]))
+        for code, level in enumerate(seen.levels[factor])
+    ]
     columns = ["level", "mean", "se", "ci_low", "ci_high", "trials", "status"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -333,24 +344,23 @@ def _numbers(codes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return np.asarray(np.unique(codes, axis=0, return_inverse=True)[1]).reshape(-1)
 
 
-def _between_trials(scores: pd.DataFrame) -> tuple[float, float, float, float, int, str]:
+def _between_trials(cells: pd.DataFrame) -> tuple[float, float, float, float, int, str]:
     """Return a level's mean, its standard error between trials, interval, trials and status."""
-    cells = scores["cell"].nunique()
+    everything = cells["cell"].nunique()
     mean = 0.0
     trials = 0
     variances: list[float] = []  # of the models' shares in the mean, where trials show one
     freedoms: list[int] = []
     single = 0
-    models = scores.groupby("model")
+    models = cells.groupby("model")
     for _, model in models:
-        seen = model.pivot_table("point", "trial", "cell", aggfunc="nunique", fill_value=0)
-        complete = (seen == model.groupby("cell")["point"].nunique()).all(axis=1)
-        cell_means = model.pivot_table("score", "trial", "cell")
-        of_trial = cell_means[complete].mean(axis=1)
+        own = model["cell"].nunique()
+        by_trial = model[model["complete"]].groupby("trial")["score"].agg(["mean", "count"])
+        of_trial = by_trial.loc[by_trial["count"] == own, "mean"]
         n = len(of_trial)
         if n == 0:
             return np.nan, np.nan, np.nan, np.nan, 0, "no complete trial"
-        share = cell_means.shape[1] / cells
+        share = own / everything
         mean += share * float(of_trial.mean())
         trials += n
         if n == 1:
