@@ -102,10 +102,10 @@ def _transformations(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[st
             f"The environmental noise was '{noise['name']}'"
             + (f" (SHA-256 {digest}…)." if digest else ".")
         )
-    if "MP" in codes and plan.get("mp3_rate") == "paper":
+    if "MP" in codes and plan.get("mp3_rate") == "paper" and plan.get("working_rate") == 22_050:
         sentences.append(
-            "MP3 was coded at the working rate, where no more than 160 kb/s exist: rates above "
-            "that, as in the paper's own route, are 160 in effect."
+            "MP3 was coded at 22,050 Hz, where no more than 160 kb/s exist: rates above that, as "
+            "in the paper's own route, are 160 in effect."
         )
     elif "MP" in codes and plan.get("mp3_rate") == "true":
         sentences.append("MP3 above 160 kb/s was coded at 44.1 kHz, where these rates are real.")

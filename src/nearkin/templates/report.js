@@ -66,8 +66,5 @@
     clearTimeout(waiting);
     waiting = setTimeout(() => { for (const node of charts) if (node.dataset.drawn !== String(room(node))) draw(node); }, 250);
   });
-  let opened = [];
-  addEventListener("beforeprint", () => { opened = [...document.querySelectorAll("details:not([open])")]; for (const one of opened) one.open = true; });
-  addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
   drawAll();
 })();
