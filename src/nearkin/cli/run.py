@@ -1,47 +1,19 @@
-"""The command line: arguments to a plan, a call, and what is printed of its result.
-
-Exit codes: 0 done; 2 bad usage or input (one sentence on stderr); 3 finished, but some clips or
-encoders failed (they are listed); 130 interrupted. Everything heavy is imported inside the
-commands, so that ``nearkin --help`` is quick.
-"""
+"""``nearkin run`` and ``nearkin demo``: from sound files to tables, figures and a report."""
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from nearkin.errors import NearkinError
+from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, say, sentences
 
 if TYPE_CHECKING:
     from nearkin.api import Result
 
-EXIT_INPUT, EXIT_FAILURES, EXIT_INTERRUPTED = 2, 3, 130
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Can a music embedding be trusted? Changes clips of music from imperceptibly to gravely "
-    "and asks whether the changed clip still lies nearest its own original.",
-)
-
-Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
-Quiet = Annotated[bool | None, typer.Option("--quiet", help="Print the result only.")]
-Json = Annotated[bool | None, typer.Option("--json", help="Make the last line machine-readable.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes [one for every core].")
-]
-
-
-@app.command("run")
 def run_command(
     audio: Annotated[
         list[str] | None,
@@ -103,7 +75,7 @@ def run_command(
     as_json: Json = None,
 ) -> None:
     """Test encoders on your music: from files to tables, figures and a report."""
-    with _sentences():
+    with sentences():
         flags = {
             "audio": audio,
             "encoder": encoder,
@@ -134,7 +106,6 @@ def run_command(
         _run(merged(flags, config))
 
 
-@app.command("demo")
 def demo_command(
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("nearkin-demo"),
     workers: Workers = None,
@@ -142,7 +113,7 @@ def demo_command(
     as_json: Json = None,
 ) -> None:
     """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
-    with _sentences():
+    with sentences():
         from nearkin.demo import write_clips
         from nearkin.settings import Settings
 
@@ -160,34 +131,6 @@ def demo_command(
         )
 
 
-@app.command("report")
-def report_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
-    quiet: Quiet = None,
-) -> None:
-    """Build report.html and figures/ again from a run's tables."""
-    with _sentences():
-        from nearkin.api import load
-
-        result = load(run)
-        result.figures()
-        page = result.report()
-        if not quiet:
-            _say(f"report: {page}")
-
-
-@app.command("list")
-def list_command(
-    what: Annotated[str, typer.Argument(help="encoders, transformations, grids or distances")],
-) -> None:
-    """List what is built in; nothing is imported, built or downloaded for it."""
-    with _sentences():
-        from nearkin.catalogue import catalogue
-
-        for line in catalogue(what):
-            _say(line)
-
-
 def _run(settings: Any) -> None:
     from nearkin.progress import show
 
@@ -197,9 +140,9 @@ def _run(settings: Any) -> None:
 
         outlook = estimate(plan, settings.audio, encoders=sources, workers=workers)
         for line in outlook.lines():
-            _say(line)
+            say(line)
         if settings.json_line:
-            _say(json.dumps(outlook.as_dict()))
+            say(json.dumps(outlook.as_dict()))
         return
     from nearkin.api import Result
     from nearkin.evaluation import run
@@ -231,47 +174,8 @@ def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:
     told = summary(result)
     if not quiet:
         for line in told.lines():
-            _say(line)
+            say(line)
     bad = failed(result.run)
     if as_json:
-        _say(json.dumps({**told.as_dict(), "exit": EXIT_FAILURES if bad else 0}))
+        say(json.dumps({**told.as_dict(), "exit": EXIT_FAILURES if bad else 0}))
     raise typer.Exit(EXIT_FAILURES if bad else 0)
-
-
-def _say(text: str) -> None:
-    """Print a line whatever the terminal's encoding."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Turn errors made on purpose into one sentence on stderr and an exit code."""
-    try:
-        yield
-    except NearkinError as error:
-        _fail(" ".join(str(error).split()), EXIT_INPUT)
-    except KeyboardInterrupt:
-        _fail("interrupted: give the same command again, it goes on where it stopped",
-              EXIT_INTERRUPTED)  # fmt: skip
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise typer.Exit(EXIT_INPUT) from None
-
-
-def _fail(sentence: str, code: int) -> NoReturn:
-    encoding = sys.stderr.encoding or "utf-8"
-    sentence = sentence.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stderr.write(f"nearkin: {sentence}\n")
-    raise typer.Exit(code)
-
-
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def main() -> None:
-    """Run the command line."""
-    signal.signal(signal.SIGTERM, _terminate)
-    app()

@@ -1,0 +1,43 @@
+"""The command line: arguments to a plan, a call, and what is printed of its result.
+
+Exit codes: 0 done; 1 a requirement was not met; 2 bad usage or input (one sentence on stderr); 3
+finished, but some clips or encoders failed (they are listed); 130 interrupted. Everything heavy is
+imported inside the commands, so that ``nearkin --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, NoReturn
+
+import typer
+
+from nearkin.cli.look import list_command, report_command
+from nearkin.cli.run import demo_command, run_command
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Can a music embedding be trusted? Changes clips of music from imperceptibly to gravely "
+    "and asks whether the changed clip still lies nearest its own original.",
+)
+
+for name, command in {
+    "demo": demo_command,
+    "run": run_command,
+    "report": report_command,
+    "list": list_command,
+}.items():
+    app.command(name)(command)
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()

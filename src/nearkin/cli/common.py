@@ -1,0 +1,51 @@
+"""What every command shares: options, sentences instead of tracebacks, printing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from nearkin.errors import NearkinError
+
+EXIT_UNMET, EXIT_INPUT, EXIT_FAILURES, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
+Quiet = Annotated[bool | None, typer.Option("--quiet", help="Print the result only.")]
+Json = Annotated[bool | None, typer.Option("--json", help="Make the last line machine-readable.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes [one for every core].")
+]
+
+
+def say(text: str) -> None:
+    """Print a line whatever the terminal's encoding."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn errors made on purpose into one sentence on stderr and an exit code."""
+    try:
+        yield
+    except NearkinError as error:
+        fail(" ".join(str(error).split()), EXIT_INPUT)
+    except KeyboardInterrupt:
+        fail("interrupted: give the same command again, it goes on where it stopped",
+              EXIT_INTERRUPTED)  # fmt: skip
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(EXIT_INPUT) from None
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    encoding = sys.stderr.encoding or "utf-8"
+    sentence = sentence.encode(encoding, "backslashreplace").decode(encoding)
+    sys.stderr.write(f"nearkin: {sentence}\n")
+    raise typer.Exit(code)

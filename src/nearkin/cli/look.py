@@ -1,0 +1,36 @@
+"""``nearkin report`` and ``nearkin list``: what there is to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearkin.cli.common import Quiet, say, sentences
+
+
+def report_command(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    quiet: Quiet = None,
+) -> None:
+    """Build report.html and figures/ again from a run's tables."""
+    with sentences():
+        from nearkin.api import load
+
+        result = load(run)
+        result.figures()
+        page = result.report()
+        if not quiet:
+            say(f"report: {page}")
+
+
+def list_command(
+    what: Annotated[str, typer.Argument(help="encoders, transformations, grids or distances")],
+) -> None:
+    """List what is built in; nothing is imported, built or downloaded for it."""
+    with sentences():
+        from nearkin.catalogue import catalogue
+
+        for line in catalogue(what):
+            say(line)
