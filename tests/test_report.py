@@ -214,6 +214,23 @@ def test_identical_clips_are_named(data):
     assert "2 clips have identical content: track 0.ogg, track 1.ogg." in text
 
 
+def test_the_folder_all_clips_share_is_not_told(data):
+    clips = data.clips.assign(
+        path=[f"/home/somebody/music/album {i % 2}/{i}.ogg" for i in range(len(data.clips))]
+    )
+    text = report.build(dataclasses.replace(data, clips=clips))
+    assert "somebody" not in text
+    assert "album 1/13.ogg" in text
+
+
+@pytest.mark.parametrize("paths", [[], ["a.ogg"], ["/a.ogg"], ["/x/a.ogg", "b.ogg", "/y/c.ogg"]])
+def test_short_paths_keep_every_name_apart(paths):
+    shown = report.short_paths(paths)
+    assert set(shown) == set(paths)
+    assert len(set(shown.values())) == len(paths)
+    assert all(shown.values())
+
+
 def test_methods_follow_from_the_record(data):
     text = paragraph(data.run, audio=["dtw", "simple"], latent=["cosine"])
     for part in ("N = 12", "nearkin 0.1.0", "seed 0", "signalsmith 0.3.1", "librosa 0.11.0"):

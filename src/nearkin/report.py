@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -430,24 +431,44 @@ def _players(
 
 
 def _clip_names(clips: pd.DataFrame) -> dict[str, str]:
-    columns = clips[["clip_id", "path", "start_s"]].to_dict("records")
+    shown = short_paths(clips["path"])
     return {
-        str(row["clip_id"]): f"{row['path']}"
-        + ("" if pd.isna(row["start_s"]) else f" at {float(row['start_s']):.1f} s")
-        for row in columns
+        str(clip): shown[str(path)] + ("" if pd.isna(start) else f" at {float(start):.1f} s")
+        for clip, path, start in zip(clips["clip_id"], clips["path"], clips["start_s"], strict=True)
     }
+
+
+def short_paths(paths: Iterable[object]) -> dict[str, str]:
+    """Return absolute paths without the folder they all share: a page is often handed on.
+
+    Examples
+    --------
+    >>> short_paths(["/home/me/music/a/1.ogg", "/home/me/music/b/1.ogg"])["/home/me/music/a/1.ogg"]
+    'a/1.ogg'
+    """
+    names = [str(path) for path in paths]
+    absolute = [name for name in names if os.path.isabs(name)]  # noqa: PTH117 - text, not a file
+    shown = {name: name for name in names}
+    if absolute:
+        common = os.path.commonpath([os.path.dirname(name) for name in absolute])  # noqa: PTH120
+        shown |= {name: name[len(common) :].lstrip("/\\") for name in absolute}
+    return shown
 
 
 def _tables(data: ReportData) -> list[Table]:
     """Everything that was skipped, failed or is undefined, and why."""
     tables = []
+    paths = short_paths(data.clips["path"])
     skipped = data.clips[data.clips["status"] != "ok"]
     if len(skipped):
         tables.append(
             _table(
                 f"Files and excerpts that were skipped ({len(skipped)})",
                 ("file", "reason"),
-                [(row["path"], row["status"]) for row in skipped.to_dict("records")],
+                [
+                    (paths[str(path)], status)
+                    for path, status in zip(skipped["path"], skipped["status"], strict=True)
+                ],
             )
         )
     broken = [entry for entry in data.run.get("encoders", ()) if entry.get("status", "ok") != "ok"]
@@ -505,10 +526,11 @@ def _table(caption: str, head: tuple[str, ...], rows: list[Any]) -> Table:
 def _identical(data: ReportData) -> list[str]:
     """Sentences on clips with identical content and on embeddings that are shared."""
     sentences = []
+    paths = short_paths(data.clips["path"])
     used = data.clips[data.clips["status"] == "ok"]
     same = used[used.duplicated(["content_sha256", "start_s"], keep=False)]
     for _, group in list(same.groupby(["content_sha256", "start_s"], sort=False))[:20]:
-        files = ", ".join(plain(path) for path in group["path"])
+        files = ", ".join(plain(paths[str(path)]) for path in group["path"])
         sentences.append(f"{len(group)} clips have identical content: {files}.")
     names = _clip_names(data.clips)
     original = data.queries[

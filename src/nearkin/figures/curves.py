@@ -135,7 +135,7 @@ def figure_10(
                 codes=_codes(consistency),
                 points=points,
                 chance=False,
-                domain=_rho_domain(consistency) if measure == "C_B_rho" else (0.0, 1.0),
+                domain=rho_domain(consistency) if measure == "C_B_rho" else (0.0, 1.0),
             )
         )
     return style.figure(rows, margin=38, symbol="stroke")
@@ -150,7 +150,8 @@ def _codes(consistency: pd.DataFrame) -> list[str]:
     return magnitudes.code_order(consistency["transformation"].unique())
 
 
-def _rho_domain(consistency: pd.DataFrame) -> tuple[float, float]:
+def rho_domain(consistency: pd.DataFrame) -> tuple[float, float]:
+    """Return the axis of C_B_rho, one for the whole run: 0 to 1, wider where values are below."""
     rows = consistency[consistency["measure"] == "C_B_rho"]
     values = rows[["value", "ci_low"]].to_numpy(float)
     lowest = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
@@ -234,7 +235,13 @@ def _panel(
 ) -> Any:
     how = magnitudes.axis(code)
     x = x_channel(code, [record["x"] for record in records])
-    y = {"field": "value", "type": "quantitative", "title": None, "scale": style.scale(domain)}
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": None,
+        "scale": style.scale(domain),
+        "axis": {"minExtent": 24},  # panels of different rows stand in line
+    }
     colour = style.by_series(styles)
     labels = list(styles)
     dash = colour | {"scale": {"domain": labels, "range": [list(styles[one][1]) for one in labels]}}

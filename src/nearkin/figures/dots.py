@@ -14,7 +14,7 @@ import pandas as pd
 
 from nearkin import magnitudes
 from nearkin.figures import style
-from nearkin.figures.curves import x_channel
+from nearkin.figures.curves import rho_domain, x_channel
 from nearkin.magnitudes import Point
 from nearkin.series import AUDIO, distance_name, distance_order, headline, of, series_of, trial_rows
 
@@ -136,7 +136,8 @@ def figure_12(
             chosen = latent_rows[
                 (latent_rows["measure"] == measure) & (latent_rows["latent_distance"] == latent)
             ]
-            panels.append(_point_panel(chosen, measure, points, series, audio))
+            lowest = rho_domain(consistency)[0] if measure == "C_B_rho" else 0.0
+            panels.append(_point_panel(chosen, measure, points, series, audio, lowest))
         title = f"{distance_name(latent)} distance in the latent space"
         rows.append({"concat": panels, "columns": 3, "spacing": 16, "title": title})
     return style.figure(rows, margin=130)
@@ -148,6 +149,7 @@ def _point_panel(
     points: Sequence[Point],
     series: Sequence[Any],
     audio_distances: Sequence[str],
+    lowest: float,
 ) -> Any:
     records: list[dict[str, Any]] = []
     trials: list[dict[str, Any]] = []
@@ -168,8 +170,7 @@ def _point_panel(
     colours = [DIRECTION_COLOURS.get(name) or next(spare) for name in names]
     labels = [one.label for one in series]
     kinds = [LATENT_ONLY, *map(distance_name, audio_distances)]
-    lowest = min([0.0, *(record["low"] or 0.0 for record in records)])
-    domain = [-0.03 if measure != "C_B_rho" else min(-0.03, round(lowest - 0.05, 1)), 1.03]
+    domain = [lowest - 0.03, 1.03]
     x = {
         "field": "value",
         "type": "quantitative",
@@ -302,8 +303,7 @@ def figure_13(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         (consistency["measure"] == "C_B_rho")
         & (consistency["transformation"] == magnitudes.ORIGINAL)
     ]
-    lowest = rows["ci_low"].min()
-    domain = [0.0 if pd.isna(lowest) else min(0.0, round(float(lowest) - 0.05, 1)), 1.0]
+    domain = rho_domain(rows)
     panels = []
     for audio in distance_order(rows["audio_distance"]):
         for latent in distance_order(rows["latent_distance"]):
