@@ -24,13 +24,10 @@ app = typer.Typer(
     "and asks whether the changed clip still lies nearest its own original.",
 )
 
-for name, command in {
-    "demo": demo_command,
-    "run": run_command,
-    "report": report_command,
-    "list": list_command,
-}.items():
-    app.command(name)(command)
+app.command("demo")(demo_command)
+app.command("run")(run_command)
+app.command("report")(report_command)
+app.command("list")(list_command)
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:

@@ -37,14 +37,15 @@ def sentences() -> Iterator[None]:
     except NearkinError as error:
         fail(" ".join(str(error).split()), EXIT_INPUT)
     except KeyboardInterrupt:
-        fail("interrupted: give the same command again, it goes on where it stopped",
-              EXIT_INTERRUPTED)  # fmt: skip
+        told = "interrupted: give the same command again, it goes on where it stopped"
+        fail(told, EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(EXIT_INPUT) from None
 
 
 def fail(sentence: str, code: int) -> NoReturn:
+    """Write one sentence to stderr and leave with an exit code."""
     encoding = sys.stderr.encoding or "utf-8"
     sentence = sentence.encode(encoding, "backslashreplace").decode(encoding)
     sys.stderr.write(f"nearkin: {sentence}\n")
