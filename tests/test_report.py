@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from fabricated import fabricate
-from nearkin import report
+from nearkin import listings, report
 from nearkin.methods import paragraph, software_bibtex
 
 HOSTILE = [
@@ -180,7 +180,7 @@ def test_players_carry_the_sounds(page, data):
 
 
 def test_too_much_audio_is_left_out_not_the_failure(data, monkeypatch):
-    monkeypatch.setattr(report, "AUDIO_BUDGET", 5_000)
+    monkeypatch.setattr(listings, "AUDIO_BUDGET", 5_000)
     text = report.build(data)
     assert 0 < text.count("<audio") < text.count('class="role"')
     assert "(no sound in this page)" in text
@@ -189,14 +189,14 @@ def test_too_much_audio_is_left_out_not_the_failure(data, monkeypatch):
 def test_a_failure_in_words():
     row = {"transformation": "PN", "magnitude": 30.0, "distance": "cosine", "nearest_id": "b"}
     row |= {"d_own": 0.31, "d_nearest": 0.12}
-    assert report.failure_sentence(row, {"b": "B"}) == (
+    assert listings.failure_sentence(row, {"b": "B"}) == (
         "PN at 30 dB, cosine: the noisy clip lies nearer to “B” (0.12) than to its own "
         "original (0.31)."
     )
-    close = report.failure_sentence(row | {"d_own": 0.12346, "d_nearest": 0.12344}, {})
+    close = listings.failure_sentence(row | {"d_own": 0.12346, "d_nearest": 0.12344}, {})
     assert "(0.1234)" in close
     assert "(0.1235)" in close
-    tie = report.failure_sentence(row | {"d_own": 0.0, "d_nearest": 0.0}, {})
+    tie = listings.failure_sentence(row | {"d_own": 0.0, "d_nearest": 0.0}, {})
     assert "exactly as near" in tie
     assert "a tie is an error" in tie
 
@@ -225,7 +225,7 @@ def test_the_folder_all_clips_share_is_not_told(data):
 
 @pytest.mark.parametrize("paths", [[], ["a.ogg"], ["/a.ogg"], ["/x/a.ogg", "b.ogg", "/y/c.ogg"]])
 def test_short_paths_keep_every_name_apart(paths):
-    shown = report.short_paths(paths)
+    shown = listings.short_paths(paths)
     assert set(shown) == set(paths)
     assert len(set(shown.values())) == len(paths)
     assert all(shown.values())
