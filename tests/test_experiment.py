@@ -133,7 +133,7 @@ def test_queries_are_the_public_functions(tune_file: Path) -> None:
     plan = plan_for([("PS", 3), ("TS", 0.9)])
     (clip,) = take(tune_file, plan)
     noise = experiment.noise_library(plan)
-    found = queries(plan, clip, PackedOriginals([clip.frames]), [], noise=noise)
+    found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [], noise=noise)
     heard = centre(clip.context, plan.clip_samples)
     own = librosa.feature.mfcc(y=heard, sr=RATE, n_mfcc=25)[1:].T
     for index, point in enumerate(plan.points[1:], start=1):
@@ -160,7 +160,7 @@ def test_a_result_that_does_not_fill_the_clip_is_a_status(tune_file: Path) -> No
     plan = plan_for([("TS", 2.5), ("TS", 1.5)])
     (clip,) = take(tune_file, plan)
     noise = experiment.noise_library(plan)
-    found = queries(plan, clip, PackedOriginals([clip.frames]), [resolve("mfcc")], noise=noise)
+    found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
     assert found.status[2].startswith("the transformed clip lasts 1.60 s: must fill 2 s")
     assert found.status[:2] == (OK, OK)
     assert np.isnan(found.distances[:, 2]).all()
@@ -172,7 +172,7 @@ def test_full_window_compares_whole_contexts(tune_file: Path) -> None:
     (clip,) = take(tune_file, plan)
     assert clip.frames.shape == (173, 24)
     noise = experiment.noise_library(plan)
-    found = queries(plan, clip, PackedOriginals([clip.frames]), [resolve("mfcc")], noise=noise)
+    found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
     version = transformed(plan, clip, Point("TS", 0.5), noise=noise)
     assert version.context.shape[0] == pytest.approx(8 * RATE, abs=3)
     slow = experiment.frames_of(plan, version.context)

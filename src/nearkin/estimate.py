@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nearkin import experiment
+from nearkin.consistency import neighbours
 from nearkin.corpora.manifest import collect
 from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.execution import Here
@@ -19,6 +20,7 @@ from nearkin.plan import Plan, references_for
 from nearkin.progress import duration
 from nearkin.scoring import AudioAtPoint, EncoderAtPoint, Scorer
 from nearkin.session import EncoderSource, Session
+from nearkin.spaces import Space
 
 TRIED = 5
 """Recordings tried until one is usable."""
@@ -126,7 +128,7 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
         return time.perf_counter() - begun
 
     plan = session.plan
-    alone = PackedOriginals([clip.frames])
+    alone = PackedOriginals([clip.frames] * 2)
 
     def ask() -> None:
         experiment.queries(plan, clip, alone, session.encoders, noise=session.noise)
@@ -138,12 +140,13 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     pairs = timed(lambda: pairwise_audio([clip.frames] * 4, originals, measures=measures)) / 256
     n = min(n_clips, 100)
     rng = np.random.default_rng(0)
-    d = {name: rng.random((n, n), dtype=np.float32) for name in AUDIO_DISTANCES}
+    d = rng.random((n, n), dtype=np.float32)
+    spaces = [Space(name, neighbours(d), d) for name in AUDIO_DISTANCES]
     z = rng.random((n, 256), dtype=np.float32)
     status = [OK] * n
     everyone = [EncoderAtPoint(e.name, "", 1, z, z, status) for e in session.encoders]
     scorer = Scorer(plan, [str(i) for i in range(n)])
-    here = AudioAtPoint(d, np.zeros(n), status)
+    here = AudioAtPoint(spaces, np.zeros(n), status)
     score = timed(lambda: scorer.point(plan.grid.points[0], here, everyone))
     n_points = len(plan.points)
     growth = (n_clips / n) ** 2
@@ -153,8 +156,9 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
 def _disk(plan: Plan, n_clips: int, n_encoders: int) -> float:
     """Return bytes: contexts, distances, embeddings (twice, 256 values assumed) and tables."""
     n_points = len(plan.points)
+    n_drawn = min(n_clips, plan.rho_clips)
     contexts = n_clips * plan.context_seconds * plan.working_rate * 4
-    distances = len(AUDIO_DISTANCES) * n_clips**2 * n_points * 4
+    distances = len(AUDIO_DISTANCES) * n_drawn**2 * n_points * 4
     embeddings = 2 * n_encoders * n_clips * n_points * 256 * 4
     rows = n_clips * n_points * (len(AUDIO_DISTANCES) + len(LATENT_DISTANCES) * n_encoders)
     return contexts + distances + embeddings + rows * 120

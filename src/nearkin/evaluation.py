@@ -18,8 +18,8 @@ from nearkin.stages import (
     originals_stage,
     points_stage,
     queries_stage,
-    read_tables,
     write_embeddings,
+    write_tables,
 )
 from nearkin.store import RunFolder
 
@@ -73,7 +73,7 @@ def run(
         If the disk is full or a worker died; the same call goes on.
     """
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
-    session = Session(plan, out, [*encoders, *references])
+    session = Session(plan, out, [*encoders, *references], keep_distances=keep_distances)
     recordings = collect(audio, split=plan.split)
     session.encoders  # noqa: B018 - a SPEC that cannot be used is told before anything is written
     inputs = inputs_of(session, recordings)
@@ -102,9 +102,9 @@ def run(
             write_embeddings(session)
             points_stage(session, pool, progress)
     with clock("tables"):
-        queries, consistency = read_tables(session)
+        lost = write_tables(session)
         failures = write_sounds(
-            worst_failures(queries),
+            worst_failures(lost, plan.grid),
             plan=plan,
             folder=folder,
             original=session.original,
@@ -113,8 +113,6 @@ def run(
         if keep_distances:
             keep_audio_distances(session)
         folder.write_table("clips", clips)
-        folder.write_table("queries", queries)
-        folder.write_table("consistency", consistency, csv=True)
         folder.write_table("failures", failures)
     folder.write_run(finished_record(record, session, clips, timings))
     folder.finish()

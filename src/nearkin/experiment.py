@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin import audio, features
+from nearkin.consistency import Neighbours, neighbours
 from nearkin.corpora.manifest import Recording
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_audio
 from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
@@ -84,14 +85,18 @@ class Queries:
         Effective magnitude at each point of the plan.
     status : tuple of P str
         ``"ok"``, or why the point has no transformed clip.
-    distances : float32[len(AUDIO_DISTANCES), P, N]
-        Audio-space distances to every original; NaN where the status is not ``"ok"``.
+    audio : tuple of `Neighbours`, one an audio distance
+        What every point's transformed clip found among all N originals; not valid where the
+        status is not ``"ok"``.
+    distances : float32[len(AUDIO_DISTANCES), P, K]
+        Audio-space distances to the K originals asked for; NaN where the status is not ``"ok"``.
     vectors : mapping of encoder label to `Vectors`
         Embeddings, a row a point.
     """
 
     effective: NDArray[np.float64]
     status: tuple[str, ...]
+    audio: tuple[Neighbours, ...]
     distances: NDArray[np.float32]
     vectors: Mapping[str, Vectors]
 
@@ -137,6 +142,8 @@ def queries(
     encoders: Sequence[ResolvedEncoder],
     *,
     noise: NoiseLibrary,
+    own: int = 0,
+    columns: NDArray[np.intp] | None = None,
 ) -> Queries:
     """Transform one clip at every point of the plan and ask where the results lie.
 
@@ -152,6 +159,10 @@ def queries(
         The encoders that embedded all originals.
     noise : NoiseLibrary
         What EN adds.
+    own : int
+        The clip's place among the originals.
+    columns : int[K], optional
+        The originals whose distances are returned; all N by default.
 
     Returns
     -------
@@ -174,7 +185,9 @@ def queries(
         heard[index] = version.heard
         effective[index] = version.effective_magnitude
     good = [index for index in range(n_points) if status[index] == OK]
-    distances = np.full((len(AUDIO_DISTANCES), n_points, len(space)), np.nan, np.float32)
+    columns = np.arange(len(space)) if columns is None else columns
+    distances = np.full((len(AUDIO_DISTANCES), n_points, len(columns)), np.nan, np.float32)
+    found = [Found(n_points, len(space)) for _ in AUDIO_DISTANCES]
     rows = iter_pairwise_audio(
         [frames[index] for index in good],
         space,
@@ -183,14 +196,68 @@ def queries(
     )
     for index, row in zip(good, rows, strict=True):
         for number, measure in enumerate(AUDIO_DISTANCES):
-            distances[number, index] = row[measure]
+            distances[number, index] = row[measure][columns]
+            found[number].put(np.array([index]), neighbours(row[measure][None], own=[own]))
     keys = [Key(original.clip_id, *point) for point in plan.points]
     return Queries(
         effective=effective,
         status=tuple(status),
+        audio=tuple(one.neighbours() for one in found),
         distances=distances,
         vectors=_embed_all(plan, encoders, heard, keys, status),
     )
+
+
+class Found:
+    """Collects, piece by piece, what n queries found among all originals.
+
+    Parameters
+    ----------
+    n : int
+        Queries; those never put stay failed.
+    n_clips : int
+        Originals.
+    """
+
+    def __init__(self, n: int, n_clips: int) -> None:
+        self._rank = np.zeros(n, np.int64)
+        self._nearest = np.full(n, -1, np.int64)
+        self._d_own = np.full(n, np.nan)
+        self._d_nearest = np.full(n, np.nan)
+        self._n_clips = n_clips
+
+    def put(self, at: NDArray[np.intp], part: Neighbours) -> None:
+        """Lay what some queries found in its place."""
+        self._rank[at] = part.rank
+        self._nearest[at] = part.nearest
+        self._d_own[at] = part.d_own
+        self._d_nearest[at] = part.d_nearest
+        self._n_clips = min(self._n_clips, part.n_clips)
+
+    def neighbours(self) -> Neighbours:
+        """Return all of it."""
+        return Neighbours(
+            error=self._rank > 1,
+            rank=self._rank,
+            margin=self._d_nearest - self._d_own,
+            d_own=self._d_own,
+            d_nearest=self._d_nearest,
+            nearest=self._nearest,
+            valid=self._rank > 0,
+            n_clips=self._n_clips,
+        )
+
+
+def drawn_clips(plan: Plan, n_clips: int) -> NDArray[np.intp]:
+    """Return the clips over which C_B_rho is taken, int[M], ascending.
+
+    All of them up to `plan.rho_clips`; of a larger collection as many, drawn: a pooled correlation
+    needs all M x M distances at once, and its interval over drawn clips tells what drawing costs.
+    """
+    if n_clips <= plan.rho_clips:
+        return np.arange(n_clips)
+    order = stream(plan.seed, "clips of C_B_rho", n_clips).permutation(n_clips)
+    return np.sort(order[: plan.rho_clips])
 
 
 @dataclass(frozen=True)

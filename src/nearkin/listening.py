@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin import audio
+from nearkin import audio, magnitudes
 from nearkin.errors import NearkinError
 from nearkin.experiment import Original, centre, transformed
-from nearkin.grids import Point
-from nearkin.plan import Plan
+from nearkin.grids import Grid, Point
+from nearkin.plan import IDENTITY, Plan
 from nearkin.store import RunFolder, key
-from nearkin.transforms import NoiseLibrary, transformation
+from nearkin.transforms import NoiseLibrary
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SILENT = ("constant",)
+"""Encoders without failures worth hearing."""
 PLAYER_KBPS = 64
 PLAYER_RATE = 22_050
 COLUMNS = (
@@ -42,17 +44,41 @@ COLUMNS = (
 )
 
 
-def worst_failures(
-    queries: pd.DataFrame, *, silent: tuple[str, ...] = ("constant",)
-) -> pd.DataFrame:
+def candidates(rows: pd.DataFrame, *, most: int = 20) -> pd.DataFrame:
+    """Reduce one point's rows of queries.parquet to what `worst_failures` may choose from.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        All queries of one point.
+    most : int
+        Errors kept of every encoder, trial and distance: those with the highest ranks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Errors in latent spaces, columns `COLUMNS`; none of the identity and of `SILENT`.
+    """
+    lost = rows[
+        (rows["space"] == "latent")
+        & (rows["transformation"] != IDENTITY.code)
+        & ~rows["encoder"].isin(SILENT)
+        & (rows["error"].fillna(0) == 1)
+    ]
+    lost = lost.sort_values(["rank", "clip_id"], ascending=[False, True], kind="stable")
+    keys = ["encoder", "task", "trial", "distance"]
+    return lost.groupby(keys, sort=False).head(most)[list(COLUMNS)]
+
+
+def worst_failures(lost: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     """Choose one failure for every encoder and transformation.
 
     Parameters
     ----------
-    queries : pandas.DataFrame
-        Rows of queries.parquet.
-    silent : tuple of str
-        Encoders without failures worth hearing.
+    lost : pandas.DataFrame
+        The `candidates` of all points.
+    grid : Grid
+        The run's grid: it says which magnitude is the mildest.
 
     Returns
     -------
@@ -60,18 +86,15 @@ def worst_failures(
         Columns `COLUMNS`; ordered by encoder, then transformation. No clip is chosen twice for an
         encoder while there are others.
     """
-    lost = queries[
-        (queries["space"] == "latent")
-        & (queries["transformation"] != "OG")
-        & ~queries["encoder"].isin(silent)
-        & (queries["error"].fillna(0) == 1)
-    ].copy()
-    steps = _mildness(queries)
-    lost["step"] = [
-        steps[row] for row in zip(lost["transformation"], lost["magnitude"], strict=True)
-    ]
+    steps = _mildness(grid)
+    lost = lost.assign(
+        step=[steps[row] for row in zip(lost["transformation"], lost["magnitude"], strict=True)]
+    )
     lost = lost.sort_values(
-        ["step", "rank", "clip_id", "distance"], ascending=[True, False, True, True], kind="stable"
+        ["step", "rank", "clip_id", "distance"],
+        ascending=[True, False, True, True],
+        kind="stable",
+        ignore_index=True,
     )
     chosen: list[Any] = []
     for _, part in lost.groupby(["encoder", "task"], sort=False):
@@ -140,15 +163,14 @@ def _write(folder: RunFolder, name: str, y: NDArray[np.float32], rate: int) -> s
     return path.name
 
 
-def _mildness(queries: pd.DataFrame) -> dict[tuple[str, float], int]:
+def _mildness(grid: Grid) -> dict[tuple[str, float], int]:
     """Number every side's magnitudes from the mildest, 0, upwards."""
-    points = queries[["transformation", "magnitude"]].drop_duplicates()
     sides: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for code, magnitude in points.itertuples(index=False):
-        change = transformation(code, magnitude)
-        sides.setdefault((code, change.side), []).append((change.severity, magnitude))
+    for code, value in grid.points:
+        key = (code, magnitudes.side(code, value))
+        sides.setdefault(key, []).append((magnitudes.severity(code, value), value))
     return {
-        (code, magnitude): step
+        (code, value): step
         for (code, _), ladder in sides.items()
-        for step, (_, magnitude) in enumerate(sorted(ladder))
+        for step, (_, value) in enumerate(sorted(ladder))
     }

@@ -56,6 +56,9 @@ class Plan(BaseModel):
     mp3_rate: Literal["paper", "true"] = "paper"
     audio_window: Literal["clip", "full"] = "clip"
     rho: Literal["pooled", "clips", "own"] = "pooled"
+    rho_clips: int = Field(
+        2000, ge=10, description="with more clips, C_B_rho is taken over this many, drawn"
+    )
     n_fft: int = Field(2048, ge=64)
     hop_length: int = Field(512, ge=16)
     n_mels: int = Field(128, ge=26)

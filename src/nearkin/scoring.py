@@ -7,28 +7,28 @@ taken once and shared by all encoders, and so is the one set of resamples of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin import magnitudes
 from nearkin.consistency import (
     Neighbours,
     agreement,
-    between_space_rho,
     monotonicity,
-    neighbours,
     rho_by_clip,
+    spearman,
     within_space_at_by_clip,
 )
-from nearkin.distances import LATENT_DISTANCES, Distance
-from nearkin.experiment import OK
+from nearkin.distances import LATENT_DISTANCES
+from nearkin.experiment import OK, drawn_clips
 from nearkin.grids import Point
 from nearkin.plan import Plan
-from nearkin.registry import load
 from nearkin.seeds import stream
+from nearkin.spaces import Space, latent_space
 from nearkin.statistics.bootstrap import (
     Counts,
     RankedSpace,
@@ -41,7 +41,6 @@ from nearkin.statistics.bootstrap import (
     rho,
     rho_replicates,
 )
-from nearkin.transforms import transformation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,27 +123,37 @@ class AudioAtPoint:
 
     Attributes
     ----------
-    distances : mapping of distance name to float32[N, N]
-        NaN rows where a query failed.
+    spaces : sequence of Space
+        One an audio distance.
     effective : float64[N]
         Effective magnitudes.
     status : sequence of N str
         What became of every query.
     """
 
-    distances: Mapping[str, NDArray[np.float32]]
+    spaces: Sequence[Space]
     effective: Floats
     status: Sequence[str]
 
 
 @dataclass(frozen=True)
-class _Space:
-    """A space at a point: its matrix, what every query found in it, and its shared ranks."""
+class Moved:
+    """How far every clip was moved at one point, in one space: what monotonicity needs.
 
+    Attributes
+    ----------
+    name, task, trial, space, distance
+        As in queries.parquet.
+    d_own : float64[N]
+        Distance of each transformed clip to its own original.
+    """
+
+    name: str
+    task: str
+    trial: int
+    space: str
     distance: str
-    d: NDArray[Any]
-    found: Neighbours
-    ranked: RankedSpace | None
+    d_own: Floats
 
 
 class Scorer:
@@ -162,8 +171,16 @@ class Scorer:
         self.plan = plan
         self.clip_ids = np.asarray(clip_ids, dtype=object)
         self.n = len(self.clip_ids)
-        rng = stream(plan.seed, "bootstrap", self.n)
-        self.counts: Counts = resamples(self.n, n_resamples=plan.resamples, rng=rng)
+        self.drawn = drawn_clips(plan, self.n)
+        self.counts = self._resamples("bootstrap", self.n)
+        whole = len(self.drawn) == self.n
+        self.pair_counts = (
+            self.counts if whole else self._resamples("bootstrap of pairs", len(self.drawn))
+        )
+
+    def _resamples(self, purpose: str, n: int) -> Counts:
+        rng = stream(self.plan.seed, purpose, n)
+        return resamples(n, n_resamples=self.plan.resamples, rng=rng)
 
     def point(
         self, point: Point, audio: AudioAtPoint, encoders: Sequence[EncoderAtPoint]
@@ -186,7 +203,7 @@ class Scorer:
         """
         import pandas as pd
 
-        audio_spaces = [self._space(name, d) for name, d in audio.distances.items()]
+        audio_spaces = [self._ranked(space) for space in audio.spaces]
         queries = [
             self._query_rows("audio", "", 1, "audio", space, point, audio.effective, audio.status)
             for space in audio_spaces
@@ -197,7 +214,14 @@ class Scorer:
             for score in self._within("audio", "", 1, space, audio_distance=space.distance)
         ]
         for encoder in encoders:
-            spaces = self._latent_spaces(encoder)
+            spaces = [
+                self._ranked(
+                    latent_space(
+                        name, encoder.queries, encoder.originals, encoder.status, self.drawn
+                    )
+                )
+                for name in LATENT_DISTANCES
+            ]
             for space in spaces:
                 status = _with_zero_vectors(space.found, encoder.status)
                 queries.append(
@@ -217,13 +241,13 @@ class Scorer:
         rows = pd.DataFrame([score.row(point) for score in scores], columns=CONSISTENCY_COLUMNS)
         return pd.concat(queries, ignore_index=True), rows
 
-    def monotonicity(self, queries: pd.DataFrame) -> pd.DataFrame:
-        """Test assumption (ii) on a finished table of queries.
+    def monotonicity(self, points: Sequence[tuple[Point, float, Sequence[Moved]]]) -> pd.DataFrame:
+        """Test assumption (ii) over all points of the grid.
 
         Parameters
         ----------
-        queries : pandas.DataFrame
-            All rows of queries.parquet.
+        points : sequence of (Point, effective magnitude, sequence of Moved)
+            All points but the identity; every one with the same spaces in the same order.
 
         Returns
         -------
@@ -231,23 +255,30 @@ class Scorer:
             A row of consistency.parquet for every space, distance, transformation and side that
             has at least two magnitudes: the mean over clips of the Spearman correlation of
             severity with the distance to the own original.
+
+        Notes
+        -----
+        The severity is that of the effective magnitude: two MP3 rates that come out as one are
+        equally severe.
         """
         import pandas as pd
 
-        sides = self._sides(queries)
+        sides: dict[tuple[str, str], list[int]] = {}
+        for index, (point, _, _) in enumerate(points):
+            side = magnitudes.side(point.code, point.magnitude)
+            sides.setdefault((point.code, side), []).append(index)
         scores = []
-        keys = ["encoder", "task", "trial", "space", "distance"]
-        for key, part in queries.groupby(keys, sort=False):
-            name, task, trial, space, distance = cast("tuple[str, str, int, str, str]", key)
-            moved = part.pivot(
-                index="clip_id", columns=["transformation", "magnitude"], values="d_own"
-            ).reindex(self.clip_ids)
-            for (code, side), ladder in sides.items():
-                columns = [(code, magnitude) for magnitude, _ in ladder]
-                severity = [value for _, value in ladder]
-                by_clip = monotonicity(severity, moved[columns].to_numpy(np.float64))
-                score = self._mean_score(name, task, trial, "monotonicity", by_clip)
-                score.distance = (distance, "") if space == "audio" else ("", distance)
+        for number in range(len(points[0][2]) if points else 0):
+            for (code, side), indices in sides.items():
+                if len(indices) < 2:
+                    continue
+                severity = [magnitudes.severity(code, points[i][1]) for i in indices]
+                moved = [points[i][2][number] for i in indices]
+                by_clip = monotonicity(severity, np.stack([one.d_own for one in moved], axis=1))
+                one = moved[0]
+                score = self._mean_score(one.name, one.task, one.trial, "monotonicity", by_clip)
+                audio = one.space == "audio"
+                score.distance = (one.distance, "") if audio else ("", one.distance)
                 score.side = side
                 score.code = code
                 if np.isnan(score.value):
@@ -257,23 +288,9 @@ class Scorer:
         rows = [score.row(Point(score.code, float("nan"))) for score in scores]
         return pd.DataFrame(rows, columns=CONSISTENCY_COLUMNS)
 
-    # -- spaces ----------------------------------------------------------------------------------
-
-    def _space(self, distance: str, d: NDArray[Any]) -> _Space:
-        ranked = RankedSpace(d) if self.plan.rho == "pooled" else None
-        return _Space(distance, d, neighbours(d), ranked)
-
-    def _latent_spaces(self, encoder: EncoderAtPoint) -> list[_Space]:
-        spaces = []
-        for name, path in LATENT_DISTANCES.items():
-            d = np.full((self.n, self.n), np.nan)
-            if encoder.queries is not None and encoder.originals is not None:
-                good = np.array([status == OK for status in encoder.status])
-                measure: Distance = load(path)
-                if good.any():
-                    d[good] = measure.function(encoder.queries[good], encoder.originals)
-            spaces.append(self._space(name, d))
-        return spaces
+    def _ranked(self, space: Space) -> _Ranked:
+        ranked = RankedSpace(space.pairs) if self.plan.rho == "pooled" else None
+        return _Ranked(space.distance, space.found, space.pairs, ranked)
 
     # -- scores ----------------------------------------------------------------------------------
 
@@ -282,7 +299,7 @@ class Scorer:
         name: str,
         task: str,
         trial: int,
-        space: _Space,
+        space: _Ranked,
         *,
         audio_distance: str = "",
         latent_distance: str = "",
@@ -307,7 +324,7 @@ class Scorer:
         return scores
 
     def _encoder_scores(
-        self, encoder: EncoderAtPoint, audio_spaces: list[_Space], latent_spaces: list[_Space]
+        self, encoder: EncoderAtPoint, audio_spaces: list[_Ranked], latent_spaces: list[_Ranked]
     ) -> list[_Score]:
         who = (encoder.name, encoder.task, encoder.trial)
         scores: list[_Score] = []
@@ -328,21 +345,27 @@ class Scorer:
                 scores += pair
         return scores
 
-    def _rho(self, who: tuple[str, str, int], audio: _Space, latent: _Space) -> _Score:
+    def _rho(self, who: tuple[str, str, int], audio: _Ranked, latent: _Ranked) -> _Score:
+        n = len(self.drawn)
         if audio.ranked is not None and latent.ranked is not None:
             value = rho(audio.ranked, latent.ranked)
-            replicates = rho_replicates(audio.ranked, latent.ranked, self.counts)
+            replicates = rho_replicates(audio.ranked, latent.ranked, self.pair_counts)
         elif self.plan.rho == "clips":
-            value = between_space_rho(audio.d, latent.d, over="clips")
-            replicates = mean_replicates(rho_by_clip(audio.d, latent.d), self.counts)
+            by_clip = rho_by_clip(audio.pairs, latent.pairs)
+            there = by_clip[~np.isnan(by_clip)]
+            value = float(there.mean()) if there.size else float("nan")
+            replicates = mean_replicates(by_clip, self.pair_counts)
         else:
-            value = between_space_rho(audio.d, latent.d, over="own")
-            replicates = own_rho_replicates(audio.found.d_own, latent.found.d_own, self.counts)
+            n = self.n
+            moved = audio.found.d_own, latent.found.d_own
+            both = ~np.isnan(moved).any(axis=0)
+            value = float(spearman(moved[0][both], moved[1][both])) if both.any() else float("nan")
+            replicates = own_rho_replicates(*moved, self.counts)
         status = UNDEFINED_RHO if np.isnan(value) else OK
-        return _Score(*who, "C_B_rho", value, replicates, self.n, status=status)
+        return _Score(*who, "C_B_rho", value, replicates, n, status=status)
 
     def _agreement(
-        self, who: tuple[str, str, int], audio: _Space, latent: _Space
+        self, who: tuple[str, str, int], audio: _Ranked, latent: _Ranked
     ) -> tuple[_Score, _Score]:
         seen = agreement(audio.found, latent.found)
         replicates = agreement_replicates(audio.found, latent.found, self.counts)
@@ -403,7 +426,7 @@ class Scorer:
         task: str,
         trial: int,
         kind: str,
-        space: _Space,
+        space: _Ranked,
         point: Point,
         effective: Floats,
         status: Sequence[str],
@@ -435,21 +458,15 @@ class Scorer:
             columns=QUERY_COLUMNS,
         )
 
-    def _sides(self, queries: pd.DataFrame) -> dict[tuple[str, str], list[tuple[float, float]]]:
-        """Return for every transformation and side its magnitudes and their severities.
 
-        The severity is that of the effective magnitude: two MP3 rates that come out as one are
-        equally severe.
-        """
-        columns = ["transformation", "magnitude"]
-        effective = queries.groupby(columns)["effective_magnitude"].median()
-        sides: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for point in self.plan.grid.points:
-            asked = transformation(point.code, point.magnitude)
-            done = transformation(point.code, float(effective[point.code, point.magnitude]))
-            key = (point.code, asked.side)
-            sides.setdefault(key, []).append((point.magnitude, done.severity))
-        return {key: ladder for key, ladder in sides.items() if len(ladder) > 1}
+@dataclass(frozen=True)
+class _Ranked:
+    """A space at a point with the ranks that all comparisons share."""
+
+    distance: str
+    found: Neighbours
+    pairs: NDArray[Any]
+    ranked: RankedSpace | None
 
 
 @dataclass

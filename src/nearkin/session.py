@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin import experiment
+from nearkin.consistency import Neighbours
 from nearkin.distances import PackedOriginals
 from nearkin.encoders import ResolvedEncoder, resolve
 from nearkin.errors import RunError
-from nearkin.experiment import OK, Original
+from nearkin.experiment import OK, Original, drawn_clips
 from nearkin.plan import Plan
 from nearkin.scoring import Scorer
 from nearkin.store import RunFolder
@@ -54,15 +55,26 @@ class Session:
     root : Path
         The run's folder.
     sources : sequence of EncoderSource
+    keep_distances : bool
+        Keep the audio distances to all originals, not only those that C_B_rho needs.
     """
 
-    def __init__(self, plan: Plan, root: Path, sources: Sequence[EncoderSource]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        root: Path,
+        sources: Sequence[EncoderSource],
+        *,
+        keep_distances: bool = False,
+    ) -> None:
         self.plan = plan
         self.folder = RunFolder(root)
         self.sources = tuple(sources)
+        self.keep_distances = keep_distances
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("plan", "folder", "sources")}
+        names = ("plan", "folder", "sources", "keep_distances")
+        return {name: self.__dict__[name] for name in names}
 
     @functools.cached_property
     def encoders(self) -> tuple[ResolvedEncoder, ...]:
@@ -120,6 +132,26 @@ class Session:
         return _gather(self)
 
     @functools.cached_property
+    def place(self) -> dict[str, int]:
+        """The usable clips' places in that order."""
+        return {clip_id: index for index, clip_id in enumerate(self.clip_ids)}
+
+    @functools.cached_property
+    def drawn(self) -> NDArray[np.intp]:
+        """The places of the clips over which C_B_rho is taken."""
+        return drawn_clips(self.plan, len(self.clip_ids))
+
+    def columns(self, clip_id: str) -> NDArray[np.intp]:
+        """Return the originals to which one clip's audio distances are kept."""
+        if self.keep_distances:
+            return np.arange(len(self.clip_ids))
+        return self.drawn if self.place[clip_id] in self._drawn_set else self.drawn[:0]
+
+    @functools.cached_property
+    def _drawn_set(self) -> frozenset[int]:
+        return frozenset(self.drawn.tolist())
+
+    @functools.cached_property
     def _recording_of(self) -> dict[str, str]:
         return dict(self.used)
 
@@ -134,10 +166,41 @@ class Session:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Effective magnitudes and every status that is not ok, by clip and point."""
+    """What the queries left behind, by clip and point.
+
+    Attributes
+    ----------
+    effective : float64[N, P]
+        Effective magnitudes.
+    rank, nearest : int64[A, N, P]
+        What every query found in the audio space, for each of A distances.
+    d_own, d_nearest : float64[A, N, P]
+        Likewise.
+    not_ok : mapping of encoder label ("" for the audio space) to statuses by (clip, point)
+        Every status that is not ok.
+    """
 
     effective: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    d_own: NDArray[np.float64]
+    d_nearest: NDArray[np.float64]
     not_ok: Mapping[str, Mapping[tuple[int, int], str]]
+
+    def audio(self, number: int, point: int) -> Neighbours:
+        """Return what all clips found at one point under one audio distance."""
+        rank = self.rank[number, :, point]
+        d_own, d_nearest = self.d_own[number, :, point], self.d_nearest[number, :, point]
+        return Neighbours(
+            error=rank > 1,
+            rank=rank,
+            margin=d_nearest - d_own,
+            d_own=d_own,
+            d_nearest=d_nearest,
+            nearest=self.nearest[number, :, point],
+            valid=rank > 0,
+            n_clips=len(rank),
+        )
 
     def audio_status(self, point: int) -> list[str]:
         """Return what became of every clip at one point, in the audio space."""
@@ -151,18 +214,22 @@ class Gathered:
 
 def _gather(session: Session) -> Gathered:
     effective = []
+    audio: dict[str, list[Any]] = {"rank": [], "nearest": [], "d_own": [], "d_nearest": []}
     not_ok: dict[str, dict[tuple[int, int], str]] = {}
     for clip, clip_id in enumerate(session.clip_ids):
         queries = session.folder.read_queries(clip_id)
         if queries is None:
             raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
         effective.append(queries.effective)
+        for name, parts in audio.items():
+            parts.append([getattr(found, name) for found in queries.audio])
         rows = {"": queries.status, **{n: v.status for n, v in queries.vectors.items()}}
         for label, status in rows.items():
             for point, text in enumerate(status):
                 if text != OK:
                     not_ok.setdefault(label, {})[clip, point] = text
-    return Gathered(np.stack(effective), not_ok)
+    found = {name: np.stack(parts, axis=1) for name, parts in audio.items()}
+    return Gathered(effective=np.stack(effective), not_ok=not_ok, **found)
 
 
 def _failures_on_originals(session: Session) -> dict[str, str]:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nearkin import experiment
 from nearkin.corpora.manifest import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
-from nearkin.errors import InputError
+from nearkin.errors import InputError, RunError
 from nearkin.execution import Workers
 from nearkin.experiment import OK, Original
-from nearkin.scoring import AudioAtPoint, EncoderAtPoint
+from nearkin.listening import candidates
+from nearkin.scoring import AudioAtPoint, EncoderAtPoint, Moved
 from nearkin.seeds import stream
 from nearkin.session import Session
+from nearkin.spaces import Space
 from nearkin.store import RunFolder, clip_row
 
 if TYPE_CHECKING:
@@ -44,22 +47,20 @@ def _queries_unit(session: Session, clip_id: str) -> None:
         session.space,
         session.working,
         noise=session.noise,
+        own=session.place[clip_id],
+        columns=session.columns(clip_id),
     )
     session.folder.write_queries(clip_id, queries)
 
 
 def _points_unit(session: Session, index: int) -> None:
     folder, gathered = session.folder, session.gathered
-    rows = [
-        np.load(folder.distances_path(clip_id), mmap_mode="r")[:, index]
-        for clip_id in session.clip_ids
+    pairs = _audio_pairs(session, index)
+    spaces = [
+        Space(name, gathered.audio(number, index), pairs[number])
+        for number, name in enumerate(AUDIO_DISTANCES)
     ]
-    distances = np.stack(rows, axis=1)
-    audio = AudioAtPoint(
-        dict(zip(AUDIO_DISTANCES, distances, strict=True)),
-        gathered.effective[:, index],
-        gathered.audio_status(index),
-    )
+    audio = AudioAtPoint(spaces, gathered.effective[:, index], gathered.audio_status(index))
     encoders = [_encoder_at(session, encoder, index) for encoder in session.encoders]
     queries, consistency = session.scorer.point(session.plan.points[index], audio, encoders)
     folder.write(_point_path(folder, index, "queries"), lambda file: queries.to_parquet(file))
@@ -67,6 +68,16 @@ def _points_unit(session: Session, index: int) -> None:
     folder.write(
         _point_path(folder, index, "consistency"), lambda file: consistency.to_parquet(file)
     )
+
+
+def _audio_pairs(session: Session, index: int) -> NDArray[np.float32]:
+    """Return the audio distances between the drawn clips at one point, [distance, M, M]."""
+    rows = []
+    for clip in session.drawn:
+        kept = np.load(session.folder.distances_path(session.clip_ids[clip]), mmap_mode="r")
+        row = kept[:, index]
+        rows.append(row if row.shape[1] == len(session.drawn) else row[:, session.drawn])
+    return np.stack(rows, axis=1)
 
 
 def originals_stage(
@@ -192,27 +203,70 @@ def _encoder_at(session: Session, encoder: ResolvedEncoder, index: int) -> Encod
     )
 
 
-def read_tables(session: Session) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join the points' rows: queries.parquet and consistency.parquet."""
+def write_tables(session: Session) -> pd.DataFrame:
+    """Join the points' rows into queries.parquet and consistency.parquet.
+
+    Queries are passed on point by point, so that their table never has to fit into memory.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The errors from which the failures worth hearing are chosen: of every encoder, distance and
+        point those with the highest ranks.
+    """
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     folder = session.folder
-    indices = range(len(session.plan.points))
-    queries = pd.concat(
-        [pd.read_parquet(_point_path(folder, index, "queries")) for index in indices],
-        ignore_index=True,
-    )
-    parts = [pd.read_parquet(_point_path(folder, index, "consistency")) for index in indices]
-    consistency = pd.concat([*parts, session.scorer.monotonicity(queries)], ignore_index=True)
-    return queries, consistency
+    lost: list[pd.DataFrame] = []
+    moved = []
+
+    def pass_on(file: BinaryIO) -> None:
+        writer = None
+        for index, point in enumerate(session.plan.points):
+            rows = pd.read_parquet(_point_path(folder, index, "queries"))
+            table = pa.Table.from_pandas(rows, preserve_index=False)
+            if writer is None:
+                writer = pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+            lost.append(candidates(rows))
+            if index:
+                effective = float(np.nanmedian(session.gathered.effective[:, index]))
+                moved.append((point, effective, _moved(rows)))
+        if writer is not None:
+            writer.close()
+
+    folder.write(folder.root / "queries.parquet", pass_on)
+    parts = [
+        pd.read_parquet(_point_path(folder, index, "consistency"))
+        for index in range(len(session.plan.points))
+    ]
+    monotonicity = session.scorer.monotonicity(moved)
+    consistency = pd.concat([*parts, monotonicity], ignore_index=True)
+    folder.write_table("consistency", consistency, csv=True)
+    return pd.concat(lost, ignore_index=True)
+
+
+def _moved(rows: pd.DataFrame) -> list[Moved]:
+    keys = ["encoder", "task", "trial", "space", "distance"]
+    return [
+        Moved(*cast("tuple[str, str, int, str, str]", key), part["d_own"].to_numpy(np.float64))
+        for key, part in rows.groupby(keys, sort=False)
+    ]
 
 
 def keep_audio_distances(session: Session) -> None:
     """Write distances/: for every audio distance [clip, point, original], float32."""
     folder = session.folder
     shards = [folder.distances_path(clip_id) for clip_id in session.clip_ids]
+    n = len(shards)
     for number, name in enumerate(AUDIO_DISTANCES):
         rows = [np.load(path, mmap_mode="r")[number] for path in shards]
+        if any(row.shape[1] != n for row in rows):
+            raise RunError(
+                f"{folder.root}: was begun without --keep-distances; start anew with --force"
+            )
         folder.write_array(folder.root / "distances" / f"{name}.npy", np.stack(rows))
 
 

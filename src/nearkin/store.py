@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.consistency import Neighbours
 from nearkin.errors import InputError, RunError
 from nearkin.experiment import Original, Queries, Vectors
 
@@ -190,14 +191,21 @@ class RunFolder:
         return self.work / "queries" / f"{key(clip_id)}.npz"
 
     def distances_path(self, clip_id: str) -> Path:
-        """Return where one clip's audio distances are kept, [distance, point, original]."""
+        """Return where one clip's audio distances are kept, [distance, point, K originals]."""
         return self.work / "queries" / f"{key(clip_id)}.npy"
 
     def write_queries(self, clip_id: str, queries: Queries) -> None:
         """Keep the queries of one clip; the shard counts only when both files are there."""
         self.write(self.distances_path(clip_id), lambda file: np.save(file, queries.distances))
         arrays: dict[str, NDArray[Any]] = {"effective": queries.effective}
-        notes = {"status": queries.status, "vectors": _pack(queries.vectors, "", arrays)}
+        for number, found in enumerate(queries.audio):
+            arrays[f"audio{number}"] = np.stack([found.rank, found.nearest])
+            arrays[f"moved{number}"] = np.stack([found.d_own, found.d_nearest])
+        notes = {
+            "status": queries.status,
+            "n_clips": [found.n_clips for found in queries.audio],
+            "vectors": _pack(queries.vectors, "", arrays),
+        }
         self.write_arrays(self.queries_path(clip_id), notes, arrays)
 
     def read_queries(self, clip_id: str) -> Queries | None:
@@ -213,6 +221,10 @@ class RunFolder:
             return Queries(
                 effective=arrays["effective"],
                 status=tuple(notes["status"]),
+                audio=tuple(
+                    _neighbours(arrays[f"audio{number}"], arrays[f"moved{number}"], n_clips)
+                    for number, n_clips in enumerate(notes["n_clips"])
+                ),
                 distances=distances,
                 vectors=_unpack(notes["vectors"], arrays),
             )
@@ -355,6 +367,14 @@ def _unpack(notes: list[dict[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> 
         )
         for note in notes
     }
+
+
+def _neighbours(places: NDArray[Any], moved: NDArray[Any], n_clips: int) -> Neighbours:
+    rank, nearest = places
+    d_own, d_nearest = moved
+    return Neighbours(
+        rank > 1, rank, d_nearest - d_own, d_own, d_nearest, nearest, rank > 0, n_clips
+    )
 
 
 def _row_values(row: Mapping[str, Any]) -> dict[str, Any]:
