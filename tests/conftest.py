@@ -41,3 +41,15 @@ def write_tunes(folder: Path, n: int, *, seconds: float = 5.0, first: int = 0) -
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five recordings of five seconds."""
     return write_tunes(tmp_path_factory.mktemp("music"), 5)
+
+
+@pytest.fixture(scope="session")
+def small_run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the built-in encoders on the five recordings; read it, never write it."""
+    import nearkin
+
+    folder = tmp_path_factory.mktemp("small")
+    grid = folder / "small.yaml"
+    grid.write_text("{PN: [-10, 6, 18, 30], TS: [0.7, 0.9, 1.1, 1.3], MP: [8, 32, 128]}")
+    nearkin.evaluate(["mfcc", "random"], music, grid=str(grid), out=folder / "run")
+    return folder / "run"

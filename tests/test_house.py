@@ -47,7 +47,6 @@ RANK = {
     "record": 10,
     "stages": 10,
     "demo": 10,
-    "comparison": 11,
     "evaluation": 11,
     "api": 12,
     "progress": 12,

@@ -1,0 +1,88 @@
+"""``nearkin compare``: encoders or runs side by side, tested clip by clip."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearkin.cli.common import Json, Quiet, say, sentences
+
+
+def compare_command(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs' folders, one or more.")],
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--encoder",
+            help="Compare these; give it again for several. "
+            "[all of one run, the tested ones of several]",
+        ),
+    ] = None,
+    against: Annotated[
+        str, typer.Option(help="Compare everything with this encoder only [every pair].")
+    ] = "",
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "--n", help="Also compare C_W in collections of this many clips (runs of different N)."
+        ),
+    ] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="Also a row for every single magnitude.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(help="Resamples of the clips.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Equal seeds, equal results.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write comparison.parquet and comparison.csv to this folder."),
+    ] = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Compare encoders of one run or of several: paired bootstrap over the clips they share."""
+    with sentences():
+        from nearkin.api import load
+        from nearkin.comparison import compare, lines
+        from nearkin.contestants import RunTables
+        from nearkin.store import RunFolder, finite
+
+        tables = []
+        for name, folder in zip(run_names(runs), runs, strict=True):
+            result = load(folder)
+            tables.append(RunTables(name, result.run, result.clips, result.queries))
+        found = compare(
+            tables,
+            encoders=encoder or (),
+            against=against,
+            n=n,
+            points=points,
+            n_resamples=resamples,
+            seed=seed,
+        )
+        if out is not None:
+            RunFolder(out).write_table("comparison", found.table, csv=True)
+        if not quiet:
+            for line in lines(found, several_runs=len(runs) > 1):
+                say(line)
+            if out is not None:
+                say(f"table: {out / 'comparison.csv'}")
+        if as_json:
+            rows = found.table.to_dict("records")
+            told = {"n": found.n, "resamples": found.resamples, "notes": found.notes, "rows": rows}
+            say(json.dumps(finite(told)))
+
+
+def run_names(folders: list[Path]) -> list[str]:
+    """Return short names of runs: the folders' own, whole paths where these are not enough."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        from nearkin.errors import InputError
+
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{twice}: is named twice; name each run once")
+    return names
