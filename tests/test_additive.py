@@ -353,7 +353,7 @@ def test_the_table_is_left_as_it_was():
 def null_rejections(n):
     """Share of studies without any effect of the encoder in which its tests reject at 5 %."""
     grid = {name: GRID[name] for name in ("PN", "TS", "MP")}
-    rows = study({"encoder": [*"abc"]}, grid=grid)
+    rows = study({"encoder": [*"abc"]}, trials=3, grid=grid)
     truth = curve(rows)
     rng = np.random.default_rng(5)
     rejected = []

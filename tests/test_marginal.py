@@ -300,9 +300,12 @@ def test_trial_intervals_hold_where_the_papers_are_too_short():
 
 
 def covered(n):
-    """Share of studies in which 95 % intervals hold the true mean, and the true difference."""
+    """Share of studies in which 95 % intervals hold the true means and differences.
+
+    Of the means and differences over own magnitudes, and of the differences at the mean magnitude.
+    """
     grid = {name: GRID[name] for name in ("PN", "TS", "MP")}
-    rows = study({"encoder": [*"abc"]}, grid=grid)
+    rows = study({"encoder": [*"abc"]}, trials=3, grid=grid)
     effect = rows["encoder"].map({"a": 0.2, "b": 0.0, "c": -0.1}).to_numpy()
     truth = curve(rows) + effect
     cells = pd.Series(truth).groupby([rows["encoder"], rows["transformation"]]).mean()
@@ -330,4 +333,8 @@ def test_known_effects_are_mostly_inside_their_intervals():
 
 @pytest.mark.slow
 def test_known_effects_are_inside_their_intervals_95_times_in_100():
-    np.testing.assert_allclose(covered(1000), 0.95, atol=0.02)
+    *own, at_mean = covered(1000)
+    np.testing.assert_allclose(own, 0.95, atol=0.02)
+    # At one magnitude a smooth is biased, and how much it was smoothed is taken as known: such
+    # intervals hold on average over a curve (Nychka 1988), not at every point of it.
+    assert 0.89 < at_mean < 0.97

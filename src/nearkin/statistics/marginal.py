@@ -14,9 +14,12 @@ A marginal mean is a linear function ``L b`` of the coefficients with variance `
 estimable when `L` is orthogonal to every direction the data leave open (Searle 1971, section 5.4)
 and puts no weight on the curve of a cell nobody has seen. Intervals are ``t`` intervals on the
 model's residual degrees of freedom; pairwise contrasts are adjusted by Tukey's studentised range
-over all levels of the margin, their intervals jointly. Tables are tidy, one row a level or a pair,
-in the order of the levels. All of it is the paper's analysis (its figures 5, 8 and 11) except
-:func:`trial_means`, which asks how far the levels would move with newly trained models.
+over all levels of the margin, their intervals jointly. Intervals at one magnitude are those of a
+smooth, right on average over a curve and somewhat short where it bends most (Nychka 1988, JASA
+83(404)); those over own magnitudes do not depend on the smoothing in a balanced table. Tables are
+tidy, one row a level or a pair, in the order of the levels. All of it is the paper's analysis (its
+figures 5, 8 and 11) except :func:`trial_means`, which asks how far the levels would move with newly
+trained models.
 """
 
 from __future__ import annotations
