@@ -1,9 +1,7 @@
-"""Distances of the audio space (DTW, SiMPle) and of the latent space (Euclidean, cosine).
+"""Distances of the audio space: exact DTW and SiMPle, of one pair and of many.
 
-Audio sequences are ``[frames, dimensions]`` (MFCCs: 24 dimensions), embeddings ``[clips, D]``; in
-every matrix ``d[i, j]`` row = query, column = original. The measures are those of section 3.2 of
-the paper (Kim, Urbano, Liem and Hanjalic 2019). All differences are taken directly, so a sequence
-and itself are exactly 0 apart and near-identical ones keep their digits.
+Sequences are ``[frames, dimensions]`` (MFCCs: 24 dimensions); in every matrix ``d[i, j]`` row =
+query, column = original. Paper, section 3.2; SiMPle: Silva and others, ISMIR 2016.
 """
 
 from __future__ import annotations
@@ -12,158 +10,30 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nearkin.distances.checks import (
+    as_frames,
+    call_kernel,
+    checked_window,
+    require_same_dimensions,
+)
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 
 Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 T = TypeVar("T")
 
 MEASURES = ("dtw", "simple", "simple_reverse")
-"""What :func:`pairwise_audio` computes; ``simple_reverse`` takes the windows of the original."""
+"""What `pairwise_audio` computes; ``simple_reverse`` takes the windows of the original."""
 
 WINDOW_FRAMES = 50
 """SiMPle's window in the paper: 50 frames, 1.14 s of clip at 22.05 kHz and hop 512."""
 
-_LARGEST_AUDIO = 1e15  # squares and their sums stay far below float32's 3.4e38
-_LARGEST_LATENT = 1e150  # squares and their sums stay below float64's 1.8e308
 _ALIGNMENT = 64  # bytes; a vector of 16 floats then never straddles two cache lines
-
-
-# --- the tables ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Distance:
-    """A distance and the properties it claims; the contract tests hold each row to its claims.
-
-    Parameters
-    ----------
-    name : str
-        The name in the tables and in the results.
-    title : str
-        The name in figures.
-    space : {"audio", "latent"}
-        What it compares: sequences of frames or embeddings.
-    symmetric : bool
-        Whether d(a, b) equals d(b, a).
-    zero_on_self : bool
-        Whether d(a, a) is exactly 0.
-    minimum_frames : int
-        Frames both sequences must have at least (0 in the latent space).
-    function : callable
-        Audio space: ``(a[La, D], b[Lb, D]) -> float``. Latent space:
-        ``(a[nQ, D], b[N, D]) -> float64[nQ, N]``.
-
-    Examples
-    --------
-    >>> from nearkin.registry import lookup
-    >>> row = lookup(AUDIO_DISTANCES, "simple", kind="distance")
-    >>> row.title, row.minimum_frames, row.symmetric
-    ('SiMPle', 50, False)
-    """
-
-    name: str
-    title: str
-    space: Literal["audio", "latent"]
-    symmetric: bool
-    zero_on_self: bool
-    minimum_frames: int
-    function: Callable[..., Any]
-
-
-AUDIO_DISTANCES: dict[str, str] = {
-    "dtw": "nearkin.distances:DTW",
-    "simple": "nearkin.distances:SIMPLE",
-}
-"""Audio-space distances: name -> ``"module:attribute"`` of a :class:`Distance`."""
-
-LATENT_DISTANCES: dict[str, str] = {
-    "euclidean": "nearkin.distances:EUCLIDEAN",
-    "cosine": "nearkin.distances:COSINE",
-}
-"""Latent-space distances: name -> ``"module:attribute"`` of a :class:`Distance`."""
-
-DISTANCES: dict[str, str] = AUDIO_DISTANCES | LATENT_DISTANCES
-"""Both tables."""
-
-
-# --- checks ----------------------------------------------------------------------------------
-
-
-def _array(values: ArrayLike, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{name}: must be a rectangular array; {error}") from error
-
-
-def _frames(sequence: ArrayLike, name: str, dtype: type[np.floating]) -> NDArray[Any]:
-    """Return a finite, C-contiguous ``[frames, dimensions]`` array of `dtype`."""
-    array = _array(sequence, name)
-    if array.ndim != 2 or 0 in array.shape:
-        raise InputError(
-            f"{name} of shape {array.shape}: must be [frames, dimensions] with at least one of "
-            "each; pass features such as nearkin.features.mfcc(y)"
-        )
-    return _bounded(array, name, dtype, _LARGEST_AUDIO)
-
-
-def _bounded(
-    array: NDArray[Any], name: str, dtype: type[np.floating], largest: float
-) -> NDArray[Any]:
-    """Return the array C-contiguous in `dtype`, or say which of its numbers cannot be used."""
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{name} of dtype {array.dtype}: must hold real numbers; convert it")
-    # minimum and maximum carry NaN and inf, and make no temporary as large as the data
-    low, high = float(array.min()), float(array.max())
-    if not (-largest <= low and high <= largest):
-        raise InputError(
-            f"{name} with values from {low} to {high}: must be finite and at most {largest:g} in "
-            "size; leave out failed clips or rescale"
-        )
-    return np.ascontiguousarray(array, dtype=dtype)
-
-
-def _same_dimensions(a: int, b: int) -> None:
-    if a != b:
-        raise InputError(
-            f"{a} and {b} dimensions: both sides must have the same number; "
-            "use the same features for both"
-        )
-
-
-def _window(m: int, **lengths: int) -> int:
-    """Return the window length, or say which sequence is shorter than it."""
-    if isinstance(m, bool) or not isinstance(m, int | np.integer) or m < 1:
-        raise InputError(f"m={m!r}: must be an integer of at least 1 frame; the paper uses 50")
-    for name, length in lengths.items():
-        if length < m:
-            raise InputError(
-                f"{name} of {length} frames: SiMPle needs at least m={m} frames on both sides; "
-                "use longer clips, a smaller m or leave SiMPle out"
-            )
-    return int(m)
-
-
-# --- kernels on first use --------------------------------------------------------------------
-
-
-def _run(kernel: Callable[..., T], *arguments: Any) -> T:
-    """Call a kernel; without numba's cache if that fails after the import (disk full, removed)."""
-    try:
-        return kernel(*arguments)
-    except OSError:  # kernels do no I/O of their own
-        from nearkin.kernels import without_cache
-
-        result: T = without_cache(kernel)(*arguments)
-        return result
 
 
 # --- one pair --------------------------------------------------------------------------------
@@ -198,9 +68,9 @@ def dtw(a: ArrayLike, b: ArrayLike) -> float:
     """
     from nearkin import kernels
 
-    x, y = _frames(a, "a", np.float64), _frames(b, "b", np.float64)
-    _same_dimensions(x.shape[1], y.shape[1])
-    return float(_run(kernels.dtw_of, _run(kernels.frame_distances, x, y)))
+    x, y = as_frames(a, "a", np.float64), as_frames(b, "b", np.float64)
+    require_same_dimensions(x.shape[1], y.shape[1])
+    return float(call_kernel(kernels.dtw_of, call_kernel(kernels.frame_distances, x, y)))
 
 
 def simple(a: ArrayLike, b: ArrayLike, *, m: int = WINDOW_FRAMES) -> float:
@@ -236,10 +106,12 @@ def simple(a: ArrayLike, b: ArrayLike, *, m: int = WINDOW_FRAMES) -> float:
     """
     from nearkin import kernels
 
-    x, y = _frames(a, "a", np.float64), _frames(b, "b", np.float64)
-    _same_dimensions(x.shape[1], y.shape[1])
-    window = _window(m, a=len(x), b=len(y))
-    return float(_run(kernels.simple_of, _run(kernels.frame_distances, x, y), window)[0])
+    x, y = as_frames(a, "a", np.float64), as_frames(b, "b", np.float64)
+    require_same_dimensions(x.shape[1], y.shape[1])
+    window = checked_window(m, a=len(x), b=len(y))
+    return float(
+        call_kernel(kernels.simple_of, call_kernel(kernels.frame_distances, x, y), window)[0]
+    )
 
 
 # --- many pairs ------------------------------------------------------------------------------
@@ -298,7 +170,7 @@ class PackedOriginals:
             for place in range(packed.shape[0] * LANES):
                 # lanes left over repeat the last original: their results are thrown away
                 i = int(places[min(place, len(places) - 1)])
-                packed[place // LANES, :, : self._dimensions, place % LANES] = _frames(
+                packed[place // LANES, :, : self._dimensions, place % LANES] = as_frames(
                     sequences[i], f"original {i}", np.float32
                 )
             groups.append(_Group(places, packed))
@@ -462,20 +334,20 @@ def _options(
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise InputError(f"threads={threads!r}: must be an integer of at least 1; pass threads=1")
     wanted = tuple(dict.fromkeys(measures))
-    window = _window(m)
+    window = checked_window(m)
     if wanted != ("dtw",):
         shortest = int(originals.lengths.argmin())
-        _window(m, **{f"original {shortest}": int(originals.lengths[shortest])})
+        checked_window(m, **{f"original {shortest}": int(originals.lengths[shortest])})
     return wanted, window
 
 
 def _query(
     query: ArrayLike, i: int, originals: PackedOriginals, wanted: tuple[str, ...], m: int
 ) -> Float32:
-    frames = _frames(query, f"query {i}", np.float32)
-    _same_dimensions(frames.shape[1], originals.dimensions)
+    frames = as_frames(query, f"query {i}", np.float32)
+    require_same_dimensions(frames.shape[1], originals.dimensions)
     if wanted != ("dtw",):
-        _window(m, **{f"query {i}": len(frames)})
+        checked_window(m, **{f"query {i}": len(frames)})
     return frames
 
 
@@ -493,7 +365,7 @@ def _rows(
         a[: len(query), : query.shape[1]] = query
         size = packed.shape[0] * packed.shape[3]
         out = [np.empty(size if name in wanted else 0, dtype=np.float32) for name in MEASURES]
-        _run(kernels.query_audio, a, len(query), packed, m, *out)
+        call_kernel(kernels.query_audio, a, len(query), packed, m, *out)
         for name, values in zip(MEASURES, out, strict=True):
             if name in wanted:
                 rows[name][places] = values[: len(places)]
@@ -517,147 +389,3 @@ def _map(function: Callable[[Float32], T], items: Iterable[Float32], threads: in
         finally:
             for future in pending:
                 future.cancel()
-
-
-# --- latent space ----------------------------------------------------------------------------
-
-
-def _embeddings(a: ArrayLike, b: ArrayLike) -> tuple[Float64, Float64]:
-    """Return two finite float64 matrices with equally many columns."""
-    checked = []
-    for values, name in ((a, "a"), (b, "b")):
-        array = _array(values, name)
-        if array.ndim != 2 or 0 in array.shape:
-            raise InputError(
-                f"{name} of shape {array.shape}: must be [clips, dimensions] with at least one of "
-                "each; pass one embedding a row"
-            )
-        checked.append(_bounded(array, name, np.float64, _LARGEST_LATENT))
-    _same_dimensions(checked[0].shape[1], checked[1].shape[1])
-    return checked[0], checked[1]
-
-
-def _squared_euclidean(a: Float64, b: Float64) -> Float64:
-    from nearkin import kernels
-
-    out = np.empty((len(a), len(b)))
-    _run(kernels.squared_euclidean, a, b, out)
-    return out
-
-
-def euclidean(a: ArrayLike, b: ArrayLike) -> Float64:
-    """Euclidean distances of embeddings, from direct differences in float64.
-
-    Parameters
-    ----------
-    a, b : array_like of shape (nQ, D) and (N, D)
-        Embeddings, one a row.
-
-    Returns
-    -------
-    float64[nQ, N]
-        In [0, inf). Every pair is summed in the same order: equal embeddings have exactly equal
-        distances, d(x, x) is exactly 0 and the matrix of a set with itself exactly symmetric.
-
-    Raises
-    ------
-    InputError
-        If a side is not 2-D, empty or not finite, or the dimensions differ.
-
-    Examples
-    --------
-    >>> euclidean([[0.0, 0.0]], [[3.0, 4.0], [0.0, 0.0]]).tolist()
-    [[5.0, 0.0]]
-    """
-    x, y = _embeddings(a, b)
-    squared = _squared_euclidean(x, y)
-    return np.sqrt(squared, out=squared)
-
-
-def cosine(a: ArrayLike, b: ArrayLike) -> Float64:
-    """Cosine distances ``1 - cos(a, b)`` of embeddings, exact near 0.
-
-    Computed as half the squared Euclidean distance of the unit vectors: 1 minus a rounded cosine
-    would leave no digit below 1e-16 and break ties at random.
-
-    Parameters
-    ----------
-    a, b : array_like of shape (nQ, D) and (N, D)
-        Embeddings, one a row.
-
-    Returns
-    -------
-    float64[nQ, N]
-        In [0, 2]; NaN for an all-zero embedding, which has no direction. Equal embeddings, and
-        those a power of two apart, have exactly equal distances and are exactly 0 from each other;
-        any other pair of parallel embeddings is 0 up to the rounding of its unit vectors, about
-        1e-31.
-
-    Raises
-    ------
-    InputError
-        If a side is not 2-D, empty or not finite, or the dimensions differ.
-
-    Examples
-    --------
-    >>> cosine([[1.0, 0.0]], [[2.0, 0.0], [0.0, 3.0], [-1.0, 0.0], [0.0, 0.0]]).tolist()
-    [[0.0, 1.0, 2.0, nan]]
-    """
-    x, y = _embeddings(a, b)
-    distance = _squared_euclidean(_unit(x), _unit(y))
-    distance *= 0.5
-    np.minimum(distance, 2.0, out=distance)
-    distance[~x.any(axis=1), :] = np.nan
-    distance[:, ~y.any(axis=1)] = np.nan
-    return distance
-
-
-def _unit(x: Float64) -> Float64:
-    """Rows scaled to length 1, all-zero rows left as they are.
-
-    Each row is first scaled by a power of two, which is exact, so that no square over- or
-    underflows and rows that differ by a power of two end in the same bits.
-    """
-    _, exponent = np.frexp(np.abs(x).max(axis=1, keepdims=True))
-    scaled = np.ldexp(x, -exponent)
-    norm = np.sqrt(_squared_euclidean(scaled, np.zeros((1, x.shape[1]))))
-    unit: Float64 = np.divide(scaled, norm, out=scaled, where=norm > 0)
-    return unit
-
-
-DTW = Distance(
-    name="dtw",
-    title="DTW",
-    space="audio",
-    symmetric=True,
-    zero_on_self=True,
-    minimum_frames=1,
-    function=dtw,
-)
-SIMPLE = Distance(
-    name="simple",
-    title="SiMPle",
-    space="audio",
-    symmetric=False,
-    zero_on_self=True,
-    minimum_frames=WINDOW_FRAMES,
-    function=simple,
-)
-EUCLIDEAN = Distance(
-    name="euclidean",
-    title="Euclidean",
-    space="latent",
-    symmetric=True,
-    zero_on_self=True,
-    minimum_frames=0,
-    function=euclidean,
-)
-COSINE = Distance(
-    name="cosine",
-    title="cosine",
-    space="latent",
-    symmetric=True,
-    zero_on_self=True,
-    minimum_frames=0,
-    function=cosine,
-)
