@@ -5,6 +5,8 @@ R's numbers and how they were made: truth/gam/README.md.
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearkin.errors import InputError
+from nearkin.statistics import marginal
 from nearkin.statistics.additive import gam
 from nearkin.statistics.marginal import trial_means
 from scores import GRID, curve, factors_of, model, reference, study, table
@@ -338,3 +341,7 @@ def test_known_effects_are_inside_their_intervals_95_times_in_100():
     # At one magnitude a smooth is biased, and how much it was smoothed is taken as known: such
     # intervals hold on average over a curve (Nychka 1988), not at every point of it.
     assert 0.89 < at_mean < 0.97
+
+
+def test_examples():
+    assert doctest.testmod(marginal).failed == 0

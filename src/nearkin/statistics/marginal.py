@@ -304,6 +304,19 @@ def trial_means(
     ------
     InputError
         As :func:`nearkin.statistics.additive.gam`, or if `factor` or `trial_of` is no factor.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(
+    ...     {"encoder": [*"aaabbb"], "trial": [1, 2, 3, 1, 2, 3], "score": [1.0, 2, 3, 5, 5, 8]}
+    ... )
+    >>> trial_means(
+    ...     table, "encoder", response="score", factors="encoder", smooth=None, trial_of="encoder"
+    ... )[["level", "mean", "se", "trials"]].round(3)
+      level  mean     se  trials
+    0     a   2.0  0.577       3
+    1     b   6.0  1.000       3
     """
     factors = [factors] if isinstance(factors, str) else list(factors)
     trial_of = [trial_of] if isinstance(trial_of, str) else list(trial_of)
