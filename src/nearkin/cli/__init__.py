@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 import typer
 
+from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
+from nearkin.cli.gate import gate_command
 from nearkin.cli.look import list_command, report_command
 from nearkin.cli.run import demo_command, run_command
 
@@ -27,7 +29,9 @@ app = typer.Typer(
 
 app.command("demo")(demo_command)
 app.command("run")(run_command)
+app.command("check")(check_command)
 app.command("compare")(compare_command)
+app.command("gate")(gate_command)
 app.command("report")(report_command)
 app.command("list")(list_command)
 

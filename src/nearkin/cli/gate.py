@@ -1,0 +1,65 @@
+"""``nearkin gate``: requirements a run has to meet, for the CI of a model's repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, say, sentences
+
+
+def gate_command(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            help="Such as 'C_W[mfcc,cosine] >= 0.95 @ MP>=128, PS in -1..1' or "
+            "'mean(C_B_acc[mfcc,dtw,cosine]) > 0.8 @ imperceptible'; give it again for several.",
+        ),
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            help="value, or lower: the 95 % interval's end on the wrong side has to hold too."
+        ),
+    ] = "value",
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")
+    ] = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Hold a run to requirements: exit 0 when all are met, 1 when not, 2 when one is malformed."""
+    with sentences():
+        from nearkin.api import load
+        from nearkin.errors import InputError
+        from nearkin.gates import judge
+        from nearkin.gates import junit as junit_xml
+        from nearkin.store import RunFolder, finite
+
+        result = load(run)
+        name = run.resolve().name
+
+        def report(xml: bytes) -> None:
+            if junit is not None:
+                RunFolder(junit.parent).write(junit, lambda file: file.write(xml))
+
+        try:
+            verdicts = judge(require or [], result.consistency, result.run, on=on)  # type: ignore[arg-type]
+        except InputError as error:
+            report(junit_xml([], run=name, problem=str(error)))
+            raise
+        report(junit_xml(verdicts, run=name))
+        met = all(verdict.met for verdict in verdicts)
+        if not quiet:
+            for verdict in verdicts:
+                say(verdict.sentence())
+        if as_json:
+            rows = [verdict.as_dict() for verdict in verdicts]
+            say(json.dumps(finite({"met": met, "requirements": rows})))
+    if not met:
+        raise typer.Exit(EXIT_UNMET)

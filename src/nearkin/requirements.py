@@ -1,0 +1,395 @@
+"""The small language of ``nearkin gate``: what a score has to be, and where.
+
+::
+
+    requirement = [reduction "("] measure ["[" encoder {"," distance} "]"] [")"]
+                  comparison number ["@" places]
+    reduction   = "mean" | "median"                 over the points named; without it all must hold
+    measure     = "C_W" | "C_W@" n | "C_B_rho" | "C_B_acc" | "kappa" | "monotonicity"
+    comparison  = ">=" | ">" | "<=" | "<"
+    places      = group {"," group}                 the points of every group
+    group       = "imperceptible" | condition {"and" condition}
+    condition   = code [comparison number | "=" number | "in" number ".." number]
+
+Conditions joined by "and" on one transformation narrow it (``MP>=64 and MP<=128``); on different
+ones they name the points of each. Without brackets every tested encoder is meant, without a
+distance every distance, without places the whole grid (not OG). A name with a space, comma, quote
+or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. Nothing is evaluated: the text is read
+character by character into a frozen record, and ``parse(str(requirement)) == requirement``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from nearkin.errors import InputError
+from nearkin.registry import suggest
+
+IMPERCEPTIBLE = "imperceptible"
+REDUCTIONS = ("mean", "median")
+COMPARISONS = (">=", "<=", ">", "<")
+RANGES = {
+    "C_W": (0.0, 1.0),
+    "C_B_acc": (0.0, 1.0),
+    "C_B_rho": (-1.0, 1.0),
+    "kappa": (-1.0, 1.0),
+    "monotonicity": (-1.0, 1.0),
+}
+"""Measures and the least and greatest value each can have."""
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BARE = re.compile(r"[^\s,\[\]\"'()\\]+")
+_SIZE = re.compile(r"@(\d+)(?![\d.])")
+_PLAIN_CODE = re.compile(r"(?!and\b|in\b|imperceptible\b)[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A transformation and, where `comparison` is not empty, which of its magnitudes.
+
+    Attributes
+    ----------
+    code : str
+        "MP", or "imperceptible".
+    comparison : str
+        One of >= <= > < = , "in", or empty: every magnitude.
+    low, high : float
+        The bound, and for "in" the upper one (else 0).
+    """
+
+    code: str
+    comparison: str = ""
+    low: float = 0.0
+    high: float = 0.0
+
+    def __str__(self) -> str:
+        """Write it as it is read."""
+        if not self.comparison:
+            return self.code
+        if self.comparison == "in":
+            return f"{self.code} in {_plain(self.low)}..{_plain(self.high)}"
+        return f"{self.code}{self.comparison}{_plain(self.low)}"
+
+    def holds(self, magnitude: float) -> bool:
+        """Tell whether a magnitude of this transformation is meant."""
+        if self.comparison == "in":
+            return self.low <= magnitude <= self.high
+        if self.comparison == "=":
+            return abs(magnitude - self.low) <= 1e-9 * max(1.0, abs(self.low))
+        return not self.comparison or compares(magnitude, self.comparison, self.low)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One requirement, read; see the module's heading for the language.
+
+    Attributes
+    ----------
+    measure : str
+        One of `RANGES`.
+    size : int
+        The n of C_W@n; 0 without.
+    encoder : str
+        Empty: every tested encoder.
+    distances : tuple of str
+        Empty: every distance.
+    reduction : str
+        "mean", "median", or empty: every point must hold.
+    comparison : str
+        One of `COMPARISONS`.
+    bound : float
+        What is demanded.
+    places : tuple of tuple of Condition
+        Groups; empty: the whole grid.
+    """
+
+    measure: str
+    comparison: str
+    bound: float
+    size: int = 0
+    encoder: str = ""
+    distances: tuple[str, ...] = ()
+    reduction: str = ""
+    places: tuple[tuple[Condition, ...], ...] = ()
+
+    @property
+    def column(self) -> str:
+        """The measure's name in the consistency table."""
+        return f"{self.measure}@{self.size}" if self.size else self.measure
+
+    def __str__(self) -> str:
+        """Write it as it is read."""
+        text = self.column
+        if self.encoder:
+            text += "[" + ",".join(_quoted(name) for name in (self.encoder, *self.distances)) + "]"
+        if self.reduction:
+            text = f"{self.reduction}({text})"
+        text += f" {self.comparison} {_plain(self.bound)}"
+        if self.places:
+            groups = (" and ".join(map(str, group)) for group in self.places)
+            text += " @ " + ", ".join(groups)
+        return text
+
+
+def compares(value: float, comparison: str, bound: float) -> bool:
+    """Tell whether ``value comparison bound`` holds; never for NaN."""
+    if comparison == ">=":
+        return value >= bound
+    if comparison == "<=":
+        return value <= bound
+    return value > bound if comparison == ">" else value < bound
+
+
+def parse(text: str) -> Requirement:
+    """Read a requirement.
+
+    Parameters
+    ----------
+    text : str
+        As in the module's heading.
+
+    Returns
+    -------
+    Requirement
+
+    Raises
+    ------
+    InputError
+        If it is not in the language: says where, what was expected and what is nearest.
+
+    Examples
+    --------
+    >>> parse("C_W[mfcc, cosine] >= .95 @ MP>=128 and PS in -1..1").bound
+    0.95
+    >>> str(parse("mean(C_W@100[./my.py:embed]) > 0.9 @ imperceptible"))
+    'mean(C_W@100[./my.py:embed]) > 0.9 @ imperceptible'
+    """
+    return _Reader(text).requirement()
+
+
+class _Reader:
+    """A place in a text; every method reads one thing and moves on, or says what is wrong."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def requirement(self) -> Requirement:
+        reduction = ""
+        word = self._word("a measure", (*RANGES, *REDUCTIONS))
+        if word in REDUCTIONS:
+            reduction = word
+            self._expect("(")
+            word = self._word("a measure", RANGES)
+        if word not in RANGES:
+            self._wrong_word(word, "measure", RANGES)
+        size = self._size(word)
+        encoder, distances = self._brackets(word)
+        if reduction:
+            self._expect(")")
+        comparison = self._comparison()
+        bound = self._bound(word)
+        places: tuple[tuple[Condition, ...], ...] = ()
+        if self._take("@"):
+            groups = [self._group(word)]
+            while self._take(","):
+                groups.append(self._group(word))
+            places = tuple(groups)
+        if self._rest():
+            self._fail("the end, '@', ',' or 'and'" if not places else "',', 'and' or the end")
+        return Requirement(
+            measure=word,
+            size=size,
+            encoder=encoder,
+            distances=distances,
+            reduction=reduction,
+            comparison=comparison,
+            bound=bound,
+            places=places,
+        )
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _size(self, measure: str) -> int:
+        found = _SIZE.match(self.text, self.at)
+        if found is None:
+            return 0
+        if measure != "C_W":
+            self._fail(f"no '@n' after {measure}: only C_W has one")
+        size = int(found[1])
+        if size < 2:
+            self._fail("a collection of 2 clips or more after 'C_W@'")
+        self.at = found.end()
+        return size
+
+    def _brackets(self, measure: str) -> tuple[str, tuple[str, ...]]:
+        if not self._take("["):
+            return "", ()
+        names = [self._name("an encoder's name")]
+        most = 1 + (2 if measure in ("C_B_rho", "C_B_acc", "kappa") else 1)
+        while self._take(","):
+            if len(names) == most:
+                self._fail(f"']': {measure} has {'two distances' if most > 2 else 'one distance'}")
+            names.append(self._name("a distance"))
+        if not self._take("]"):
+            self._fail("',' or ']'")
+        return names[0], tuple(names[1:])
+
+    def _name(self, what: str) -> str:
+        self._skip()
+        quote = self.text[self.at : self.at + 1]
+        if quote not in ('"', "'") or not quote:
+            found = _BARE.match(self.text, self.at)
+            if found is None:
+                self._fail(what)
+            self.at = found.end()
+            return found[0]
+        letters: list[str] = []
+        begin, place = self.at, self.at + 1
+        while place < len(self.text) and self.text[place] != quote:
+            place += self.text[place] == "\\"
+            letters.append(self.text[place : place + 1])
+            place += 1
+        if place >= len(self.text):
+            self.at = begin
+            self._fail(f"a closing {quote}")
+        if not letters:
+            self._fail(what)
+        self.at = place + 1
+        return "".join(letters)
+
+    def _comparison(self) -> str:
+        for sign in COMPARISONS:
+            if self._take(sign):
+                return sign
+        self._fail("'>=', '>', '<=' or '<'")
+
+    def _bound(self, measure: str) -> float:
+        self._skip()
+        begin = self.at
+        bound = self._number()
+        low, high = RANGES[measure]
+        if not low <= bound <= high:
+            self.at = begin
+            self._fail(f"a number in {low:g}..{high:g}, where {measure} lies")
+        return bound
+
+    def _group(self, measure: str) -> tuple[Condition, ...]:
+        self._skip()
+        begin = self.at
+        conditions = [self._condition(measure)]
+        while self._take_word("and"):
+            conditions.append(self._condition(measure))
+        if len(conditions) > 1 and any(c.code == IMPERCEPTIBLE for c in conditions):
+            self.at = begin
+            self._fail(f"'{IMPERCEPTIBLE}' alone between commas")
+        return tuple(conditions)
+
+    def _condition(self, measure: str) -> Condition:
+        self._skip()
+        begin = self.at
+        code = self._word("a transformation such as 'MP>=128', or 'imperceptible'", ())
+        if code in ("and", "in"):
+            self.at = begin
+            self._fail("a transformation")
+        if code == IMPERCEPTIBLE:
+            condition = Condition(code)
+        elif self._take_word("in"):
+            low = self._number()
+            self._expect("..")
+            high = self._number()
+            if low > high:
+                self.at = begin
+                self._fail(f"a range that rises, such as '{code} in {high:g}..{low:g}'")
+            condition = Condition(code, "in", low, high)
+        else:
+            condition = Condition(code)
+            for sign in (*COMPARISONS, "==", "="):
+                if self._take(sign):
+                    condition = Condition(code, "=" if sign == "==" else sign, self._number())
+                    break
+        if measure == "monotonicity" and (condition.comparison or code == IMPERCEPTIBLE):
+            self.at = begin
+            self._fail("a transformation alone: monotonicity is over its magnitudes")
+        return condition
+
+    # -- letters ---------------------------------------------------------------------------------
+
+    def _skip(self) -> None:
+        while self.text[self.at : self.at + 1].isspace():
+            self.at += 1
+
+    def _rest(self) -> str:
+        self._skip()
+        return self.text[self.at :]
+
+    def _take(self, sign: str) -> bool:
+        self._skip()
+        if not self.text.startswith(sign, self.at):
+            return False
+        self.at += len(sign)
+        return True
+
+    def _take_word(self, word: str) -> bool:
+        self._skip()
+        found = _WORD.match(self.text, self.at)
+        if found is None or found[0] != word:
+            return False
+        self.at = found.end()
+        return True
+
+    def _expect(self, sign: str) -> None:
+        if not self._take(sign):
+            self._fail(f"'{sign}'")
+
+    def _word(self, what: str, known: Iterable[str]) -> str:
+        self._skip()
+        found = _WORD.match(self.text, self.at)
+        if found is None:
+            names = ", ".join(known)
+            self._fail(what + (f" ({names})" if names else ""))
+        self.at = found.end()
+        return found[0]
+
+    def _number(self) -> float:
+        self._skip()
+        found = _NUMBER.match(self.text, self.at)
+        if found is None or float(found[0]) in (float("inf"), float("-inf")):
+            self._fail("a number")
+        self.at = found.end()
+        return float(found[0])
+
+    def _wrong_word(self, word: str, kind: str, known: Iterable[str]) -> NoReturn:
+        self.at -= len(word)
+        raise InputError(
+            f"requirement {self.text!r}, position {self.at + 1}: unknown {kind} '{word}': "
+            f"{suggest(word, known)}"
+        )
+
+    def _fail(self, expected: str) -> NoReturn:
+        rest = self._rest()
+        found = f"'{rest[:12]}'" if rest else "the end"
+        raise InputError(
+            f"requirement {self.text!r}, position {self.at + 1}: expected {expected}, found {found}"
+        )
+
+
+def _plain(number: float) -> str:
+    """Write a number so that it is read back as the same."""
+    return repr(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+
+
+def _quoted(name: str) -> str:
+    if _BARE.fullmatch(name):
+        return name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def is_code(name: Any) -> bool:
+    """Tell whether a transformation's code can be written in a condition."""
+    return bool(_PLAIN_CODE.match(str(name)))
