@@ -11,13 +11,13 @@ import functools
 import hashlib
 import io
 import math
-from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nearkin.decoding import Container, Sndfile, decoded, opened
 from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -45,18 +45,6 @@ GATE_LUFS = -70.0
 """The absolute gate of BS.1770-4: what is quieter has no loudness."""
 BLOCK_S = 0.4
 """The gating block of BS.1770-4: what is shorter has no loudness."""
-
-# libsndfile seeks to the sample in these; everything else is decoded from its beginning.
-_SEEKS_EXACTLY = frozenset(
-    [
-        *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
-        *("VORBIS", "OPUS"),
-    ]
-)
-# Demuxers that follow references to other files or addresses (playlists) must not be reached.
-_DEMUXERS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,wav,w64"
-_T = TypeVar("_T")
-_BLOCK_FRAMES = 1 << 16
 
 
 class SoundInfo(NamedTuple):
@@ -89,10 +77,10 @@ def sound_info(path: str | Path) -> SoundInfo:
         If the file is missing, empty or holds no sound that can be decoded.
     """
 
-    def facts(sound: _Sndfile | _Container) -> SoundInfo:
+    def facts(sound: Sndfile | Container) -> SoundInfo:
         return SoundInfo(sound.length() / sound.rate, sound.rate, sound.channels)
 
-    return _decoded(Path(path), facts)
+    return decoded(Path(path), facts)
 
 
 def read(
@@ -139,12 +127,12 @@ def read(
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise InputError(f"duration_s={duration_s}: must be finite and > 0; pass seconds")
 
-    def excerpt(sound: _Sndfile | _Container) -> tuple[Signal, int]:
+    def excerpt(sound: Sndfile | Container) -> tuple[Signal, int]:
         # One frame more than needed, so that rounding never leaves the result a sample short.
         count = None if duration_s is None else math.ceil(duration_s * sound.rate) + 1
         return sound.frames(round(start_s * sound.rate), count), sound.rate
 
-    frames, rate = _decoded(path, excerpt)
+    frames, rate = decoded(path, excerpt)
     if frames.shape[0] == 0:
         raise InputError(f"{printable(path)}: holds no sound from {start_s:g} s on; start earlier")
     if not np.isfinite(frames).all():
@@ -244,7 +232,7 @@ def sha256_file(path: str | Path) -> str:
     InputError
         If the file cannot be read.
     """
-    with _opened(Path(path)) as file:
+    with opened(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -332,170 +320,3 @@ def decode_mp3(data: bytes) -> tuple[Signal, int, float]:
     if not parts:
         raise InputError(f"{len(data)} bytes: an MP3 file without sound; pass another")
     return np.concatenate(parts).astype(np.float32, copy=False), sr, bit_rate / 1000
-
-
-# --- decoding -------------------------------------------------------------------------------------
-
-
-def _opened(path: Path) -> io.BufferedReader:
-    """Open a file for reading: libraries get the open file, so that no file name is too strange."""
-    try:
-        return path.open("rb")
-    except IsADirectoryError as error:
-        raise InputError(f"{printable(path)}: is a folder; name a sound file in it") from error
-    except FileNotFoundError as error:
-        raise InputError(f"{printable(path)}: no such file; check the name") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{printable(path)}: cannot be read ({reason}); check the file") from error
-
-
-def _decoded(path: Path, job: Callable[[_Sndfile | _Container], _T]) -> _T:
-    """Do a job on an opened sound file: by libsndfile where it can, else by FFmpeg's libraries."""
-    import soundfile
-
-    with _opened(path) as file:
-        head = file.read(4)
-        if not head:
-            raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
-        # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
-        if head[:3] != b"ID3" and not (head[0] == 0xFF and head[1:2] >= b"\xe0"):
-            file.seek(0)
-            try:
-                with soundfile.SoundFile(file) as sound:
-                    if not sound.subtype.startswith("MPEG"):
-                        return job(_Sndfile(sound))
-            except soundfile.LibsndfileError:
-                pass  # unknown to it, or damaged: FFmpeg decodes as far as there is sound
-            except TypeError:
-                pass  # its answer to a name ending in .raw, which it takes for headerless
-        file.seek(0)
-        with _ffmpeg_opened(file, path) as container:
-            return job(_Container(container, path))
-
-
-class _Sndfile:
-    """A file libsndfile decodes; its errors are left to `_decoded`."""
-
-    def __init__(self, sound: Any) -> None:
-        self._sound = sound
-        self.rate = int(sound.samplerate)
-        self.channels = int(sound.channels)
-        self._seeks = sound.seekable() and sound.subtype in _SEEKS_EXACTLY
-
-    def length(self) -> int:
-        if not self._seeks:
-            return sum(block.shape[0] for block in self._blocks(None))
-        frames = int(self._sound.frames)
-        if frames:
-            # A truncated FLAC file promises its old length: its last frame tells.
-            self._sound.seek(frames - 1)
-            if self._sound.read(1).shape[0] == 0:
-                self._sound.seek(0)
-                return sum(block.shape[0] for block in self._blocks(None))
-        return frames
-
-    def frames(self, start: int, count: int | None) -> Signal:
-        if self._seeks:
-            if start >= self._sound.frames:
-                return np.zeros((0, self.channels), np.float32)
-            self._sound.seek(start)
-            skipped = 0
-        else:
-            skipped = start
-        left = None if count is None else skipped + count
-        parts = [np.zeros((0, self.channels), np.float32), *self._blocks(left)]
-        return np.concatenate(parts)[skipped:]
-
-    def _blocks(self, limit: int | None) -> Generator[Signal, None, None]:
-        while limit is None or limit > 0:
-            size = _BLOCK_FRAMES if limit is None else min(_BLOCK_FRAMES, limit)
-            block = self._sound.read(size, dtype="float32", always_2d=True)
-            if block.shape[0] == 0:
-                return
-            yield block
-            limit = None if limit is None else limit - block.shape[0]
-
-
-def _ffmpeg_opened(file: io.BufferedReader, path: Path) -> Any:
-    import av
-
-    try:
-        container = av.open(file, container_options={"format_whitelist": _DEMUXERS})
-    except (av.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{printable(path)}: is not a sound file nearkin can read; "
-            "convert it to WAV, FLAC, Ogg or MP3, or leave it out"
-        ) from error
-    if not container.streams.audio:
-        container.close()
-        raise InputError(f"{printable(path)}: has no audio stream; leave it out")
-    return container
-
-
-class _Container:
-    """A file FFmpeg's libraries decode (through PyAV), always from its beginning."""
-
-    def __init__(self, container: Any, path: Path) -> None:
-        self._container = container
-        stream = container.streams.audio[0]
-        stream.codec_context.thread_count = 1
-        self._stream = stream
-        self._blocks = self._decoded()
-        # Some headers lie about rate and channels (HE-AAC): the first frame knows.
-        first = next(self._blocks, None)
-        if first is None:
-            raise InputError(f"{printable(path)}: no sound in it could be decoded; repair it")
-        self._first, self.rate = first
-        self.channels = self._first.shape[0]
-
-    def _decoded(self) -> Generator[tuple[Signal, int], None, None]:
-        import av
-
-        convert: Any = None
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                return
-            if packet is None:
-                return
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                continue  # a damaged packet; the next may be whole
-            for frame in frames:
-                if convert is None:
-                    convert = av.AudioResampler(format="fltp")
-                try:
-                    made = convert.resample(frame)
-                except (av.FFmpegError, ValueError):
-                    return  # rate or channels change midway: what came before is one sound
-                for out in made:
-                    yield out.to_ndarray(), out.sample_rate
-
-    def _all(self) -> Generator[Signal, None, None]:
-        yield self._first
-        for block, _ in self._blocks:
-            if block.shape[0] != self.channels:
-                return
-            yield block
-
-    def length(self) -> int:
-        return sum(block.shape[1] for block in self._all())
-
-    def frames(self, start: int, count: int | None) -> Signal:
-        parts = []
-        place = 0
-        end = None if count is None else start + count
-        for block in self._all():
-            stop = place + block.shape[1]
-            if stop > start:
-                parts.append(block[:, max(0, start - place) : None if end is None else end - place])
-            place = stop
-            if end is not None and place >= end:
-                break
-        if not parts:
-            return np.zeros((0, self.channels), np.float32)
-        return np.ascontiguousarray(np.concatenate(parts, axis=1).T)

@@ -147,9 +147,9 @@ def _decibels(
 
 @functools.lru_cache(maxsize=8)
 def _mel_filters(sr: int, n_fft: int, n_mels: int) -> NDArray[np.float32]:
-    import librosa
+    from librosa.filters import mel
 
-    filters: NDArray[np.float32] = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
+    filters: NDArray[np.float32] = mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
     filters.flags.writeable = False
     return filters
 
