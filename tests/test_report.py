@@ -311,3 +311,10 @@ def test_chromium_draws_every_figure_without_a_complaint(data, html, tmp_path):
     assert len(charts) == html.count('<div class="chart"')
     assert all("<svg" in chart.partition("<figcaption")[0] for chart in charts)
     assert "data-failed" not in done.stdout.partition("<script>")[0]
+
+
+def test_methods_say_when_rho_was_taken_over_drawn_clips():
+    made = fabricate(n=6, grid={"PN": [0, 30]})
+    plan = {**made.run["plan"], "rho": "pooled", "rho_clips": 2000}
+    told = paragraph({**made.run, "n": 5000, "plan": plan}, audio=["dtw"], latent=["cosine"])
+    assert "over 2,000 clips drawn from the 5,000" in told

@@ -57,7 +57,7 @@ def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) ->
         *_clips(run, plan),
         *_transformations(run, plan),
         *_spaces(run, plan, audio, latent),
-        *_measures(plan),
+        *_measures(plan, int(run.get("n") or 0)),
         *_departures(run, plan),
         *_versions(run),
     ]
@@ -155,11 +155,14 @@ def _named(distances: list[str]) -> str:
     return " and ".join(names) + (" distances" if len(names) > 1 else " distance")
 
 
-def _measures(plan: Mapping[str, Any]) -> list[str]:
+def _measures(plan: Mapping[str, Any], n: int) -> list[str]:
     rho = {
         "clips": "averaged over the rank correlations of the single clips",
         "own": "taken over the distances to the own originals only",
     }.get(str(plan.get("rho")), "pooled over all pairs of different clips")
+    drawn = int(plan.get("rho_clips") or n)
+    if n > drawn and plan.get("rho") != "own":
+        rho += f", over {drawn:,} clips drawn from the {n:,}"
     resamples = f"{plan['resamples']:,} " if "resamples" in plan else ""
     return [
         "C_W is the share of transformed clips that lie strictly nearer to their own original than "
