@@ -1,0 +1,65 @@
+"""Progress: plain lines with the remaining time, bars on a terminal, silence on request."""
+
+from __future__ import annotations
+
+import io
+
+from nearkin.progress import duration, show
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_begin_and_end_a_stage(monkeypatch: object) -> None:
+    stream = io.StringIO()
+    with show(quiet=False, stream=stream) as tell:
+        for done in range(0, 101):
+            tell("queries", done, 100)
+        tell("scores", 3, 9)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "clips transformed and compared: 0/100"
+    assert lines[-2].startswith("clips transformed and compared: 100/100 in ")
+    assert lines[-1] == "points scored: 3/9"
+    assert len(lines) == 3, "what takes no time is not told a hundred times"
+
+
+def test_lines_tell_what_remains(monkeypatch: object) -> None:
+    import nearkin.progress
+
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(nearkin.progress.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
+    stream = io.StringIO()
+    with show(quiet=False, stream=stream) as tell:
+        for done in range(4):
+            tell("queries", done, 10)
+    assert stream.getvalue().splitlines()[-1] == (
+        "clips transformed and compared: 3/10, 2 min 20 s remaining"
+    )
+
+
+def test_bars_on_a_terminal() -> None:
+    stream = Terminal()
+    with show(quiet=False, stream=stream) as tell:
+        tell("queries", 0, 2)
+        tell("queries", 2, 2)
+    assert "clips transformed and compared" in stream.getvalue()
+    assert "2/2" in stream.getvalue()
+
+
+def test_quiet() -> None:
+    stream = Terminal()
+    with show(quiet=True, stream=stream) as tell:
+        tell("queries", 0, 2)
+    assert stream.getvalue() == ""
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (0.4, 59, 61, 3600, 86_399)] == [
+        "0 s",
+        "59 s",
+        "1 min 1 s",
+        "1 h 0 min",
+        "23 h 59 min",
+    ]

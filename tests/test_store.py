@@ -1,0 +1,108 @@
+"""The run's folder: whole files or none, names that cannot collide, finite JSON."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearkin.errors import InputError, RunError
+from nearkin.store import RunFolder, file_name, finite, key
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim()
+    path = folder.root / "table"
+    folder.write(path, lambda file: file.write(b"before"))
+
+    def half(file: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RunError, match="the disk is full; free some space"):
+        folder.write(path, half)
+    assert path.read_bytes() == b"before"
+    assert not list(folder.root.rglob("*.tmp"))
+
+    def broken(file: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(RunError, match="cannot be written"):
+        folder.write(path, broken)
+
+
+def test_claim_removes_the_leavings_of_a_kill(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim()
+    left = folder.work / "queries" / ".shard.npz.123.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    folder.claim()
+    assert not left.exists()
+
+
+def test_claim_refuses_what_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="is no nearkin run"):
+        RunFolder(tmp_path).claim()
+    with pytest.raises(InputError, match="is a file"):
+        RunFolder(tmp_path / "notes.txt").claim()
+
+
+def test_clear_deletes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim()
+    folder.write_run({"finished": None})
+    (tmp_path / "thoughts.md").write_text("mine")
+    folder.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["thoughts.md"]
+
+
+def test_a_run_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.read_run() is None
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(RunError, match="use --force"):
+        folder.read_run()
+    with pytest.raises(RunError, match=r"has no clips\.parquet"):
+        folder.read_table("clips")
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_no_two_labels_share_a_file(a: str, b: str) -> None:
+    assert (file_name(a) == file_name(b)) == (a == b)
+    name = file_name(a)
+    assert "/" not in name
+    assert name.isascii()
+    assert not name.startswith(".")
+    assert len(name) <= 80
+
+
+def test_keys_of_names_with_stray_bytes() -> None:
+    assert key("\udcff") != key("\udcfe")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    )
+)
+def test_finite_makes_json(value: Any) -> None:
+    json.dumps(finite(value), allow_nan=False).encode("utf-8")
+
+
+def test_finite_takes_numpy() -> None:
+    assert finite({"a": np.float64(2.5), "b": np.arange(2), "c": np.float32("inf")}) == {
+        "a": 2.5,
+        "b": [0, 1],
+        "c": None,
+    }
