@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nearkin.corpora.manifest import collect
+from nearkin.errors import InputError
 from nearkin.execution import open_workers
+from nearkin.fitness import Steadiness, steadiness
 from nearkin.listening import worst_failures, write_sounds
 from nearkin.plan import Plan, references_for
 from nearkin.record import Clock, finished_record, inputs_of, new_record, require_same
@@ -28,6 +30,10 @@ def silent(stage: str, done: int, total: int) -> None:
     """Take progress and say nothing."""
 
 
+def unsaid(sentence: str) -> None:
+    """Take a sentence and say nothing."""
+
+
 def run(
     plan: Plan,
     audio: Sequence[str | os.PathLike[str]],
@@ -38,6 +44,7 @@ def run(
     keep_distances: bool = False,
     force: bool = False,
     progress: Progress = silent,
+    tell: Callable[[str], None] = unsaid,
 ) -> RunFolder:
     """Do a run, or go on with one, up to its tables.
 
@@ -59,6 +66,8 @@ def run(
         Start anew where the folder holds another run.
     progress : callable
         See `Progress`.
+    tell : callable
+        Told in sentences what every encoder was taken for, and what the quick check found.
 
     Returns
     -------
@@ -75,7 +84,7 @@ def run(
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
     session = Session(plan, out, [*encoders, *references], keep_distances=keep_distances)
     recordings = collect(audio, split=plan.split)
-    session.encoders  # noqa: B018 - a SPEC that cannot be used is told before anything is written
+    _check(session, tell)  # an encoder that cannot be used is told before anything is written
     inputs = inputs_of(session, recordings)
     folder = session.folder
     if force and folder.is_run():
@@ -117,3 +126,33 @@ def run(
     folder.write_run(finished_record(record, session, clips, timings))
     folder.finish()
     return folder
+
+
+def _check(session: Session, tell: Callable[[str], None]) -> None:
+    """Tell what the tested encoders were taken for, and do the quick part of ``nearkin check``.
+
+    Raises
+    ------
+    InputError
+        If one is random from call to call, and that is not allowed.
+    """
+    found: dict[str, Steadiness] = {}
+    for encoder in session.resolved:
+        if encoder.role != "tested":
+            continue
+        tell(f"encoder {encoder.label}: {encoder.matched}")
+        state = found[encoder.label] = steadiness(encoder, seconds=session.plan.clip_seconds)
+        if state.state == "stochastic" and not session.plan.allow_stochastic:
+            raise InputError(
+                f"encoder '{encoder.label}': {state.sentence}; mend it, or pass --allow-stochastic "
+                "to average several calls"
+            )
+        if state.sentence:
+            verb = "fails on a test clip: " if state.state == "failed" else ""
+            tell(f"encoder {encoder.label}: {verb}{state.sentence}")
+    session.unsteady = {
+        label: state.state
+        for label, state in found.items()
+        if state.state in ("stochastic", "batch")
+    }
+    session.steadiness = found

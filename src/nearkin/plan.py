@@ -14,12 +14,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES
-from nearkin.encoders import POOLINGS, REFERENCES
+from nearkin.encoders import POOLINGS, REFERENCES, Handling
 from nearkin.errors import InputError
 from nearkin.grids import Grid, Point, grid
 from nearkin.registry import suggest
 
 IDENTITY = Point("OG", 0.0)
+DEFAULT_CALLS = 8
+"""Calls that are averaged of an encoder which is random from call to call."""
 
 
 class EncoderChoice(BaseModel):
@@ -51,6 +53,15 @@ class Plan(BaseModel):
         22_050, ge=1_000, le=192_000, description="Hz at which a plain callable takes audio"
     )
     pool: str = "mean"
+    layer: int | str | None = Field(None, description="a hidden state's number, or 'all'")
+    pad: Literal["zero", "loop"] | None = Field(
+        None, description="how clips shorter than a fixed-length model are lengthened"
+    )
+    device: str | None = Field(None, description="cpu, cuda or mps")
+    allow_stochastic: bool | None = None
+    calls: int | None = Field(
+        None, ge=2, le=1000, description="calls averaged of a stochastic encoder"
+    )
     noise: str | None = None
     engine: Literal["signalsmith", "rubberband", "rubberband-r3"] = "signalsmith"
     mp3_rate: Literal["paper", "true"] = "paper"
@@ -78,6 +89,12 @@ class Plan(BaseModel):
         if value not in POOLINGS:
             raise ValueError(suggest(value, POOLINGS))
         return value
+
+    @model_validator(mode="after")
+    def _encoders_can_be_handled(self) -> Plan:
+        handled = Handling(**self.handling())
+        object.__setattr__(self, "layer", handled.layer)
+        return self
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Plan:
@@ -121,6 +138,12 @@ class Plan(BaseModel):
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The pairs of an audio and a latent distance."""
         return tuple((audio, latent) for audio in AUDIO_DISTANCES for latent in LATENT_DISTANCES)
+
+    def handling(self, role: str = "tested") -> dict[str, Any]:
+        """Return the fields of `Handling`; layers and devices are none of the references'."""
+        own = {"layer": self.layer, "pad": self.pad, "device": self.device or "cpu"}
+        rest = {"sample_rate": self.sample_rate, "pool": self.pool}
+        return {**rest, **own} if role == "tested" else rest
 
     def settings(self) -> dict[str, Any]:
         """Return the plan as finite JSON values."""

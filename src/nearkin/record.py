@@ -123,9 +123,10 @@ def new_record(
                 "embedding_size": None,
                 "sha256": encoder.sha256,
                 "role": encoder.role,
+                "check": _checked(session, came.label),
                 "status": OK,
             }
-            for encoder in session.encoders
+            for came, encoder in zip(session.resolved, session.encoders, strict=True)
         ],
         "grid": session.plan.settings()["grid"],
         "noise": {"name": session.noise.name, "sha256": session.noise.sha256},
@@ -170,6 +171,12 @@ def finished_record(
         "n": len(session.clip_ids),
         "timings_s": dict(timings),
     }
+
+
+def _checked(session: Session, label: str) -> dict[str, Any] | None:
+    """Return what the quick check found of an encoder."""
+    found = session.steadiness.get(label)
+    return None if found is None else found._asdict()
 
 
 def identical_clips(clips: pd.DataFrame) -> list[list[str]]:

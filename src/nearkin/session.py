@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from nearkin import experiment
 from nearkin.consistency import Neighbours
 from nearkin.distances import PackedOriginals
-from nearkin.encoders import ResolvedEncoder, resolve
+from nearkin.encoders import ResolvedEncoder, resolve_all
+from nearkin.encoders.steadied import averaged, one_by_one
 from nearkin.errors import RunError
 from nearkin.experiment import OK, Original, drawn_clips
-from nearkin.plan import Plan
+from nearkin.fitness import Steadiness
+from nearkin.plan import DEFAULT_CALLS, Plan
 from nearkin.scoring import Scorer
 from nearkin.store import RunFolder
 from nearkin.transforms import NoiseLibrary
@@ -71,24 +73,37 @@ class Session:
         self.folder = RunFolder(root)
         self.sources = tuple(sources)
         self.keep_distances = keep_distances
+        self.unsteady: Mapping[str, str] = {}
+        """By label, what the quick check found: ``"stochastic"`` or ``"batch"``."""
+        self.steadiness: Mapping[str, Steadiness] = {}
+        """The quick check's findings by label; the workers need none of it."""
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("plan", "folder", "sources", "keep_distances")
+        names = ("plan", "folder", "sources", "keep_distances", "unsteady")
         return {name: self.__dict__[name] for name in names}
 
     @functools.cached_property
-    def encoders(self) -> tuple[ResolvedEncoder, ...]:
-        """All encoders, resolved, with labels that no two share."""
+    def resolved(self) -> tuple[ResolvedEncoder, ...]:
+        """All encoders as they came, with labels that no two share."""
         resolved = []
         for source in self.sources:
-            encoder = resolve(
-                source.spec,
-                options=source.options,
-                sample_rate=self.plan.sample_rate,
-                pool=self.plan.pool,
-            )
-            resolved.append(encoder.as_reference() if source.role == "reference" else encoder)
+            for encoder in resolve_all(
+                source.spec, options=source.options, **self.plan.handling(source.role)
+            ):
+                resolved.append(encoder.as_reference() if source.role == "reference" else encoder)
         return tuple(_distinct(resolved))
+
+    @functools.cached_property
+    def encoders(self) -> tuple[ResolvedEncoder, ...]:
+        """All encoders as the run uses them: those that are not steady made so."""
+        encoders = []
+        for encoder in self.resolved:
+            state = self.unsteady.get(encoder.label)
+            if state == "stochastic":
+                encoders.append(averaged(encoder, calls=self.plan.calls or DEFAULT_CALLS))
+            else:
+                encoders.append(one_by_one(encoder) if state == "batch" else encoder)
+        return tuple(encoders)
 
     @functools.cached_property
     def noise(self) -> NoiseLibrary:

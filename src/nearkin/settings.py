@@ -58,7 +58,7 @@ class Settings:
         """
         if not self.audio:
             raise InputError("no audio given: name at least one file, folder or manifest")
-        options = [_options(text) for text in self.encoder_options]
+        options = [options_of(text) for text in self.encoder_options]
         if not options:
             options = [{} for _ in self.encoder]
         plan, sources = make_sources(self.encoder, options, {**self.plan, "grid": self.grid})
@@ -126,7 +126,14 @@ def _read(config: Path | None, *, known: list[str]) -> dict[str, Any]:
     return values
 
 
-def _options(text: Any) -> dict[str, Any]:
+def options_of(text: Any) -> dict[str, Any]:
+    """Read the options of one encoder from JSON.
+
+    Raises
+    ------
+    InputError
+        If the text is no JSON object.
+    """
     try:
         options = json.loads(text) if isinstance(text, str) else text
     except ValueError as error:

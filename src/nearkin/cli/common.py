@@ -44,6 +44,13 @@ def sentences() -> Iterator[None]:
         raise typer.Exit(EXIT_INPUT) from None
 
 
+def note(text: str) -> None:
+    """Write a line to stderr whatever its encoding."""
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stderr.flush()
+
+
 def fail(sentence: str, code: int) -> NoReturn:
     """Write one sentence to stderr and leave with an exit code."""
     encoding = sys.stderr.encoding or "utf-8"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, say, sentences
+from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, note, say, sentences
 
 if TYPE_CHECKING:
     from nearkin.api import Result
@@ -24,12 +24,13 @@ def run_command(
         typer.Option(
             "--encoder",
             help="mfcc, random, constant, package.module:attribute, ./file.py:attribute, "
+            "hear:package.module[@weights], FILE.onnx, torchscript:FILE.pt, hf:PATH_OR_NAME, "
             "embeddings:FILE.parquet; give it again for several. [mfcc]",
         ),
     ] = None,
     encoder_options: Annotated[
         list[str] | None,
-        typer.Option("--encoder-options", help="JSON keyword arguments, one for each --encoder."),
+        typer.Option("--encoder-options", help="JSON options, one for each --encoder."),
     ] = None,
     out: Out = None,
     grid: Annotated[
@@ -56,6 +57,20 @@ def run_command(
     pool: Annotated[
         str | None,
         typer.Option(help="How a time axis is pooled: mean, max, meanstd, first [mean]."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="A hidden state's number, or all: a line for each.")
+    ] = None,
+    pad: Annotated[
+        str | None, typer.Option(help="zero or loop: lengthen clips for fixed-length models.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    allow_stochastic: Annotated[
+        bool | None,
+        typer.Option("--allow-stochastic", help="Average an encoder that is random by the call."),
+    ] = None,
+    calls: Annotated[
+        int | None, typer.Option(help="Calls averaged of such an encoder [8].")
     ] = None,
     workers: Workers = None,
     keep_distances: Annotated[
@@ -94,6 +109,11 @@ def run_command(
             "rho": rho,
             "sample_rate": sample_rate,
             "pool": pool,
+            "layer": layer,
+            "pad": pad,
+            "device": device,
+            "allow_stochastic": allow_stochastic,
+            "calls": calls,
             "workers": workers,
             "keep_distances": keep_distances,
             "force": force,
@@ -145,7 +165,7 @@ def _run(settings: Any) -> None:
             say(json.dumps(outlook.as_dict()))
         return
     from nearkin.api import Result
-    from nearkin.evaluation import run
+    from nearkin.evaluation import run, unsaid
 
     with show(quiet=settings.quiet) as progress:
         folder = run(
@@ -157,6 +177,7 @@ def _run(settings: Any) -> None:
             keep_distances=settings.keep_distances,
             force=settings.force,
             progress=progress,
+            tell=unsaid if settings.quiet else note,
         )
         result = Result(folder)
         if not (folder.root / "report.html").is_file():

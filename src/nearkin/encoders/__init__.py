@@ -5,33 +5,41 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nearkin.encoders.protocol import (
+    DEVICES,
+    PADDINGS,
     POOLINGS,
     Embedded,
     Encoder,
     EncoderError,
+    Handling,
     Key,
     ResolvedEncoder,
     embed,
 )
 from nearkin.errors import InputError
-from nearkin.registry import lookup, suggest
+from nearkin.registry import load, lookup
 
 __all__ = [
+    "DEVICES",
     "ENCODERS",
+    "PADDINGS",
     "POOLINGS",
     "REFERENCES",
     "Embedded",
     "Encoder",
     "EncoderError",
+    "Handling",
     "Key",
     "ResolvedEncoder",
     "embed",
     "resolve",
+    "resolve_all",
 ]
 
 ENCODERS = {
@@ -42,13 +50,20 @@ ENCODERS = {
 
 REFERENCES = ("mfcc", "random", "constant")
 
+_PREFIXES = {
+    "embeddings": "nearkin.encoders.vectors:from_spec",
+    "hear": "nearkin.encoders.attribute:from_hear_spec",
+    "hf": "nearkin.encoders.huggingface:from_spec",
+    "torchscript": "nearkin.encoders.torchscript:from_spec",
+}
+_SUFFIXES = {".onnx": "nearkin.encoders.onnx:from_spec"}
+_PICKLES = frozenset(
+    {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib", ".dill", ".npy", ".h5", ".keras"}
+)
+
 
 def resolve(
-    spec: Any,
-    *,
-    options: Mapping[str, Any] | None = None,
-    sample_rate: int = 22_050,
-    pool: str = "mean",
+    spec: Any, *, options: Mapping[str, Any] | None = None, **handling: Any
 ) -> ResolvedEncoder:
     """Turn a SPEC into an encoder.
 
@@ -56,13 +71,13 @@ def resolve(
     ----------
     spec : str or object
         ``mfcc``, ``random``, ``constant``, ``package.module:attribute``, ``./file.py:attribute``,
-        ``embeddings:FILE.parquet``, or an encoder object or callable itself.
+        ``hear:package.module[@weights]``, ``FILE.onnx``, ``torchscript:FILE.pt``,
+        ``hf:PATH_OR_NAME``, ``embeddings:FILE.parquet``, or an encoder object, HEAR module, X-ARES
+        encoder, class or callable itself.
     options : mapping, optional
-        Keyword arguments for a class.
-    sample_rate : int
-        The rate, in Hz, at which a plain callable takes audio.
-    pool : {"mean", "max", "meanstd", "first"}
-        How a time axis is pooled.
+        Keyword arguments for a class; settings for the other forms.
+    **handling
+        Fields of `Handling`: ``sample_rate``, ``pool``, ``pad``, ``layer``, ``device``.
 
     Returns
     -------
@@ -71,41 +86,84 @@ def resolve(
     Raises
     ------
     InputError
-        If the SPEC is unknown, cannot be imported, or is no encoder.
+        If the SPEC is unknown, cannot be imported or opened, or is no encoder.
+    ExtraError
+        If it needs a package that is not installed.
 
     Examples
     --------
     >>> resolve("constant").name
     'constant'
     """
-    options = dict(options or {})
-    if pool not in POOLINGS:
-        raise InputError(f"pool '{pool}': {suggest(pool, POOLINGS)}")
+    found = resolve_all(spec, options=options, **handling)
+    if len(found) > 1:
+        raise InputError(f"layer 'all' of '{found[0].spec}' is {len(found)} encoders: name one")
+    return found[0]
+
+
+def resolve_all(
+    spec: Any, *, options: Mapping[str, Any] | None = None, **handling: Any
+) -> tuple[ResolvedEncoder, ...]:
+    """Turn a SPEC into encoders: one, or with ``layer="all"`` one for every layer of the model.
+
+    Layers share one pass of the model over a batch. Parameters and errors are those of `resolve`.
+    """
+    found = _resolved(spec, dict(options or {}), Handling(**handling))
+    reading = getattr(found.encoder, "reading", None)
+    if reading is None or reading.layer != "all":
+        return (found,)
+    from nearkin.encoders.layers import every_layer
+
+    return every_layer(found)
+
+
+def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> ResolvedEncoder:
     if not isinstance(spec, str):
         from nearkin.encoders.attribute import from_object
 
         name = getattr(spec, "__name__", type(spec).__name__)
         return from_object(
-            spec,
-            spec=f"object {name}",
-            name=str(name),
-            options=options,
-            sample_rate=sample_rate,
-            how=pool,
+            spec, spec=f"object {name}", name=str(name), options=options, handling=handling
         )
-    if spec.startswith("embeddings:"):
-        from nearkin.encoders.vectors import from_file
-
-        path = Path(spec.removeprefix("embeddings:"))
-        return from_file(path, spec=spec, sample_rate=sample_rate)
-    if ":" in spec:
-        from nearkin.encoders.attribute import from_spec
-
-        return from_spec(spec, options=options, sample_rate=sample_rate, how=pool)
-    encoder = lookup(ENCODERS, spec, kind="encoder")(**options)
+    kind = _kind(spec)
+    if kind:
+        found: ResolvedEncoder = load(kind)(spec, options=options, handling=handling)
+        return found
+    made = lookup(ENCODERS, spec, kind="encoder")
+    try:
+        encoder = made(**options)
+    except TypeError as error:
+        raise InputError(f"encoder '{spec}': options {sorted(options)}: {error}") from error
     return ResolvedEncoder(
         name=spec,
         spec=spec,
         matched=f"built in: {encoder.sample_rate} Hz, {encoder.embedding_size} values",
         encoder=encoder,
     )
+
+
+def _kind(spec: str) -> str:
+    """Return what resolves a SPEC, empty for the name of a built-in or registered encoder."""
+    prefix, colon, _ = spec.partition(":")
+    if colon and prefix in _PREFIXES:
+        return _PREFIXES[prefix]
+    suffix = Path(spec).suffix.lower()
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    if suffix in _PICKLES:
+        return "nearkin.encoders.pickles:refuse"
+    if spec in ENCODERS:
+        return ""
+    if colon or suffix == ".py" or _is_module(spec):
+        return "nearkin.encoders.attribute:from_spec"
+    return ""
+
+
+def _is_module(name: str) -> bool:
+    """Tell whether a dotted name is an installed module, importing its parents at most."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False

@@ -14,9 +14,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.errors import NearkinError
+from nearkin.errors import InputError, NearkinError
+from nearkin.registry import suggest
 
 POOLINGS = ("mean", "max", "meanstd", "first")
+PADDINGS = ("zero", "loop")
+DEVICES = ("cpu", "cuda", "mps")
 
 
 class Key(NamedTuple):
@@ -80,6 +83,56 @@ class ResolvedEncoder:
     def as_reference(self) -> ResolvedEncoder:
         """Return the same encoder as one of the report's reference lines."""
         return replace(self, role="reference")
+
+
+@dataclass(frozen=True)
+class Handling:
+    """How encoders that leave it open are to be handled.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Rate in Hz for encoders that state none.
+    pool : {"mean", "max", "meanstd", "first"}
+        How a time axis is pooled.
+    pad : {"zero", "loop"} or None
+        How a clip is lengthened that is shorter than a fixed-length model; None refuses it.
+    layer : int, "all" or None
+        Which hidden state of an encoder that returns several.
+    device : str
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+
+    Raises
+    ------
+    InputError
+        If a value is none of these.
+    """
+
+    sample_rate: int = 22_050
+    pool: str = "mean"
+    pad: str | None = None
+    layer: int | str | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check and normalise, so that ``"6"`` and ``6`` are one layer."""
+        rate = self.sample_rate
+        if isinstance(rate, bool) or not isinstance(rate, int) or rate < 1:
+            raise InputError(f"sample_rate={rate!r}: must be an integer > 0, in Hz")
+        if self.pool not in POOLINGS:
+            raise InputError(f"pool '{self.pool}': {suggest(self.pool, POOLINGS)}")
+        if self.pad is not None and self.pad not in PADDINGS:
+            raise InputError(f"pad '{self.pad}': {suggest(str(self.pad), PADDINGS)}")
+        if isinstance(self.layer, str) and self.layer != "all":
+            try:
+                object.__setattr__(self, "layer", int(self.layer))
+            except ValueError as error:
+                raise InputError(
+                    f"layer '{self.layer}': must be an integer (negative counts from the last) "
+                    "or 'all'"
+                ) from error
+        if self.device.split(":")[0] not in DEVICES:
+            raise InputError(f"device '{self.device}': {suggest(self.device, DEVICES)}")
 
 
 class EncoderError(NearkinError):
@@ -187,6 +240,8 @@ class _CallError(NearkinError):
 def _call(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[Key]) -> Any:
     try:
         answer: Any = resolved.encoder.embed(audio.copy(), keys=keys)
+    except EncoderError:
+        raise
     except NearkinError as error:
         raise _CallError(str(error)) from error
     except Exception as error:  # the border to foreign code: anything may come

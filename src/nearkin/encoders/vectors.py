@@ -8,14 +8,14 @@ column a dimension. Loading it runs no code.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.protocol import Key, ResolvedEncoder
+from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder
 from nearkin.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +45,20 @@ class TableEncoder:
                 f"{key.transformation} {key.magnitude:g}"
             )
         return self.vectors[[self.rows[key] for key in keys]]
+
+
+def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
+    """Resolve ``embeddings:FILE.parquet``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, misses a column, or holds a row twice.
+    """
+    if options:
+        raise InputError(f"encoder '{spec}': takes no options, got {sorted(options)}")
+    path = Path(spec.removeprefix("embeddings:"))
+    return from_file(path, spec=spec, sample_rate=handling.sample_rate)
 
 
 def from_file(path: Path, *, spec: str, sample_rate: int) -> ResolvedEncoder:

@@ -1,0 +1,59 @@
+"""``nearkin check``: whether an encoder is fit to be tested."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, fail, say, sentences
+
+
+def check_command(
+    spec: Annotated[str, typer.Argument(help="The encoder, as for --encoder of nearkin run.")],
+    encoder_options: Annotated[
+        str | None, typer.Option("--encoder-options", help="JSON options of the encoder.")
+    ] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(help="Hz for an encoder that states no rate [22050].")
+    ] = None,
+    pool: Annotated[str | None, typer.Option(help="mean, max, meanstd or first [mean].")] = None,
+    layer: Annotated[str | None, typer.Option(help="A hidden state's number, or all.")] = None,
+    pad: Annotated[str | None, typer.Option(help="zero or loop: lengthen short clips.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Check an encoder before it wastes an hour: exit 1 with the reason if it is unfit."""
+    with sentences():
+        from nearkin.encoders import resolve_all
+        from nearkin.errors import InputError
+        from nearkin.fitness import examine
+        from nearkin.settings import options_of
+        from nearkin.store import finite
+
+        if spec.startswith("embeddings:"):
+            raise InputError(f"'{spec}': a table of embeddings hears nothing; check its encoder")
+        given = {
+            "sample_rate": sample_rate,
+            "pool": pool,
+            "layer": layer,
+            "pad": pad,
+            "device": device,
+        }
+        handling = {name: value for name, value in given.items() if value is not None}
+        options = options_of(encoder_options) if encoder_options else {}
+        results = [examine(found) for found in resolve_all(spec, options=options, **handling)]
+        if not quiet:
+            for result in results:
+                for line in result.lines():
+                    say(line)
+        if as_json:
+            told = [finite(result.as_dict()) for result in results]
+            say(json.dumps(told[0] if len(told) == 1 else told))
+        faults = [f"{result.encoder}: {text}" for result in results for text in result.faults]
+        if faults:
+            fail(f"unfit to be tested: {'; '.join(faults)}", EXIT_UNMET)
+        if not quiet:
+            say("fit to be tested")

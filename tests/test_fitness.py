@@ -1,0 +1,222 @@
+"""The check of an encoder: what it must find out, in a sentence for each fault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import nearkin
+from conftest import RATE
+from nearkin.cli import app
+from nearkin.encoders import resolve
+from nearkin.fitness import TOLERANCE, examine, steadiness
+
+ZOO = '''
+import numpy as np
+
+class Good:
+    sample_rate = 22050
+    embedding_size = 30
+    def embed(self, audio):
+        return np.abs(np.fft.rfft(audio[:, :58])).astype(np.float32)
+
+class Dropout(Good):
+    """Left in training mode: random from call to call."""
+    training = True
+    def embed(self, audio):
+        z = super().embed(audio)
+        return z * (np.random.default_rng().random(z.shape) > 0.5) * 2
+
+class Normalised(Good):
+    """Batch normalisation in training mode: changes with the batch."""
+    def embed(self, audio):
+        z = super().embed(audio)
+        return z - z.mean(axis=0)
+
+class Ordered(Good):
+    """Adds the place in the batch, but not to the first."""
+    def embed(self, audio):
+        z = super().embed(audio)
+        return z * (1 + np.arange(len(z))[:, None])
+
+class Nan(Good):
+    """A normalisation that divides by zero."""
+    def embed(self, audio):
+        with np.errstate(all="ignore"):
+            return super().embed(audio / audio.std(axis=1, keepdims=True))
+
+class Grows(Good):
+    """A flattened time axis."""
+    embedding_size = property(lambda self: 88)
+    def embed(self, audio):
+        return audio[:, ::500][:, :89]
+
+class Liar(Good):
+    embedding_size = 31
+
+class Same(Good):
+    def embed(self, audio):
+        return np.ones((len(audio), 30), np.float32)
+
+class Raises(Good):
+    def embed(self, audio):
+        raise RuntimeError("weights are missing")
+
+class Late(Good):
+    """Takes a second and a half at least, and says so."""
+    minimum_samples = 33075
+    def embed(self, audio):
+        if audio.shape[1] < 33075:
+            raise ValueError("too short")
+        return super().embed(audio)
+'''
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fitness") / "zoo.py"
+    path.write_text(ZOO)
+    return path
+
+
+def check(spec: str, *words: str) -> Any:
+    return CliRunner().invoke(app, ["check", spec, *words])
+
+
+def test_what_is_fit(zoo: Path) -> None:
+    done = check(f"{zoo}:Good", "--json")
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    told = json.loads(done.stdout.splitlines()[-2])
+    assert told["fit"]
+    assert told["faults"] == []
+    assert told["embedding_size"] == 30
+    assert told["noise_floor"] == told["batch_difference"] == 0
+    assert told["seconds_per_second"] > 0
+    assert done.stdout.splitlines()[-1] == "fit to be tested"
+    assert "a class with embed(): 22050 Hz, 30 values" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Dropout", "same twice: is stochastic: the same clip again lies"),
+        ("Normalised", "batch: changes with the batch: a clip alone lies"),
+        ("Ordered", "order: changes with the order in the batch"),
+        ("Nan", "silence: returned NaN or infinite values"),
+        ("Grows", "returned 89 values but declares embedding_size=88"),
+        ("Liar", "returned 30 values but declares embedding_size=31"),
+        ("Same", "the same vector for different clips: nothing can be told apart"),
+        ("Raises", "raised RuntimeError: weights are missing"),
+    ],
+)
+def test_eight_broken_encoders(name: str, sentence: str, zoo: Path) -> None:
+    done = check(f"{zoo}:{name}")
+    assert done.exit_code == 1, (done.stdout, done.exception)
+    told = done.stderr.splitlines()
+    assert len(told) == 1
+    assert told[0].startswith(f"nearkin: unfit to be tested: zoo:{name}: ")
+    assert sentence in told[0]
+
+
+def test_a_dropout_left_on_is_told(zoo: Path) -> None:
+    state = steadiness(resolve(f"{zoo}:Dropout"))
+    assert state.state == "stochastic"
+    assert "it is in training mode, call .eval() on it" in state.sentence
+    assert "(cosine to itself 0." in state.sentence
+
+
+def test_a_declared_minimum_is_no_fault(zoo: Path) -> None:
+    result = examine(resolve(f"{zoo}:Late"))
+    assert result.fit
+    told = {finding.name: finding for finding in result.findings}
+    assert told["1.07 s"].seen == "below its declared minimum of 1.50 s"
+    assert told["1.98 s"].verdict == "ok"
+
+
+def test_rounding_is_no_randomness() -> None:
+    """Noise far below the tolerance passes, above it fails; the floor is what was put in."""
+
+    class Noisy:
+        sample_rate = RATE
+        embedding_size = 400
+        level = 0.0
+
+        def embed(self, audio: Any) -> Any:
+            z = np.abs(np.fft.rfft(audio[:, :798])).astype(np.float64)
+            rng = np.random.default_rng()
+            return z + self.level * rng.normal(size=z.shape)
+
+    thing = Noisy()
+    found = resolve(thing)
+    assert steadiness(found).again == 0
+    thing.level = 1e-7
+    quiet = steadiness(found)
+    assert quiet.state == "steady"
+    thing.level = 0.1
+    loud = steadiness(found)
+    assert loud.state == "stochastic"
+    # a difference of two draws has sqrt(2) of the noise; the scale is the median distance
+    from nearkin.fitness import _music
+
+    z = np.abs(np.fft.rfft(_music(RATE, 2.0)[:, :798]))
+    pairs = [np.linalg.norm(a - b) for i, a in enumerate(z) for b in z[i + 1 :]]
+    expected = 0.1 * np.sqrt(2 * 400) / np.median(pairs)
+    assert loud.again == pytest.approx(expected, rel=0.2)
+    assert loud.again > TOLERANCE
+
+
+@pytest.mark.parametrize("words", [(), ("--quiet",)])
+def test_a_run_tells_what_it_matched(
+    words: tuple[str, ...], zoo: Path, music: Path, tmp_path: Path
+) -> None:
+    grid = tmp_path / "g.yaml"
+    grid.write_text("{PN: [30]}")
+    done = CliRunner().invoke(
+        app,
+        ["run", str(music), "--encoder", f"{zoo}:Normalised", "--grid", str(grid), "--workers",
+         "1", "--out", str(tmp_path / "run"), *words],
+    )  # fmt: skip
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    line = "encoder zoo:Normalised: a class with embed(): 22050 Hz, 30 values"
+    assert (line in done.stderr.splitlines()) is not bool(words)
+    row = nearkin.load(tmp_path / "run").run["encoders"][0]
+    assert row["check"]["state"] == "batch"
+    assert row["matched"].endswith("changes with the batch: embedded one clip at a time")
+
+
+def test_a_stochastic_encoder_is_refused_or_averaged(
+    zoo: Path, music: Path, tmp_path: Path
+) -> None:
+    grid = tmp_path / "g.yaml"
+    grid.write_text("{PN: [30]}")
+    words = ["run", str(music), "--encoder", f"{zoo}:Dropout", "--grid", str(grid), "--workers",
+             "1", "--out", str(tmp_path / "run")]  # fmt: skip
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "is stochastic" in done.stderr
+    assert "or pass --allow-stochastic to average several calls" in done.stderr
+    assert not (tmp_path / "run").exists()
+    done = CliRunner().invoke(app, [*words, "--allow-stochastic", "--calls", "4"])
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    result = nearkin.load(tmp_path / "run")
+    name = "zoo:Dropout (stochastic)"
+    assert result.run["encoders"][0]["name"] == name
+    assert result.run["encoders"][0]["matched"].endswith("stochastic: the mean of 4 calls")
+    assert result.run["encoders"][0]["check"]["again"] > TOLERANCE
+    for table in (result.queries, result.consistency):
+        assert name in set(table["encoder"])
+    assert name in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+def test_what_cannot_be_checked() -> None:
+    done = check("embeddings:x.parquet")
+    assert done.exit_code == 2
+    assert "hears nothing; check its encoder" in done.stderr
+    done = check("mfc")
+    assert done.exit_code == 2
+    assert "did you mean 'mfcc'" in done.stderr
