@@ -35,6 +35,7 @@ RANK = {
     "series": 5,
     "experiment": 6,
     "fitness": 5,
+    "exchange": 11,
     "verdicts": 6,
     "figures": 6,
     "contestants": 6,

@@ -16,6 +16,7 @@ STAGES = {
     "queries": "clips transformed and compared",
     "scores": "points scored",
     "report": "figures and report",
+    "clips": "clips transformed and written",
 }
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -15,6 +15,7 @@ import typer
 from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
 from nearkin.cli.gate import gate_command
+from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.look import list_command, report_command
 from nearkin.cli.run import demo_command, run_command
 
@@ -32,6 +33,8 @@ app.command("run")(run_command)
 app.command("check")(check_command)
 app.command("compare")(compare_command)
 app.command("gate")(gate_command)
+app.command("export")(export_command)
+app.command("score")(score_command)
 app.command("report")(report_command)
 app.command("list")(list_command)
 

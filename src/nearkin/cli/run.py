@@ -152,8 +152,6 @@ def demo_command(
 
 
 def _run(settings: Any) -> None:
-    from nearkin.progress import show
-
     plan, sources, workers = settings.resolved()
     if settings.dry_run:
         from nearkin.estimate import estimate
@@ -164,8 +162,14 @@ def _run(settings: Any) -> None:
         if settings.json_line:
             say(json.dumps(outlook.as_dict()))
         return
+    run_and_tell(settings, plan, sources, workers)
+
+
+def run_and_tell(settings: Any, plan: Any, sources: Any, workers: int) -> NoReturn:
+    """Do a run, write its report, tell its essence, and leave with its exit code."""
     from nearkin.api import Result
     from nearkin.evaluation import run, unsaid
+    from nearkin.progress import show
 
     with show(quiet=settings.quiet) as progress:
         folder = run(

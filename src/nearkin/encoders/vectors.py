@@ -2,12 +2,15 @@
 
 The file has a row a clip and transformation: ``clip_id``, ``transformation`` (``OG`` for the
 original), ``magnitude``, and the vector either as one list column ``embedding`` or as one numeric
-column a dimension. Loading it runs no code.
+column a dimension. Of clips that ``nearkin export`` wrote it may instead have ``path``, or be
+an array in ``.npy`` or ``.npz`` with a row for each row of the manifest (the option ``manifest``).
+Loading any of them runs no code.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder
+from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder, pool
 from nearkin.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,36 +58,117 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     InputError
         If the file cannot be read, misses a column, or holds a row twice.
     """
-    if options:
-        raise InputError(f"encoder '{spec}': takes no options, got {sorted(options)}")
+    unknown = options.keys() - {"manifest", "name"}
+    if unknown:
+        raise InputError(
+            f"encoder '{spec}': unknown option '{min(unknown)}'; known are manifest and name"
+        )
     path = Path(spec.removeprefix("embeddings:"))
-    return from_file(path, spec=spec, sample_rate=handling.sample_rate)
+    if not path.is_file():
+        raise InputError(f"encoder '{spec}': no file {path}; check the path")
+    manifest = Path(options["manifest"]) if "manifest" in options else None
+    if path.suffix.lower() in (".npy", ".npz"):
+        table, vectors = _from_arrays(path, manifest, spec)
+        if vectors.ndim == 3:
+            vectors = pool(vectors, how=handling.pool)
+    else:
+        table = _from_parquet(path, manifest, spec)
+        vectors = _vectors(table, spec)
+    name = str(options.get("name", path.stem))
+    return _looked_up(table, vectors, path, spec=spec, name=name, rate=handling.sample_rate)
 
 
-def from_file(path: Path, *, spec: str, sample_rate: int) -> ResolvedEncoder:
-    """Read a Parquet file of embeddings.
+def _from_arrays(
+    path: Path, manifest: Path | None, spec: str
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Read .npy or .npz whose rows are those of a manifest, in its order."""
+    if manifest is None:
+        raise InputError(
+            f"encoder '{spec}': an array has no names for its rows; use nearkin score --manifest "
+            f"manifest.csv --embeddings {path}"
+        )
+    try:
+        found: Any = np.load(path, allow_pickle=False)
+        if path.suffix.lower() == ".npz":
+            with found:
+                names = list(found.files)
+                if len(names) > 1 and "embeddings" not in names:
+                    raise InputError(
+                        f"encoder '{spec}': holds the arrays {', '.join(names)}: call the one "
+                        "that counts 'embeddings'"
+                    )
+                found = found["embeddings" if "embeddings" in names else names[0]]
+    except (OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
+        raise InputError(f"encoder '{spec}': {path} cannot be read ({error})") from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"encoder '{spec}': {path} is no plain array of numbers ({error})"
+        ) from error
+    table = _manifest(manifest, spec)
+    usable = table[table["status"] == "ok"]
+    if len(found) == len(usable) < len(table):
+        table = usable
+    if found.ndim not in (2, 3) or len(found) != len(table) or found.dtype.kind not in "fiu":
+        raise InputError(
+            f"encoder '{spec}': holds {found.dtype} of shape {list(found.shape)}: must be numbers "
+            f"[{len(table)}, D] or [{len(table)}, time, D], a row for each row of {manifest}"
+        )
+    return table, found.astype(np.float32)
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read, misses a column, or holds a row twice.
-    """
+
+def _from_parquet(path: Path, manifest: Path | None, spec: str) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
-    if not path.is_file():
-        raise InputError(f"encoder '{spec}': no file {path}; check the path")
     try:
         table = pd.read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"encoder '{spec}': {path} is no Parquet file ({error})") from error
+    if manifest is not None and "path" in table.columns and "clip_id" not in table.columns:
+        known = _manifest(manifest, spec)[["path", *KEY_COLUMNS]]
+        strange = set(table["path"]) - set(known["path"])
+        if strange:
+            raise InputError(
+                f"encoder '{spec}': path '{min(strange)}' is not in {manifest}; keep the "
+                "manifest's paths"
+            )
+        table = table.merge(known, on="path").drop(columns="path")
+    return table
+
+
+def _manifest(path: Path, spec: str) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype={"path": str, "clip_id": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"encoder '{spec}': {path} cannot be read ({error})") from error
+    missing = {*KEY_COLUMNS, "path", "status"} - set(table.columns)
+    if missing:
+        raise InputError(
+            f"encoder '{spec}': {path} has no column '{min(missing)}'; give the manifest.csv that "
+            "nearkin export wrote"
+        )
+    return table
+
+
+def _looked_up(
+    table: pd.DataFrame,
+    vectors: NDArray[np.float32],
+    path: Path,
+    *,
+    spec: str,
+    name: str,
+    rate: int,
+) -> ResolvedEncoder:
     missing = [column for column in KEY_COLUMNS if column not in table.columns]
     if missing:
         raise InputError(
             f"encoder '{spec}': column {missing[0]} is missing; needed are clip_id, "
             "transformation, magnitude and embedding (or a numeric column a dimension)"
         )
-    vectors = _vectors(table, spec)
     keys = [
         Key(str(clip), str(code), float(magnitude))
         for clip, code, magnitude in table[list(KEY_COLUMNS)].itertuples(index=False)
@@ -97,15 +181,16 @@ def from_file(path: Path, *, spec: str, sample_rate: int) -> ResolvedEncoder:
             f"{twice.magnitude:g} has two rows; keep one"
         )
     return ResolvedEncoder(
-        name=path.stem,
+        name=name,
         spec=spec,
         matched=f"a table of embeddings: {len(keys)} rows, {vectors.shape[1]} values",
-        encoder=TableEncoder(rows, vectors, sample_rate=sample_rate),
+        encoder=TableEncoder(rows, vectors, sample_rate=rate),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
 
 def _vectors(table: pd.DataFrame, spec: str) -> NDArray[np.float32]:
+    """Return float32[rows, D] of the list column, or of the numeric columns."""
     import pandas as pd
 
     if "embedding" in table.columns:

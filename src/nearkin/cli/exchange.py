@@ -1,0 +1,114 @@
+"""``nearkin export`` and ``nearkin score``: clips out, embeddings in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearkin.cli.common import Json, Out, Quiet, Workers, say, sentences
+from nearkin.cli.run import run_and_tell
+
+
+def export_command(
+    audio: Annotated[
+        list[str], typer.Argument(help="Audio files, folders, or manifests (.csv, .parquet).")
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder for the clips and manifest.csv.")],
+    grid: Annotated[
+        str, typer.Option(help="quick, paper, authors, imperceptible, or FILE.yaml.")
+    ] = "quick",
+    sample_rate: Annotated[int, typer.Option(help="Rate of the files in Hz.")] = 22_050,
+    clips: Annotated[int | None, typer.Option(help="Use at most this many clips.")] = None,
+    excerpts_per_file: Annotated[int | None, typer.Option(help="Clips of a file [1].")] = None,
+    clip_seconds: Annotated[float | None, typer.Option(help="Length of a clip [2].")] = None,
+    split: Annotated[str | None, typer.Option(help="Take this split of the manifest.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal clips [0].")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="A recording, or a folder of them, for EN [babble].")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
+    ] = None,
+    mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
+    workers: Workers = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start anew where --out holds another export.")
+    ] = False,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Write transformed clips and a manifest, to embed anywhere and to score afterwards."""
+    with sentences():
+        from nearkin.errors import InputError
+        from nearkin.exchange import MANIFEST, export
+        from nearkin.execution import available_cores
+        from nearkin.plan import make_plan
+        from nearkin.progress import show
+
+        if not 1_000 <= sample_rate <= 192_000:
+            raise InputError(f"sample_rate={sample_rate}: must be from 1000 to 192000 Hz")
+        given = {
+            "clips": clips,
+            "excerpts_per_file": excerpts_per_file,
+            "clip_seconds": clip_seconds,
+            "split": split,
+            "seed": seed,
+            "noise": noise,
+            "engine": engine,
+            "mp3_rate": mp3_rate,
+        }
+        settings = {name: value for name, value in given.items() if value is not None}
+        plan = make_plan({**settings, "grid": grid, "encoders": []})
+        with show(quiet=bool(quiet)) as progress:
+            table = export(
+                plan,
+                audio,
+                out,
+                sample_rate=sample_rate,
+                workers=workers or available_cores(),
+                progress=progress,
+                force=force,
+            )
+        files = int((table["status"] == "ok").sum())
+        if not quiet:
+            say(f"{files} files at {sample_rate} Hz, {len(table) - files} that could not be made")
+            say(f"manifest: {out / MANIFEST}")
+        if as_json:
+            say(json.dumps({"manifest": str(out / MANIFEST), "files": files, "rows": len(table)}))
+
+
+def score_command(
+    manifest: Annotated[Path, typer.Option(help="The manifest.csv that nearkin export wrote.")],
+    embeddings: Annotated[
+        list[Path],
+        typer.Option(help=".npy or .npz (a row a row of the manifest), or .parquet; repeatable."),
+    ],
+    name: Annotated[
+        list[str] | None, typer.Option(help="What the tables call it [the file's name].")
+    ] = None,
+    out: Out = None,
+    workers: Workers = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start anew where --out holds another run.")
+    ] = False,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Score embeddings of exported clips: the tables and the report that a run would give."""
+    with sentences():
+        from nearkin.exchange import imported
+        from nearkin.execution import available_cores
+        from nearkin.settings import Settings
+
+        plan, audio, sources = imported(manifest, embeddings, names=name or ())
+        settings = Settings(
+            audio=audio,
+            out="nearkin-run" if out is None else str(out),
+            force=force,
+            quiet=bool(quiet),
+            json_line=bool(as_json),
+        )
+        run_and_tell(settings, plan, sources, workers or available_cores())
