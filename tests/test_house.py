@@ -42,6 +42,7 @@ RANK = {
     "requirements": 2,
     "gates": 6,
     "analysis": 6,
+    "effects": 7,
     "comparison": 7,
     "methods": 6,
     "spaces": 7,

@@ -79,6 +79,11 @@ class Result:
         """The failures that the report plays."""
         return self.folder.read_table("failures")
 
+    @cached_property
+    def analysis(self) -> dict[str, pd.DataFrame]:
+        """Tables of ``nearkin analyze`` by name; empty where it was not run."""
+        return self.folder.read_analysis()
+
     @property
     def path(self) -> Path:
         """The run's folder."""
@@ -97,6 +102,8 @@ class Result:
             consistency=self.consistency,
             failures=self.failures,
             audio=audio,
+            analysis=self.analysis,
+            words=self.folder.read_words() if self.analysis else (),
         )
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
@@ -132,12 +139,16 @@ class Result:
         list of Path
             The files written.
         """
-        from nearkin.figures import write_all
+        from nearkin.figures import write_all, write_means
 
         target = self.folder.root / "figures" if folder is None else Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            return write_all(self.consistency, self.run, target)
+            written = write_all(self.consistency, self.run, target)
+            if self.analysis:
+                means = self.analysis["marginal_means"]
+                written += write_means(means, self.consistency, self.run, target)
+            return written
         except OSError as error:
             raise RunError(f"{target}: figures cannot be written ({error.strerror})") from error
 

@@ -10,7 +10,7 @@ import base64
 import math
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,10 @@ class ReportData:
         The tables; ``failures`` may be empty.
     audio : mapping of str to bytes
         MP3 files by the names that ``failures`` uses.
+    analysis : mapping of str to pandas.DataFrame
+        Tables of ``nearkin analyze``; empty where it was not run.
+    words : sequence of str
+        What the analysis says, a paragraph each.
     """
 
     run: Mapping[str, Any]
@@ -48,6 +52,8 @@ class ReportData:
     consistency: pd.DataFrame
     failures: pd.DataFrame
     audio: Mapping[str, bytes] = field(default_factory=dict)
+    analysis: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ def build(data: ReportData) -> str:
         on_tasks=verdicts.on_tasks(consistency, run),
         n=run.get("n", 0),
         figures=_figures(data, audio_distances, latent_distances),
+        analysis=data.words,
         groups=listings.failure_groups(data),
         tables=listings.tables_of(data),
         identical=listings.identical_of(data),
@@ -217,6 +218,8 @@ def _figures(
             "the place of the original or, for noise and MP3, the magnitude closest to it.",
         ),
     ]
+    if data.analysis:
+        blocks += _figures_of_means(data)
     for audio in audio_distances:
         for latent in latent_distances:
             pair = f"{distance_name(audio)} and {distance_name(latent)}"
@@ -232,6 +235,26 @@ def _figures(
                 )
             )
     return {block.id: block for block in blocks}
+
+
+def _figures_of_means(data: ReportData) -> list[FigureBlock]:
+    means = data.analysis["marginal_means"]
+    behind = (
+        "Bars are the 95 % intervals of the additive model, not of the bootstrap; black ticks are "
+        "means over the encoders."
+    )
+    return [
+        _block(
+            "figure-8",
+            figures.figure_8(means, consistency=data.consistency, run=data.run),
+            f"Estimated marginal means of C_W (the paper’s Figure 8). {behind}",
+        ),
+        _block(
+            "figure-11",
+            figures.figure_11(means, consistency=data.consistency, run=data.run),
+            f"Estimated marginal means of C_B_acc and C_B_rho (the paper’s Figure 11). {behind}",
+        ),
+    ]
 
 
 def _block(name: str, chart: Any, caption: str, *, title: str = "") -> FigureBlock:

@@ -8,6 +8,7 @@ run is finished; the tables, ``run.json``, ``embeddings/``, ``audio/`` and the r
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
 import json
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 TABLES = ("clips", "queries", "consistency", "failures")
 FOLDERS = ("work", "embeddings", "distances", "figures", "audio", "analysis")
 FILES = ("run.json", "report.html", "consistency.csv", *(f"{name}.parquet" for name in TABLES))
+
+
+ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
+LABELS = (
+    *("measure", "audio_distance", "latent_distance", "factor", "level", "level_a", "level_b"),
+    *("encoder", "transformation", "term", "at", "status", "trial_status", "kind", "a", "b"),
+)
 
 
 class RunFolder:
@@ -125,8 +133,12 @@ class RunFolder:
         path = self.root / f"{name}.parquet"
         self.write(path, lambda file: table.to_parquet(file, index=False))
         if csv:
-            text = table.to_csv(index=False, lineterminator="\n").encode()
-            self.write(self.root / f"{name}.csv", lambda file: file.write(text))
+            self.write_csv(name, table)
+
+    def write_csv(self, name: str, table: pd.DataFrame) -> None:
+        """Write ``name.csv``."""
+        text = table.to_csv(index=False, lineterminator="\n").encode()
+        self.write(self.root / f"{name}.csv", lambda file: file.write(text))
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Read ``name.parquet``.
@@ -142,6 +154,44 @@ class RunFolder:
         if not path.is_file():
             raise RunError(f"{self.root}: has no {name}.parquet; run nearkin run to its end first")
         return pd.read_parquet(path)
+
+    # -- what `nearkin analyze` adds -------------------------------------------------------------
+
+    def read_analysis(self) -> dict[str, pd.DataFrame]:
+        """Return the tables of ``analysis/`` by name; empty where the run was not analysed.
+
+        Raises
+        ------
+        RunError
+            If one is missing or cannot be read.
+        """
+        import pandas as pd
+
+        folder = self.root / "analysis"
+        if not (folder / "summary.txt").is_file():
+            return {}
+        tables = {}
+        for name in ANALYSIS:
+            path = folder / f"{name}.csv"
+            try:
+                # Labels are texts whatever they look like: an encoder may be called "1" or "NA".
+                found = pd.read_csv(
+                    path,
+                    dtype=dict.fromkeys(LABELS, str),
+                    keep_default_na=False,
+                    na_values={column: [""] for column in _header(path) if column not in LABELS},
+                )
+            except (OSError, ValueError) as error:
+                raise RunError(
+                    f"{path}: cannot be read ({error}); give nearkin analyze {self.root} again"
+                ) from error
+            tables[name] = found
+        return tables
+
+    def read_words(self) -> tuple[str, ...]:
+        """Return the paragraphs of ``analysis/summary.txt``."""
+        text = (self.root / "analysis" / "summary.txt").read_text("utf-8")
+        return tuple(part.strip() for part in text.split("\n\n") if part.strip())
 
     # -- shards of originals ---------------------------------------------------------------------
 
@@ -287,6 +337,11 @@ def clip_row(clip: Original) -> dict[str, Any]:
         "content_sha256": clip.content_sha256,
         "status": clip.status,
     }
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
 
 
 def key(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from nearkin.cli.analyze import analyze_command
 from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
 from nearkin.cli.gate import gate_command
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("check")(check_command)
+app.command("analyze")(analyze_command)
 app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("export")(export_command)

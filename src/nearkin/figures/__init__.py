@@ -1,6 +1,7 @@
 """The paper's figures: a tidy table in, an Altair chart out; and their SVG and PDF files.
 
-Every function of ``FIGURES`` takes the consistency table and the run's record. Conventions: the
+Every function of ``FIGURES`` takes the consistency table and the run's record; figures 8 and 11
+take an analysis's marginal means as well. Conventions: the
 magnitude axis is in true units and says on which side changes are graver; C_W and C_B_acc run from
 0 to 1; values are rounded at the sixth decimal; undefined values are left out of curves and named
 where there is a place for it. Numbers of figures are those of Kim, Urbano, Liem and Hanjalic
@@ -15,6 +16,7 @@ from typing import Any
 from nearkin.figures.curves import figure_6, figure_7, figure_10
 from nearkin.figures.dots import figure_3, figure_12, figure_13
 from nearkin.figures.files import save, write_all
+from nearkin.figures.means import figure_8, figure_11, write_means
 
 Figure = Callable[..., Any]
 
@@ -32,9 +34,12 @@ __all__ = [
     "figure_3",
     "figure_6",
     "figure_7",
+    "figure_8",
     "figure_10",
+    "figure_11",
     "figure_12",
     "figure_13",
     "save",
     "write_all",
+    "write_means",
 ]

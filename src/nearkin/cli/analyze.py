@@ -1,0 +1,69 @@
+"""``nearkin analyze``: the paper's additive model on the scores of one run or several."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearkin.cli.common import Json, Quiet, say, sentences
+from nearkin.cli.compare import run_names
+
+
+def analyze_command(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs' folders, one or more.")],
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option("--encoder", help="Analyse these; give it again for several. [all]"),
+    ] = None,
+    at: Annotated[
+        str,
+        typer.Option(help="Marginal means over each cell's own magnitudes, or at the mean one."),
+    ] = "own",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the tables [analysis/ in the only run's folder]."),
+    ] = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Fit the paper's additive model: tests, marginal means and contrasts of encoders."""
+    with sentences():
+        import pandas as pd
+
+        from nearkin.analysis import RunScores, analyze, join
+        from nearkin.api import load
+        from nearkin.effects import sentences as in_words
+        from nearkin.errors import InputError
+        from nearkin.figures import write_means
+        from nearkin.store import RunFolder, finite
+
+        results = [load(folder) for folder in runs]
+        if out is None and len(runs) > 1:
+            raise InputError(f"{len(runs)} runs: their analysis belongs to none; pass --out DIR")
+        scores = [
+            RunScores(name, result.run, result.consistency)
+            for name, result in zip(run_names(runs), results, strict=True)
+        ]
+        found = analyze(join(scores, encoders=encoder or ()), at=at)  # type: ignore[arg-type]
+        told = in_words(found)
+        target = RunFolder(runs[0] / "analysis" if out is None else out)
+        for name, table in found.tables.items():
+            target.write_csv(name, table)
+        text = "\n\n".join(told) + "\n"
+        target.write(target.root / "summary.txt", lambda file: file.write(text.encode()))
+        pictures = runs[0] / "figures" if out is None else out
+        table = pd.concat([score.consistency for score in scores], ignore_index=True)
+        record = {"encoders": [row for score in scores for row in score.record["encoders"]]}
+        write_means(found.tables["marginal_means"], table, record, pictures)
+        if not quiet:
+            for sentence in told:
+                say(sentence)
+            say(f"tables: {target.root}; figures 8 and 11: {pictures}")
+            if out is None:
+                say(f"nearkin report {runs[0]} shows them in the report")
+        if as_json:
+            rows = {name: table.to_dict("records") for name, table in found.tables.items()}
+            say(json.dumps(finite({"out": str(target.root), "words": told, **rows})))
