@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import nearkin
 from fabricated import fabricate
 from nearkin.comparison import ALL, COLUMNS, bootstrap_p, compare, holm, lines
-from nearkin.contestants import RunTables
+from nearkin.contestants import RunTables, collection_rows
 from nearkin.errors import InputError
 
 GRID = {"PN": [0.0, 30.0], "TS": [0.5, 0.9, 1.1, 1.5]}
@@ -221,6 +223,40 @@ def test_a_smaller_collection_by_the_closed_form() -> None:
     row = only(table, measure="C_W@5", level="overall")
     assert row["value_a"] == 1
     assert row["value_b"] == pytest.approx(15 / 19)
+
+
+@pytest.mark.parametrize("size", [2, 5, 20])
+def test_any_collection_has_the_rows_of_the_definition(size: int) -> None:
+    """C_W@N is C_W with its own interval; C_W@n the mean of the quotient of binomials."""
+    data = fabricate(grid=GRID, tested=(("good", ""),), references=(), n=20)
+    run = RunTables("r", data.run, data.clips, data.queries)
+    rows = collection_rows(run, size)
+    keys = ["encoder", "audio_distance", "latent_distance", "transformation", "magnitude"]
+    found = rows.set_index(keys)["value"]
+    for key, part in data.queries.groupby(["encoder", "distance", "transformation", "magnitude"]):
+        encoder, distance, *place = key
+        own = (distance, "") if encoder == "audio" else ("", distance)
+        share = [
+            math.comb(20 - rank, size - 1) / math.comb(19, size - 1)
+            for rank in part["rank"].dropna().astype(int)
+        ]
+        assert found[(encoder, *own, *place)] == pytest.approx(np.mean(share))
+    assert (rows["chance"] == 1 / size).all()
+    assert (rows["ci_low"] <= rows["value"] + 1e-12).all()
+    assert (rows["ci_high"] >= rows["value"] - 1e-12).all()
+    with pytest.raises(InputError, match=r"C_W@21: must be in 2..20"):
+        collection_rows(run, 21)
+
+
+def test_a_collection_in_the_table_is_found_again(small_run: Path) -> None:
+    """C_W@N equals the run's own C_W, interval and all: the same resamples."""
+    result = nearkin.load(small_run)
+    run = RunTables("r", result.run, result.clips, result.queries)
+    columns = ["value", "ci_low", "ci_high"]
+    keys = ["encoder", "audio_distance", "latent_distance", "transformation", "magnitude"]
+    again = collection_rows(run, 5).set_index(keys)[columns].sort_index()
+    own = result.consistency.query("measure == 'C_W'").set_index(keys)[columns].sort_index()
+    pd.testing.assert_frame_equal(again, own)
 
 
 def test_failed_queries_leave_the_clip_out_of_both() -> None:

@@ -204,4 +204,6 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
     assert "did you mean 'mfcc'?" in sentence
     assert ET.parse(file).getroot().attrib["errors"] == "1"
     assert "a gate needs one" in refused("gate", small_run)
+    assert command("gate", small_run, "--require", "C_W@3[mfcc] >= 0 @ PN").exit_code == 0
+    assert "C_W@7: must be in 2..5" in refused("gate", small_run, "--require", "C_W@7 >= 0")
     assert "holds no run" in refused("gate", tmp_path, "--require", good)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearkin.cli.common import EXIT_UNMET, Json, Quiet, say, sentences
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nearkin.api import Result
 
 
 def gate_command(
@@ -49,7 +55,8 @@ def gate_command(
                 RunFolder(junit.parent).write(junit, lambda file: file.write(xml))
 
         try:
-            verdicts = judge(require or [], result.consistency, result.run, on=on)  # type: ignore[arg-type]
+            table = _with_collections(result, require or [])
+            verdicts = judge(require or [], table, result.run, on=on)  # type: ignore[arg-type]
         except InputError as error:
             report(junit_xml([], run=name, problem=str(error)))
             raise
@@ -63,3 +70,24 @@ def gate_command(
             say(json.dumps(finite({"met": met, "requirements": rows})))
     if not met:
         raise typer.Exit(EXIT_UNMET)
+
+
+def _with_collections(result: Result, require: list[str]) -> pd.DataFrame:
+    """Return the run's table with every C_W@n that is asked for and not in it."""
+    import pandas as pd
+
+    from nearkin.contestants import RunTables, collection_rows
+    from nearkin.errors import InputError
+    from nearkin.requirements import parse
+
+    parts = [result.consistency]
+    sizes = set()
+    for text in require:
+        with contextlib.suppress(InputError):  # told with all others when they are judged
+            sizes.add(parse(text).size)
+    present = set(result.consistency["measure"])
+    for size in sorted(sizes - {0}):
+        if f"C_W@{size}" not in present:
+            tables = RunTables(result.path.name, result.run, result.clips, result.queries)
+            parts.append(collection_rows(tables, size))
+    return pd.concat(parts, ignore_index=True)
