@@ -10,16 +10,19 @@ from typing import Any
 from nearkin import registry
 
 EXPORTS: dict[str, str] = {
+    "Gam": "nearkin.statistics.additive:Gam",
     "Interval": "nearkin.statistics.bootstrap:Interval",
     "RankedSpace": "nearkin.statistics.bootstrap:RankedSpace",
     "agreement_replicates": "nearkin.statistics.bootstrap:agreement_replicates",
     "crossed_replicates": "nearkin.statistics.bootstrap:crossed_replicates",
+    "gam": "nearkin.statistics.additive:gam",
     "mean_replicates": "nearkin.statistics.bootstrap:mean_replicates",
     "own_rho_replicates": "nearkin.statistics.bootstrap:own_rho_replicates",
     "percentile_interval": "nearkin.statistics.bootstrap:percentile_interval",
     "resamples": "nearkin.statistics.bootstrap:resamples",
     "rho": "nearkin.statistics.bootstrap:rho",
     "rho_replicates": "nearkin.statistics.bootstrap:rho_replicates",
+    "trial_means": "nearkin.statistics.marginal:trial_means",
 }
 
 __all__ = sorted(EXPORTS)
