@@ -28,17 +28,24 @@ def catalogue(what: str) -> list[str]:
 
 def _encoders() -> list[str]:
     from nearkin.encoders import ENCODERS
-    from nearkin.registry import load
+    from nearkin.registry import lookup
 
-    return [f"{name:10} {_first_line(load(path))}" for name, path in ENCODERS.items()]
+    return [
+        f"{name:10} {_first_line(lookup(ENCODERS, name, kind='encoder'))}"
+        + _of(ENCODERS.provider(name))
+        for name in ENCODERS
+    ]
 
 
 def _transformations() -> list[str]:
     from nearkin.transforms import TRANSFORMATIONS, transformation_class
 
     rows = [(code, transformation_class(code)) for code in TRANSFORMATIONS]
-    return [f"{code}  {kind.title} ({kind.unit})" if kind.unit else f"{code}  {kind.title}"
-            for code, kind in rows]  # fmt: skip
+    return [
+        f"{code}  {kind.title}{f' ({kind.unit})' if kind.unit else ''}"
+        + _of(TRANSFORMATIONS.provider(code))
+        for code, kind in rows
+    ]
 
 
 def _grids() -> list[str]:
@@ -54,10 +61,17 @@ def _grids() -> list[str]:
 
 def _distances() -> list[str]:
     from nearkin.distances import DISTANCES
-    from nearkin.registry import load
+    from nearkin.registry import lookup
 
-    rows = [load(path) for path in DISTANCES.values()]
-    return [f"{row.name:10} {row.title} ({row.space} space)" for row in rows]
+    rows = [lookup(DISTANCES, name, kind="distance") for name in DISTANCES]
+    return [
+        f"{row.name:10} {row.title} ({row.space} space)" + _of(DISTANCES.provider(row.name))
+        for row in rows
+    ]
+
+
+def _of(provider: str) -> str:
+    return f", of {provider}" if provider else ""
 
 
 def _first_line(thing: object) -> str:

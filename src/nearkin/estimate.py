@@ -13,7 +13,7 @@ import numpy as np
 from nearkin import experiment
 from nearkin.consistency import neighbours
 from nearkin.corpora.manifest import collect
-from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES, PackedOriginals, pairwise_audio
+from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.execution import Here
 from nearkin.experiment import OK, Original
 from nearkin.plan import Plan, references_for
@@ -160,5 +160,5 @@ def _disk(plan: Plan, n_clips: int, n_encoders: int) -> float:
     contexts = n_clips * plan.context_seconds * plan.working_rate * 4
     distances = len(AUDIO_DISTANCES) * n_drawn**2 * n_points * 4
     embeddings = 2 * n_encoders * n_clips * n_points * 256 * 4
-    rows = n_clips * n_points * (len(AUDIO_DISTANCES) + len(LATENT_DISTANCES) * n_encoders)
+    rows = n_clips * n_points * (len(AUDIO_DISTANCES) + len(plan.latent_distances) * n_encoders)
     return contexts + distances + embeddings + rows * 120

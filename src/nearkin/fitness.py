@@ -341,7 +341,7 @@ def _cost(
         taken.append(time.perf_counter() - begun)
     per_second = min(taken) / (len(music) * seconds)
     numbers["seconds_per_second"] = per_second
-    return [Finding("time", OK, f"{1000 * per_second:.2g} ms a second of audio")]
+    return [Finding("time", OK, f"{1000 * per_second:.3g} ms a second of audio")]
 
 
 def _music(rate: int, seconds: float) -> NDArray[np.float32]:

@@ -128,8 +128,9 @@ def axis(code: str) -> MagnitudeAxis:
     """Return how the magnitudes of a transformation are read.
 
     The paper's five are written out here, so that any run's tables can be read; other codes are
-    asked of the installed transformations, and one that nobody knows gets a linear axis whose
-    graver side is the right one. No imperceptible magnitude is claimed for either.
+    asked of the installed transformations (an optional class variable ``graver`` says where they
+    grow graver), and one that nobody knows gets a linear axis whose graver side is the right one.
+    No imperceptible magnitude is claimed for either.
     """
     if code in _AXES:
         return _AXES[code]
@@ -142,7 +143,7 @@ def axis(code: str) -> MagnitudeAxis:
             known.parameter.replace("_", " "),
             known.unit,
             scale="log" if known.scale == "log" else "linear",
-            graver="right" if known.identity is None else "outwards",
+            graver=getattr(known, "graver", "right" if known.identity is None else "outwards"),
             identity=known.identity,
             sides=tuple(known.sides) if len(known.sides) == 2 else (),
             signs=("−", "+"),

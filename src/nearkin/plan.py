@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES
+from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES, latent_distance
 from nearkin.encoders import POOLINGS, REFERENCES, Handling
 from nearkin.errors import InputError
 from nearkin.grids import Grid, Point, grid
@@ -62,6 +62,9 @@ class Plan(BaseModel):
     calls: int | None = Field(
         None, ge=2, le=1000, description="calls averaged of a stochastic encoder"
     )
+    distances: tuple[str, ...] | None = Field(
+        None, description="distances of the latent space from installed packages, beside the own"
+    )
     noise: str | None = None
     engine: Literal["signalsmith", "rubberband", "rubberband-r3"] = "signalsmith"
     mp3_rate: Literal["paper", "true"] = "paper"
@@ -82,6 +85,14 @@ class Plan(BaseModel):
     @classmethod
     def _named_grid(cls, value: Any) -> Any:
         return grid(value) if isinstance(value, str) else value
+
+    @field_validator("distances")
+    @classmethod
+    def _known_distances(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        own = [name for name in dict.fromkeys(value or ()) if name not in LATENT_DISTANCES]
+        for name in own:
+            latent_distance(name)
+        return tuple(own) or None
 
     @field_validator("pool")
     @classmethod
@@ -137,7 +148,13 @@ class Plan(BaseModel):
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The pairs of an audio and a latent distance."""
-        return tuple((audio, latent) for audio in AUDIO_DISTANCES for latent in LATENT_DISTANCES)
+        latents = self.latent_distances
+        return tuple((audio, latent) for audio in AUDIO_DISTANCES for latent in latents)
+
+    @property
+    def latent_distances(self) -> tuple[str, ...]:
+        """The distances of the latent space: the built-in ones, then those asked for."""
+        return (*LATENT_DISTANCES, *(self.distances or ()))
 
     def handling(self, role: str = "tested") -> dict[str, Any]:
         """Return the fields of `Handling`; layers and devices are none of the references'."""

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearkin.corpora.manifest import Recording
+from nearkin.distances import DISTANCES
 from nearkin.errors import InputError
 from nearkin.experiment import OK
 from nearkin.plan import Plan, changed_settings
 from nearkin.session import Session
 from nearkin.store import RunFolder, finite
+from nearkin.transforms import TRANSFORMATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +136,7 @@ def new_record(
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in LIBRARIES},
+            **_packages(session.plan),
         },
     }
 
@@ -184,6 +187,14 @@ def identical_clips(clips: pd.DataFrame) -> list[list[str]]:
     usable = clips[clips["status"] == OK]
     groups = usable.groupby(["content_sha256", "start_s"])["clip_id"]
     return [sorted(ids) for _, ids in groups if len(ids) > 1]
+
+
+def _packages(plan: Plan) -> dict[str, str]:
+    """Return the versions of the packages whose transformations and distances are used."""
+    names = [TRANSFORMATIONS.provider(code) for code in plan.grid.codes]
+    names += [DISTANCES.provider(name) for name in plan.latent_distances]
+    pairs = (name.rpartition(" ") for name in names if name)
+    return {package: version for package, _, version in pairs}
 
 
 def _engine(plan: Plan) -> str:

@@ -23,7 +23,6 @@ from nearkin.consistency import (
     spearman,
     within_space_at_by_clip,
 )
-from nearkin.distances import LATENT_DISTANCES
 from nearkin.experiment import OK, drawn_clips
 from nearkin.grids import Point
 from nearkin.plan import Plan
@@ -220,7 +219,7 @@ class Scorer:
                         name, encoder.queries, encoder.originals, encoder.status, self.drawn
                     )
                 )
-                for name in LATENT_DISTANCES
+                for name in self.plan.latent_distances
             ]
             for space in spaces:
                 status = _with_zero_vectors(space.found, encoder.status)

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.consistency import Neighbours, neighbours
-from nearkin.distances import LATENT_DISTANCES, Distance
+from nearkin.distances import latent_distance
 from nearkin.experiment import OK, Found
-from nearkin.registry import load
 
 BLOCK_ROWS = 512
 """Queries whose distances to all originals are held at once."""
@@ -55,7 +54,7 @@ def latent_space(
     Parameters
     ----------
     distance : str
-        A name of `LATENT_DISTANCES`.
+        Name of a distance of the latent space.
     queries, originals : float32[N, D] or None
         Embeddings; None if the encoder failed.
     status : sequence of N str
@@ -72,7 +71,7 @@ def latent_space(
     pairs = np.full((len(drawn), len(drawn)), np.nan)
     if queries is None or originals is None:
         return Space(distance, found.neighbours(), pairs)
-    measure: Distance = load(LATENT_DISTANCES[distance])
+    measure = latent_distance(distance)
     good = np.flatnonzero([text == OK for text in status])
     place = np.full(n, -1)
     place[drawn] = np.arange(len(drawn))

@@ -58,6 +58,10 @@ def run_command(
         str | None,
         typer.Option(help="How a time axis is pooled: mean, max, meanstd, first [mean]."),
     ] = None,
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(help="A distance that an installed package adds; repeatable."),
+    ] = None,
     layer: Annotated[
         str | None, typer.Option(help="A hidden state's number, or all: a line for each.")
     ] = None,
@@ -109,6 +113,7 @@ def run_command(
             "rho": rho,
             "sample_rate": sample_rate,
             "pool": pool,
+            "distances": distance,
             "layer": layer,
             "pad": pad,
             "device": device,

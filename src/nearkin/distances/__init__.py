@@ -25,6 +25,7 @@ from nearkin.distances.table import (
     LATENT_DISTANCES,
     SIMPLE,
     Distance,
+    latent_distance,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "dtw",
     "euclidean",
     "iter_pairwise_audio",
+    "latent_distance",
     "pairwise_audio",
     "simple",
 ]

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from nearkin.distances.audio import WINDOW_FRAMES, dtw, simple
 from nearkin.distances.latent import cosine, euclidean
+from nearkin.errors import InputError
+from nearkin.registry import Table, lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,34 @@ LATENT_DISTANCES: dict[str, str] = {
 }
 """Latent-space distances: name -> ``"module:attribute"`` of a `Distance`."""
 
-DISTANCES: dict[str, str] = AUDIO_DISTANCES | LATENT_DISTANCES
-"""Both tables."""
+DISTANCES = Table(AUDIO_DISTANCES | LATENT_DISTANCES, group="nearkin.distances")
+"""Both tables, and what packages add as entry points of ``nearkin.distances``.
+
+A run takes the built-in ones, and a package's where it is asked for by name: an installed package
+changes nobody's results.
+"""
+
+
+def latent_distance(name: str) -> Distance:
+    """Return a distance of the latent space by name.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is one of the audio space.
+    """
+    found = lookup(DISTANCES, name, kind="distance")
+    if not isinstance(found, Distance) or found.name != name:
+        raise InputError(
+            f"distance '{name}' of {DISTANCES.provider(name)}: {DISTANCES[name]} is "
+            f"{type(found).__name__}: must be a nearkin.distances.Distance of that name"
+        )
+    if found.space != "latent":
+        raise InputError(
+            f"distance '{name}': compares the audio space; only distances of the latent space can "
+            "be added"
+        )
+    return found
 
 
 DTW = Distance(

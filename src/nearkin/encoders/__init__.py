@@ -1,12 +1,13 @@
 """Encoders: from a SPEC, or an object, to something a run can ask for embeddings.
 
-`ENCODERS` names the built-in ones; every other SPEC form has a file of its own here.
+`ENCODERS` names the built-in and the registered ones; every other SPEC form has a file of its own.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from nearkin.encoders.protocol import (
     embed,
 )
 from nearkin.errors import InputError
-from nearkin.registry import load, lookup
+from nearkin.registry import Table, load, lookup
 
 __all__ = [
     "DEVICES",
@@ -42,11 +43,15 @@ __all__ = [
     "resolve_all",
 ]
 
-ENCODERS = {
-    "mfcc": "nearkin.encoders.builtin:MfccEncoder",
-    "random": "nearkin.encoders.builtin:RandomEncoder",
-    "constant": "nearkin.encoders.builtin:ConstantEncoder",
-}
+ENCODERS = Table(
+    {
+        "mfcc": "nearkin.encoders.builtin:MfccEncoder",
+        "random": "nearkin.encoders.builtin:RandomEncoder",
+        "constant": "nearkin.encoders.builtin:ConstantEncoder",
+    },
+    group="nearkin.encoders",
+)
+"""Name to ``"module:attribute"``; packages add theirs as entry points of ``nearkin.encoders``."""
 
 REFERENCES = ("mfcc", "random", "constant")
 
@@ -130,6 +135,12 @@ def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> Resolve
         found: ResolvedEncoder = load(kind)(spec, options=options, handling=handling)
         return found
     made = lookup(ENCODERS, spec, kind="encoder")
+    provider = ENCODERS.provider(spec)
+    if provider:
+        from nearkin.encoders.attribute import from_object
+
+        found = from_object(made, spec=spec, name=spec, options=options, handling=handling)
+        return replace(found, matched=f"{found.matched} (of {provider})")
     try:
         encoder = made(**options)
     except TypeError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from nearkin.errors import InputError
-from nearkin.registry import lookup, suggest
+from nearkin.registry import Table, lookup, suggest
 from nearkin.transforms.codec import MP3
 from nearkin.transforms.identity import Identity
 from nearkin.transforms.noise import EnvironmentalNoise, NoiseLibrary, PinkNoise
@@ -32,15 +32,18 @@ __all__ = [
     "transformation_class",
 ]
 
-TRANSFORMATIONS: dict[str, str] = {
-    "OG": "nearkin.transforms.identity:Identity",
-    "PN": "nearkin.transforms.noise:PinkNoise",
-    "EN": "nearkin.transforms.noise:EnvironmentalNoise",
-    "TS": "nearkin.transforms.stretch:TempoShift",
-    "PS": "nearkin.transforms.stretch:PitchShift",
-    "MP": "nearkin.transforms.codec:MP3",
-}
-"""Code to ``"module:class"``."""
+TRANSFORMATIONS = Table(
+    {
+        "OG": "nearkin.transforms.identity:Identity",
+        "PN": "nearkin.transforms.noise:PinkNoise",
+        "EN": "nearkin.transforms.noise:EnvironmentalNoise",
+        "TS": "nearkin.transforms.stretch:TempoShift",
+        "PS": "nearkin.transforms.stretch:PitchShift",
+        "MP": "nearkin.transforms.codec:MP3",
+    },
+    group="nearkin.transformations",
+)
+"""Code to ``"module:class"``; packages add theirs in the group ``nearkin.transformations``."""
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "engine": ("TS", "PS"),
