@@ -160,6 +160,12 @@ def test_all_hold_exactly_when_numpy_says_so(bound: float, sign: str) -> None:
     assert found.value == (rows.min() if sign.startswith(">") else rows.max())
 
 
+def test_an_encoder_may_be_named_by_the_spec_it_was_run_with() -> None:
+    run = {"encoders": [{**RUN["encoders"][0], "spec": "./own.py:mine"}, RUN["encoders"][1]]}
+    (found,) = judge(["C_W[./own.py:mine,cosine] >= 0.95 @ MP>=128"], SCORES, run)
+    assert (found.met, found.encoder) == (True, "mine")
+
+
 def test_several_trials_are_judged_by_their_mean() -> None:
     data = fabricate(
         grid={"PN": [0, 30]}, tested=(("vgg", "at"), ("vgg", "ae")), references=(), n=20, trials=3

@@ -33,7 +33,7 @@ from nearkin import magnitudes
 from nearkin.errors import InputError
 from nearkin.magnitudes import ORIGINAL
 from nearkin.registry import suggest
-from nearkin.series import AUDIO, Series, distance_order, series_of
+from nearkin.series import AUDIO, Series, distance_order, named, series_of
 from nearkin.statistics.additive import MIN_MAGNITUDES, Gam, gam
 from nearkin.statistics.marginal import trial_means
 
@@ -137,7 +137,8 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
         & (rows["transformation"] != ORIGINAL)
     ]
     rows = _without_repeats(rows)
-    wanted = _wanted(list(order), encoders)
+    record = {"encoders": [entry for run in runs for entry in run.record["encoders"]]}
+    wanted = _wanted(list(order), encoders, record)
     labels = {(one.encoder, one.task): one.label for one in wanted}
     pairs = list(zip(rows["encoder"], rows["task"], strict=True))
     rows = rows[[pair in labels for pair in pairs]].copy()
@@ -239,12 +240,14 @@ def _without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _wanted(series: Sequence[Series], encoders: Sequence[str]) -> list[Series]:
+def _wanted(
+    series: Sequence[Series], encoders: Sequence[str], record: Mapping[str, Any]
+) -> list[Series]:
     if not encoders:
         return list(series)
     chosen: dict[Series, None] = {}
     for name in encoders:
-        found = [one for one in series if name in (one.encoder, one.label)]
+        found = named(name, series, record)
         if not found:
             known = suggest(name, {one.label for one in series})
             raise InputError(f"no run has an encoder '{name}': {known}")

@@ -22,7 +22,7 @@ from nearkin.consistency import monotonicity, within_space_at_by_clip
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.seeds import stream
-from nearkin.series import AUDIO, Series, series_of
+from nearkin.series import AUDIO, Series, named, series_of
 from nearkin.statistics.bootstrap import (
     crossed_replicates,
     mean_replicates,
@@ -207,7 +207,7 @@ def find_contestants(runs: Sequence[RunTables], encoders: Sequence[str]) -> list
         return found
     chosen: list[Contestant] = []
     for name in encoders:
-        found = [one for one in everybody if name in (one.encoder, one.series.label)]
+        found = [one for one in everybody if named(name, [one.series], one.run.record)]
         if not found:
             known = suggest(name, {one.series.label for one in everybody})
             raise InputError(f"no run has an encoder '{name}': {known}")
@@ -231,7 +231,7 @@ def pairs_of(
     base = [
         index
         for index, one in enumerate(contestants)
-        if against in (one.encoder, one.series.label, labels[index])
+        if against == labels[index] or named(against, [one.series], one.run.record)
     ]
     if not base:
         raise InputError(f"--against {against}: no such encoder here: {suggest(against, labels)}")

@@ -24,7 +24,7 @@ from nearkin.errors import InputError, printable
 from nearkin.magnitudes import ORIGINAL
 from nearkin.registry import suggest
 from nearkin.requirements import IMPERCEPTIBLE, Condition, Requirement, compares, parse
-from nearkin.series import AUDIO, Series, distance_name, headline, series_of
+from nearkin.series import AUDIO, Series, distance_name, headline, named, series_of
 
 On = Literal["value", "lower"]
 
@@ -181,11 +181,8 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
         mine = [pair in tested for pair in zip(rows["encoder"], rows["task"], strict=True)]
         told = "tested encoders"
     else:
-        meant = {
-            (one.encoder, one.task)
-            for one in (*series, Series(AUDIO, "", AUDIO))
-            if required.encoder in (one.encoder, one.label)
-        }
+        everybody = (*series, Series(AUDIO, "", AUDIO))
+        meant = {(one.encoder, one.task) for one in named(required.encoder, everybody, run)}
         mine = [pair in meant for pair in zip(rows["encoder"], rows["task"], strict=True)]
         told = f"encoder '{required.encoder}'"
         if not meant:

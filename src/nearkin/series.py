@@ -45,6 +45,20 @@ def series_of(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[Series]
     return sorted(found.values(), key=lambda series: series.role != "tested")
 
 
+def named(name: str, series: Iterable[Series], run: Mapping[str, Any]) -> list[Series]:
+    """Return the encoders a user means: by name, name and task, or the SPEC they were run with."""
+    specs = {
+        (str(entry.get("name", "")), str(entry.get("task") or ""))
+        for entry in run.get("encoders", ())
+        if name in (entry.get("spec"), entry.get("label"))
+    }
+    return [
+        one
+        for one in series
+        if name in (one.encoder, one.label) or (one.encoder, one.task) in specs
+    ]
+
+
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that speak: the mean over trials where there is one, else the first trial."""
     keys = [rows["encoder"], rows["task"]]
