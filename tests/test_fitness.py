@@ -220,3 +220,26 @@ def test_what_cannot_be_checked() -> None:
     done = check("mfc")
     assert done.exit_code == 2
     assert "did you mean 'mfcc'" in done.stderr
+
+
+def test_a_batch_is_tried_where_a_run_would_give_one_clip_at_a_time(tmp_path: Path) -> None:
+    """A HEAR module that normalises over the batch."""
+    pytest.importorskip("torch")
+    path = tmp_path / "hear_batch.py"
+    path.write_text(
+        "import torch\n"
+        "class Model:\n"
+        "    sample_rate = 16000\n"
+        "    scene_embedding_size = 100\n"
+        "def load_model(model_file_path=''):\n"
+        "    return Model()\n"
+        "def get_scene_embeddings(audio, model):\n"
+        "    z = torch.fft.rfft(audio).abs()[:, :10000].reshape(len(audio), 100, 100).mean(2)\n"
+        "    return z / z.std()\n"
+    )
+    found = resolve(f"hear:{path}")
+    result = examine(found)
+    assert "changes with the batch" in result.faults[0]
+    assert steadiness(found).state == "batch"
+    model: Any = found.encoder
+    assert model.alone, "set back after the check"

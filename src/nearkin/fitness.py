@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -135,6 +136,11 @@ def steadiness(found: ResolvedEncoder, *, seconds: float = CLIP_S) -> Steadiness
     """
     if found.spec.startswith("embeddings:"):
         return Steadiness("unchecked")
+    with _batched(found):
+        return _steadiness(found, seconds)
+
+
+def _steadiness(found: ResolvedEncoder, seconds: float) -> Steadiness:
     music = _music(found.sample_rate, seconds)
     first = _embedded(found, music)
     again = _embedded(found, music)
@@ -183,12 +189,17 @@ def examine(found: ResolvedEncoder) -> Fitness:
     -------
     Fitness
     """
+    with _batched(found):
+        return _examined(found)
+
+
+def _examined(found: ResolvedEncoder) -> Fitness:
     rate = found.sample_rate
     findings = [_rate(rate)]
     numbers: dict[str, float | None] = {"sample_rate": rate, "embedding_size": None}
     memory = _peak_memory_mb()
     # a model that declares one length, or a longest shortest, is asked at that
-    model = getattr(getattr(found.encoder, "shared", None), "model", found.encoder)
+    model = _model(found)
     least = getattr(model, "minimum_samples", None) or 0
     seconds = max(CLIP_S, least / rate)
     music = _music(rate, seconds)
@@ -351,6 +362,26 @@ def _music(rate: int, seconds: float) -> NDArray[np.float32]:
     return np.stack(
         [resample(y, from_sr=SAMPLE_RATE, to_sr=rate)[:n_samples] for y in pieces]
     ).astype(np.float32)
+
+
+@contextmanager
+def _batched(found: ResolvedEncoder) -> Iterator[None]:
+    """Let a model have whole batches, also where a run would give it one clip at a time."""
+    model = _model(found)
+    alone = getattr(model, "alone", False)
+    if not alone:
+        yield
+        return
+    model.alone = False
+    try:
+        yield
+    finally:
+        model.alone = alone
+
+
+def _model(found: ResolvedEncoder) -> Any:
+    """Return what embeds: the model itself where the encoder is one layer of it."""
+    return getattr(getattr(found.encoder, "shared", None), "model", found.encoder)
 
 
 def _keys(n: int) -> list[Key]:

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nearkin.encoders.model import ModelEncoder
 from nearkin.encoders.options import Options
+from nearkin.encoders.protocol import as_array
 from nearkin.encoders.tensors import checked_device, in_training, placed, without_gradients
 from nearkin.errors import InputError
 
@@ -115,7 +120,51 @@ def from_model(
         reading=options.reading(size=size, declared=wanted[1], time_axis=None if scenes else 1),
         samples=options.samples,
         pad=options.handling.pad,
+        alone=device.type == "cpu",
         training=in_training(model),
+        audit=_timestamps(model, module, device)
+        if callable(getattr(module, STAMPS, None))
+        else None,
     )
     how = "" if scenes else f", timestamps pooled by {options.handling.pool}"
     return encoder, f"{encoder.sample_rate} Hz, {size} values{how}"
+
+
+def _timestamps(model: Any, module: Any, device: Any) -> Callable[[NDArray[np.float32]], list[str]]:
+    """Check the other half of the API: timestamp embeddings, and their times in milliseconds."""
+    call = without_gradients(lambda audio: getattr(module, STAMPS)(audio, model), device)
+
+    def audit(audio: NDArray[np.float32]) -> list[str]:
+        try:
+            embeddings, times = (as_array(part) for part in call(audio))
+        except Exception as error:  # the border to foreign code: anything may come
+            return [f"{STAMPS} raised {type(error).__name__}: {error}"]
+        faults = []
+        size = getattr(model, "timestamp_embedding_size", None)
+        if embeddings.ndim != 3 or embeddings.shape[::2] != (len(audio), size):
+            faults.append(
+                f"embeddings of shape {list(embeddings.shape)}: must be [{len(audio)}, "
+                f"n_timestamps, timestamp_embedding_size={size}]"
+            )
+        if times.shape != embeddings.shape[:2]:
+            return [
+                *faults,
+                f"times of shape {list(times.shape)}: must be [n_sounds, n_timestamps]",
+            ]
+        length_ms = 1000 * audio.shape[1] / model.sample_rate
+        if not np.isfinite(embeddings).all():
+            faults.append("embeddings hold NaN or infinite values")
+        if (np.diff(times, axis=1) <= 0).any():
+            faults.append("times do not grow")
+        if times.size and not 0 <= times.min() <= times.max() <= 1.1 * length_ms:
+            faults.append(
+                f"times from {times.min():g} to {times.max():g} for {length_ms:g} ms of sound: "
+                "must be milliseconds within it"
+            )
+        elif times.size and times.max() < 0.05 * length_ms:
+            faults.append(
+                f"times up to {times.max():g} for {length_ms:g} ms of sound: must be milliseconds"
+            )
+        return faults
+
+    return audit

@@ -79,6 +79,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         reading=chosen.reading(time_axis=1),
         samples=chosen.samples,
         pad=chosen.handling.pad,
+        alone=device.type == "cpu",
         training=in_training(model),
     )
     taken = "all layers" if chosen.handling.layer == "all" else f"layer {chosen.handling.layer}"

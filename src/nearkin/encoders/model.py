@@ -43,10 +43,15 @@ class ModelEncoder:
         Whether it takes one clip without a batch axis.
     batch : int
         Clips at once, at most.
+    alone : bool
+        Give it one clip at a time: a batch rounds differently with its size, and on a CPU it is
+        no faster. `nearkin.fitness` sets this aside to see what a batch changes.
     minimum_samples : int, optional
         The shortest clip it declares to take.
     training : callable, optional
         Tells whether the model is in training mode.
+    audit : callable, optional
+        What else its interface promises, checked on float32[batch, samples]: a sentence a fault.
     """
 
     def __init__(
@@ -59,8 +64,10 @@ class ModelEncoder:
         pad: str | None = None,
         single: bool = False,
         batch: int = BATCH,
+        alone: bool = False,
         minimum_samples: int | None = None,
         training: Callable[[], bool] = lambda: False,
+        audit: Callable[[NDArray[np.float32]], list[str]] | None = None,
     ) -> None:
         self.forward = forward
         self.sample_rate = sample_rate
@@ -69,8 +76,10 @@ class ModelEncoder:
         self.pad = pad
         self.single = single
         self.batch = batch
+        self.alone = alone
         self.minimum_samples = minimum_samples
         self.training = training
+        self.audit = audit
 
     def embed(self, audio: NDArray[np.float32], *, keys: Sequence[Key]) -> NDArray[Any]:
         """Embed float32[batch, samples] as [batch, D]."""
@@ -91,7 +100,7 @@ class ModelEncoder:
         parts: list[list[NDArray[Any]]] = []
         done = 0
         while done < len(audio):
-            step = 1 if self.single else min(self.batch, len(audio) - done)
+            step = 1 if self.single or self.alone else min(self.batch, len(audio) - done)
             try:
                 parts.append(self._once(audio[done : done + step]))
             except Exception as error:

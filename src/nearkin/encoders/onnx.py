@@ -94,6 +94,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         pad=chosen.handling.pad,
         single=single,
         batch=taken.batch or BATCH,
+        alone=chosen.handling.device == "cpu",
     )
     source = "" if has_rate or chosen.rate_stated else " (the file states none)"
     length = "any length" if samples is None else f"{samples} samples, longer clips in windows"

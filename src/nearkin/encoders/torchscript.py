@@ -63,6 +63,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         reading=chosen.reading(time_axis=axis),
         samples=chosen.samples,
         pad=chosen.handling.pad,
+        alone=device.type == "cpu",
         single=single,
     )
     source = "" if has_rate or chosen.rate_stated else " (the file states none)"

@@ -40,6 +40,7 @@ def from_xares(model: Any, *, spec: str, options: Options) -> tuple[ModelEncoder
         reading=options.reading(size=int(model.output_dim), declared="output_dim"),
         samples=options.samples,
         pad=options.handling.pad,
+        alone=device.type == "cpu",
         training=in_training(model),
     )
     pool = options.handling.pool
