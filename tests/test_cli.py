@@ -226,8 +226,8 @@ def test_grid_files_tell_all_problems(music: Path, tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text("{PM: [30], TS: [-1]}")
     sentence = refused("run", music, "--grid", path)
-    assert "did you mean 'P" in sentence
-    assert "TS" in sentence
+    assert "unknown transformation 'PM': known: EN, MP, OG, PN, PS, TS" in sentence
+    assert "TS: ratio=-1" in sentence
 
 
 def test_modules_that_cannot_be_encoders(music: Path, tmp_path: Path) -> None:
@@ -535,13 +535,10 @@ def test_an_encoder_that_fails_on_some_queries_keeps_their_rows(
         "import numpy as np\n"
         "def moody(audio, sample_rate):\n"
         "    spectrum = np.abs(np.fft.rfft(audio))\n"
-        "    if spectrum[-2000:].sum() > 3.0 * moody.limit:\n"
+        "    if spectrum[-len(spectrum) // 4 :].sum() > 0.1 * spectrum.sum():\n"
         "        raise ValueError('too bright')\n"
         "    return spectrum[:64]\n"
-        "moody.limit = 1e-6\n"
     )
-    # the noise of the tunes is weaker at the top than pink noise at -15 dB
-    code.write_text(code.read_text().replace("1e-6", "60.0"))
     grid = tmp_path / "g.yaml"
     grid.write_text("{PN: [-15, 30]}")
     done = command("run", music, "--encoder", f"{code}:moody", "--grid", grid,

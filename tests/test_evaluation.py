@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
+import os
 from pathlib import Path
 from typing import Any
 
@@ -187,10 +187,13 @@ def test_mp3_rates_that_come_out_as_one_are_equally_severe(kept: nearkin.Result)
     assert effective[192.0] == effective[160.0] == 160.0
     rows = kept.consistency.query("measure == 'monotonicity' and encoder == 'mfcc'")
     assert set(rows["transformation"] + rows["side"]) == {"PN", "TSfaster", "MP"}
-    mp3 = rows[rows["transformation"] == "MP"]
-    assert mp3["value"].to_numpy() == pytest.approx(1.0), (
-        "a tie in severity meets a tie in distance"
-    )
+    for distance in ("euclidean", "cosine"):
+        part = queries[queries["distance"] == distance]
+        moved = part.pivot(index="clip_id", columns="magnitude", values="d_own")
+        assert (moved[192.0] == moved[160.0]).all()
+        truth = np.mean([spearmanr([3, 1, 1], row).statistic for row in moved.to_numpy()])
+        found = rows.query("transformation == 'MP'").set_index("latent_distance")["value"]
+        assert found[distance] == pytest.approx(truth)
 
 
 def test_monotonicity_is_spearman(kept: nearkin.Result) -> None:
@@ -305,9 +308,17 @@ def test_a_temporary_run_lives_as_long_as_its_result(music: Path, grid: str) -> 
     assert not path.exists()
 
 
-def test_worker_that_dies_is_one_sentence(music: Path, grid: str, tmp_path: Path) -> None:
+def test_worker_that_dies_is_one_sentence(
+    music: Path, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SURVIVOR", str(os.getpid()))
     code = tmp_path / "deadly.py"
-    code.write_text("import os\ndef die(audio, sample_rate):\n    os._exit(9)\n")
+    code.write_text(
+        "import os\n"
+        "def die(audio, sample_rate):\n"
+        "    if os.environ['SURVIVOR'] != str(os.getpid()):\n"
+        "        os._exit(9)\n"
+        "    return audio[:8]\n"
+    )
     with pytest.raises(RunError, match="a worker process died"):
         nearkin.evaluate([f"{code}:die"], music, grid=grid, out=tmp_path / "run", workers=2)
-    shutil.rmtree(tmp_path / "run")

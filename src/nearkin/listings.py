@@ -118,7 +118,7 @@ def failure_groups(data: ReportData) -> list[FailureGroup]:
     """Return the failures of every encoder, tested ones first, with as much sound as fits."""
     if data.failures.empty:
         return []
-    names = _clip_names(data.clips)
+    names = _clip_names(data)
     places = {(one.encoder, one.task): one for one in series_of(data.run, data.consistency)}
     spent = 0
     groups = []
@@ -218,11 +218,15 @@ def _players(
     return tuple(players), size if fits else 0
 
 
-def _clip_names(clips: pd.DataFrame) -> dict[str, str]:
+def _clip_names(data: ReportData) -> dict[str, str]:
+    """Name every clip by its file and by where the part that is heard begins."""
+    clips = data.clips
+    heard = float(data.run.get("plan", {}).get("clip_seconds", 0))
+    begins = clips["start_s"] + (clips["duration_s"] - heard).clip(lower=0) / 2
     shown = short_paths(clips["path"])
     return {
-        str(clip): shown[str(path)] + ("" if pd.isna(start) else f" at {float(start):.1f} s")
-        for clip, path, start in zip(clips["clip_id"], clips["path"], clips["start_s"], strict=True)
+        str(clip): shown[str(path)] + ("" if pd.isna(begin) else f" at {float(begin):.1f} s")
+        for clip, path, begin in zip(clips["clip_id"], clips["path"], begins, strict=True)
     }
 
 
@@ -320,7 +324,7 @@ def identical_of(data: ReportData) -> list[str]:
     for _, group in list(same.groupby(["content_sha256", "start_s"], sort=False))[:20]:
         files = ", ".join(plain(paths[str(path)]) for path in group["path"])
         sentences.append(f"{len(group)} clips have identical content: {files}.")
-    names = _clip_names(data.clips)
+    names = _clip_names(data)
     original = data.queries[
         (data.queries["transformation"] == ORIGINAL) & (data.queries["error"].fillna(0) == 1)
     ]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES, latent_distance
+from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES
 from nearkin.encoders import POOLINGS, REFERENCES, Handling
 from nearkin.errors import InputError
 from nearkin.grids import Grid, Point, grid
@@ -80,19 +80,6 @@ class Plan(BaseModel):
     simple_window: int = Field(50, ge=2, description="frames of a SiMPle window")
     resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples")
     split: str | None = None
-
-    @field_validator("grid", mode="before")
-    @classmethod
-    def _named_grid(cls, value: Any) -> Any:
-        return grid(value) if isinstance(value, str) else value
-
-    @field_validator("distances")
-    @classmethod
-    def _known_distances(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        own = [name for name in dict.fromkeys(value or ()) if name not in LATENT_DISTANCES]
-        for name in own:
-            latent_distance(name)
-        return tuple(own) or None
 
     @field_validator("pool")
     @classmethod
@@ -202,6 +189,8 @@ def make_plan(settings: Mapping[str, Any]) -> Plan:
     if unknown:
         raise InputError("; ".join(unknown))
     values = dict(settings)
+    if isinstance(values.get("grid"), str):
+        values["grid"] = grid(values["grid"])
     values["encoders"] = tuple(
         EncoderChoice(spec=choice) if isinstance(choice, str) else choice
         for choice in values.get("encoders", ())

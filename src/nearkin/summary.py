@@ -13,6 +13,8 @@ from nearkin.verdicts import verdict
 if TYPE_CHECKING:
     from nearkin.api import Result
 
+LISTED = 10
+"""Clips not used that are named on the terminal."""
 DISTANCE = "cosine"
 """The latent distance of the terminal's table; the report has both."""
 
@@ -112,11 +114,11 @@ def _notes(result: Result) -> list[str]:
     for encoder in result.run["encoders"]:
         if encoder["status"] != OK:
             notes.append(f"encoder {encoder['label']} failed: {encoder['status']}")
-    clips = result.clips[result.clips["status"] != OK]
-    for row in clips.head(10).itertuples(index=False):
+    clips = result.clips[result.clips["status"] != OK].sort_values("status", kind="stable")
+    for row in clips.head(LISTED).itertuples(index=False):  # "failed" comes before "skipped"
         notes.append(f"{row.clip_id}: {row.status}")
-    if len(clips) > 10:
-        notes.append(f"and {len(clips) - 10} more clips not used: see the report or clips.parquet")
+    if len(clips) > LISTED:
+        notes.append(f"and {len(clips) - LISTED} more not used: see the report or clips.parquet")
     for group in result.run["clips"]["identical"]:
         notes.append(f"identical clips, which tie: {', '.join(group)}")
     return notes
