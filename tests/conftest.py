@@ -50,6 +50,8 @@ def small_run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("small")
     grid = folder / "small.yaml"
-    grid.write_text("{PN: [-10, 6, 18, 30], TS: [0.7, 0.9, 1.1, 1.3], MP: [8, 32, 128]}")
+    grid.write_text(
+        "{PN: [-15, -10, -3, 6, 12, 18, 30], TS: [0.5, 0.7, 0.9, 1.1, 1.3], MP: [8, 16, 24, 64]}"
+    )
     nearkin.evaluate(["mfcc", "random"], music, grid=str(grid), out=folder / "run")
     return folder / "run"

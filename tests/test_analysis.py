@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import doctest
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from nearkin import analysis, effects
 from nearkin.analysis import FACTORS, TABLES, RunScores, Score, analyze, join
 from nearkin.effects import limits, sentences
 from nearkin.errors import InputError
@@ -270,6 +273,14 @@ def test_bad_input_gets_one_sentence(run: RunScores, told: str) -> None:
         analyze(join([run]))
 
 
+def test_scores_met_exactly_are_refused() -> None:
+    """Straight lines in every cell, met to round-off: F would be 1e20."""
+    rows = join([scores(TWO, noise=0)])
+    rows["value"] += 0.1 * rows["x"] + 1e-9 * np.random.default_rng(0).standard_normal(len(rows))
+    with pytest.raises(InputError, match="meets its 30 scores all but exactly"):
+        analyze(_only(rows))
+
+
 def test_runs_that_do_not_fit_are_refused() -> None:
     run = scores(TWO)
     with pytest.raises(InputError, match=r"different numbers of clips \(run: 100, two: 50\)"):
@@ -323,6 +334,24 @@ def test_the_command_and_the_report(tmp_path: Path, small_run: Path) -> None:
     (run / "analysis").mkdir()
     (run / "analysis" / "summary.txt").write_text("x")
     assert "give nearkin analyze" in refused("report", run)
+
+
+def test_names_from_outside_are_escaped_on_the_page() -> None:
+    from fabricated import fabricate
+    from nearkin.report import build
+
+    name = "<script>alert(1)</script>"
+    data = fabricate(grid=GRID, tested=((name, ""),), references=("mfcc",), n=20, failures_each=0)
+    found = analyze(join([RunScores("r", data.run, data.consistency)]))
+    page = build(dataclasses.replace(data, analysis=found.tables, words=sentences(found)))
+    assert 'id="effects"' in page
+    assert name not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; 0." in page
+
+
+def test_doc_examples() -> None:
+    for module in (analysis, effects):
+        assert doctest.testmod(module).failed == 0
 
 
 def test_tables_are_read_back_as_they_were(tmp_path: Path) -> None:

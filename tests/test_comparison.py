@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from scipy import stats
 
 import nearkin
 from fabricated import fabricate
+from nearkin import comparison
 from nearkin.comparison import ALL, COLUMNS, bootstrap_p, compare, holm, lines
 from nearkin.contestants import RunTables, collection_rows
 from nearkin.errors import InputError
@@ -394,3 +396,7 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
     assert (again.loc[again["level"] == "overall", "difference"] == 0).all()
     assert "is named twice" in refused("compare", small_run, small_run)
     assert "holds no run" in refused("compare", small_run, tmp_path)
+
+
+def test_doc_examples() -> None:
+    assert doctest.testmod(comparison).failed == 0

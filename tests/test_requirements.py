@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nearkin import requirements as language
 from nearkin.errors import InputError
 from nearkin.requirements import COMPARISONS, RANGES, Condition, Requirement, is_code, parse
 
@@ -142,3 +144,7 @@ def test_what_is_malformed_says_where(text: str, position: int, told: str) -> No
         parse(text)
     assert f"position {position}:" in str(caught.value)
     assert told in str(caught.value)
+
+
+def test_doc_examples() -> None:
+    assert doctest.testmod(language).failed == 0

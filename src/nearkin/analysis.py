@@ -41,6 +41,8 @@ MEASURES = ("C_W", "C_B_rho", "C_B_acc")
 FACTORS = ["encoder", "transformation"]
 TASK_LEVELS = {"ae": 1, "vs": 2, "ir": 3, "at": 4}
 """The paper's order of the tasks, from the signal's level to the listener's."""
+LEAST_ERROR = 1e-8
+"""Residual variance, as a share of the scores', below which a fit is met, not estimated."""
 KEYS = ["measure", "audio_distance", "latent_distance"]
 TABLES = ("gam", "anova", "marginal_means", "contrasts", "correlations")
 
@@ -185,6 +187,7 @@ def analyze(rows: pd.DataFrame, *, at: At = "own") -> Analysis:
         try:
             fit_rows, told = _modelled(mine, score)
             model = gam(fit_rows, response="value", factors=FACTORS, smooth="x")
+            _require_error(model, fit_rows)
         except InputError as error:
             refused.append(f"{score}: {error}")
             continue
@@ -309,6 +312,16 @@ def _modelled(rows: pd.DataFrame, score: Score) -> tuple[pd.DataFrame, list[str]
             "run a larger --grid"
         )
     return rows, notes
+
+
+def _require_error(model: Gam, rows: pd.DataFrame) -> None:
+    """Refuse a fit that leaves next to no error: its standard errors would be round-off."""
+    share = model.scale / float(np.var(rows["value"].to_numpy(float)))
+    if model.residual_df < 1 or share < LEAST_ERROR:
+        raise InputError(
+            f"the model meets its {model.n} scores all but exactly ({model.residual_df:.2g} "
+            "residual degrees of freedom): no error is left to test with; run a larger --grid"
+        )
 
 
 def _too_few(rows: pd.DataFrame, keys: list[str]) -> list[tuple[Any, ...]]:

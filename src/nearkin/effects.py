@@ -29,7 +29,26 @@ def sentences(analysis: Analysis) -> list[str]:
         for key in analysis.tables["gam"][KEYS].itertuples(index=False, name=None)
     ]
     told += _correlations(analysis.tables["correlations"])
+    told.insert(0, _largest(analysis.tables["anova"]))
     return [*told, limits(analysis), *(f"{_capital(note)}." for note in analysis.notes)]
+
+
+def _largest(anova: pd.DataFrame) -> str:
+    """Return whose effect is the largest, by measure; by F, as the paper ranks them."""
+    tested = anova[anova["F"].notna()]
+    top = tested.loc[tested.groupby(KEYS, sort=False)["F"].idxmax()]
+    parts = []
+    for measure, rows in top.groupby("measure", sort=False):
+        counts = rows["term"].value_counts()
+        told = [
+            f"{NAMES.get(str(term), str(term))} ({count} of {len(rows)} "
+            + ("pairs of distances)" if measure != "C_W" else "distances)")
+            for term, count in counts.items()
+        ]
+        parts.append(f"in {measure} {' and '.join(told)}")
+    if not parts:
+        return "No effect could be estimated."
+    return f"The largest effect by F is {', '.join(parts)}."
 
 
 def limits(analysis: Analysis) -> str:
