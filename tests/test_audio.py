@@ -355,3 +355,25 @@ def test_sha256_is_the_files(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")  # FIPS 180-4's example
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert audio.sha256_file(tmp_path / "x") == expected
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_excerpts_are_what_read_returns(suffix, tmp_path):
+    """One opening, one decoding: the same samples as reading every excerpt by itself."""
+    rng = np.random.default_rng(0)
+    y = (0.1 * rng.standard_normal((5 * 44_100, 2))).astype(np.float32)
+    path = tmp_path / f"noise.{suffix}"
+    soundfile.write(path, y, 44_100)
+    lengths = []
+
+    def choose(duration_s):
+        lengths.append(duration_s)
+        return [(0.3, 1.0), (2.5, 2.0), (4.5, 3.0)]
+
+    found = audio.read_excerpts(path, choose, sr=22_050)
+    assert lengths == [audio.sound_info(path).duration_s]
+    for (start_s, samples), duration_s in zip(found, (1.0, 2.0, 3.0), strict=True):
+        alone = audio.read(path, sr=22_050, start_s=start_s, duration_s=duration_s)
+        assert np.array_equal(samples, alone)
+    (late,) = audio.read_excerpts(path, lambda _: [(60.0, 1.0)])
+    assert isinstance(late[1], InputError)

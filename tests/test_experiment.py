@@ -77,7 +77,7 @@ def test_excerpt_places_are_uniform(long_file: Path) -> None:
 
     recording = Recording("x", long_file)
     plans = [plan_for([("PN", 30)], seed=seed) for seed in range(200)]
-    starts = [experiment._places(plan, recording, "hash")[0][0] for plan in plans]
+    starts = [experiment._places(plan, recording, "hash", 40.0)[0][0] for plan in plans]
     assert kstest(np.array(starts) / 36, "uniform").pvalue > 1e-3
 
 

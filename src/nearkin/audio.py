@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import math
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,6 +121,65 @@ def read(
         If the file cannot be read, holds no sound there, or has NaN or infinite samples.
     """
     path = Path(path)
+    _check_place(sr, start_s, duration_s)
+    frames, rate = decoded(path, lambda sound: _excerpt(sound, start_s, duration_s))
+    return _finished(frames, path, rate=rate, sr=sr, start_s=start_s, duration_s=duration_s)
+
+
+def read_excerpts(
+    path: str | Path,
+    choose: Callable[[float], Sequence[tuple[float, float]]],
+    *,
+    sr: int = SAMPLE_RATE,
+) -> list[tuple[float, Signal | InputError]]:
+    """Read excerpts whose places depend on the file's length, opening and decoding it once.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A sound file.
+    choose : callable
+        Given the duration in seconds, returns ``(start_s, duration_s)`` of every excerpt.
+    sr : int
+        The rate wanted in Hz.
+
+    Returns
+    -------
+    list of (float, float32[samples] or InputError)
+        For every excerpt where it starts, and what `read` returns or raises for it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read; and whatever `choose` raises.
+    """
+    path = Path(path)
+
+    def job(sound: Sndfile | Container) -> tuple[list[tuple[float, float]], list[Signal], int]:
+        places = list(choose(sound.length() / sound.rate))
+        for place in places:
+            _check_place(sr, *place)
+        whole = [] if sound.spent else [_excerpt(sound, *place)[0] for place in places]
+        return places, whole, sound.rate
+
+    places, whole, rate = decoded(path, job)
+    found: list[tuple[float, Signal | InputError]] = []
+    for index, (start_s, duration_s) in enumerate(places):
+        try:
+            if whole:
+                y = _finished(
+                    whole[index], path, rate=rate, sr=sr, start_s=start_s, duration_s=duration_s
+                )
+            else:
+                y = read(path, sr=sr, start_s=start_s, duration_s=duration_s)
+        except InputError as error:
+            found.append((start_s, error))
+        else:
+            found.append((start_s, y))
+    return found
+
+
+def _check_place(sr: int, start_s: float, duration_s: float | None) -> None:
     if sr <= 0:
         raise InputError(f"sr={sr}: must be > 0; pass a sample rate in Hz")
     if not (math.isfinite(start_s) and start_s >= 0):
@@ -127,12 +187,20 @@ def read(
     if duration_s is not None and not (math.isfinite(duration_s) and duration_s > 0):
         raise InputError(f"duration_s={duration_s}: must be finite and > 0; pass seconds")
 
-    def excerpt(sound: Sndfile | Container) -> tuple[Signal, int]:
-        # One frame more than needed, so that rounding never leaves the result a sample short.
-        count = None if duration_s is None else math.ceil(duration_s * sound.rate) + 1
-        return sound.frames(round(start_s * sound.rate), count), sound.rate
 
-    frames, rate = decoded(path, excerpt)
+def _excerpt(
+    sound: Sndfile | Container, start_s: float, duration_s: float | None
+) -> tuple[Signal, int]:
+    """Return float32[frames, channels] of one excerpt and its rate."""
+    # One frame more than needed, so that rounding never leaves the result a sample short.
+    count = None if duration_s is None else math.ceil(duration_s * sound.rate) + 1
+    return sound.frames(round(start_s * sound.rate), count), sound.rate
+
+
+def _finished(
+    frames: Signal, path: Path, *, rate: int, sr: int, start_s: float, duration_s: float | None
+) -> Signal:
+    """Check an excerpt's frames, mix them to mono and resample them."""
     if frames.shape[0] == 0:
         raise InputError(f"{printable(path)}: holds no sound from {start_s:g} s on; start earlier")
     if not np.isfinite(frames).all():

@@ -32,6 +32,7 @@ _SEEKS_EXACTLY = frozenset(
 _DEMUXERS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,wav,w64"
 _T = TypeVar("_T")
 _BLOCK_FRAMES = 1 << 16
+_KEPT_FRAMES = 80_000_000  # half an hour at 44.1 kHz: 320 MB of one channel
 
 
 def opened(path: Path) -> io.BufferedReader:
@@ -72,7 +73,13 @@ def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
 
 
 class Sndfile:
-    """A file libsndfile decodes; its errors are left to `_decoded`."""
+    """A file libsndfile decodes; its errors are left to `decoded`.
+
+    After `length` it is `spent`: Vorbis decodes its first block a little differently after a seek
+    back from the end, so `frames` wants a file that was opened anew. Seeking makes that cheap.
+    """
+
+    spent = True
 
     def __init__(self, sound: Any) -> None:
         self._sound = sound
@@ -141,6 +148,8 @@ class Container:
         stream.codec_context.thread_count = 1
         self._stream = stream
         self._blocks = self._decoded()
+        self._kept: list[Signal] | None = None
+        self.spent = False
         # Some headers lie about rate and channels (HE-AAC): the first frame knows.
         first = next(self._blocks, None)
         if first is None:
@@ -175,6 +184,9 @@ class Container:
                     yield out.to_ndarray(), out.sample_rate
 
     def _all(self) -> Generator[Signal, None, None]:
+        if self._kept is not None:
+            yield from self._kept
+            return
         yield self._first
         for block, _ in self._blocks:
             if block.shape[0] != self.channels:
@@ -182,8 +194,16 @@ class Container:
             yield block
 
     def length(self) -> int:
-        """Return how many frames decode."""
-        return sum(block.shape[1] for block in self._all())
+        """Return how many frames decode; their mean over channels is kept for `frames`."""
+        total = 0
+        kept: list[Signal] = []
+        for block in self._all():
+            total += block.shape[1]
+            if total <= _KEPT_FRAMES:
+                kept.append(block.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32))
+        self.spent = total > _KEPT_FRAMES
+        self._kept = kept
+        return total
 
     def frames(self, start: int, count: int | None) -> Signal:
         """Return float32[frames, channels] from `start` on, at most `count` of them."""

@@ -123,15 +123,19 @@ def originals(
     """
     try:
         sha256 = audio.sha256_file(recording.path)
-        places = _places(plan, recording, sha256)
+        contexts = audio.read_excerpts(
+            recording.path,
+            lambda total: _places(plan, recording, sha256, total),
+            sr=plan.working_rate,
+        )
     except (InputError, OSError) as error:
         return [_unusable(recording.name, recording, f"failed: {_reason(error, recording)}")]
     except _TooShortError as error:
         return [_unusable(recording.name, recording, f"skipped: {error}")]
     clips = []
-    for number, (start_s, duration_s) in enumerate(places, start=1):
-        clip_id = recording.name if len(places) == 1 else f"{recording.name}#{number}"
-        clips.append(_original(plan, recording, encoders, clip_id, sha256, start_s, duration_s))
+    for number, (start_s, context) in enumerate(contexts, start=1):
+        clip_id = recording.name if len(contexts) == 1 else f"{recording.name}#{number}"
+        clips.append(_original(plan, recording, encoders, clip_id, sha256, start_s, context))
     return clips
 
 
@@ -353,9 +357,10 @@ class _TooShortError(Exception):
     pass
 
 
-def _places(plan: Plan, recording: Recording, sha256: str) -> list[tuple[float, float]]:
+def _places(
+    plan: Plan, recording: Recording, sha256: str, total: float
+) -> list[tuple[float, float]]:
     """Draw where the contexts lie: K that do not overlap, uniform over all such placements."""
-    total = audio.sound_info(recording.path).duration_s
     if recording.start_s is not None:
         left = total - recording.start_s
         if left < plan.shortest_seconds:
@@ -384,13 +389,11 @@ def _original(
     clip_id: str,
     sha256: str,
     start_s: float,
-    duration_s: float,
+    context: NDArray[np.float32] | InputError,
 ) -> Original:
     rate = plan.working_rate
-    try:
-        context = audio.read(recording.path, sr=rate, start_s=start_s, duration_s=duration_s)
-    except InputError as error:
-        return _unusable(clip_id, recording, f"failed: {_reason(error, recording)}", sha256)
+    if isinstance(context, InputError):
+        return _unusable(clip_id, recording, f"failed: {_reason(context, recording)}", sha256)
     seconds = len(context) / rate
     if len(context) < round(plan.shortest_seconds * rate):
         reason = f"skipped: breaks off after {seconds:.2f} s of its excerpt, needs "

@@ -15,8 +15,8 @@ import typer
 from nearkin.cli.analyze import analyze_command
 from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
-from nearkin.cli.gate import gate_command
 from nearkin.cli.exchange import export_command, score_command
+from nearkin.cli.gate import gate_command
 from nearkin.cli.look import list_command, report_command
 from nearkin.cli.run import demo_command, run_command
 
