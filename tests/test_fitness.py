@@ -91,13 +91,13 @@ def check(spec: str, *words: str) -> Any:
 def test_what_is_fit(zoo: Path) -> None:
     done = check(f"{zoo}:Good", "--json")
     assert done.exit_code == 0, (done.stderr, done.exception)
-    told = json.loads(done.stdout.splitlines()[-2])
+    told = json.loads(done.stdout.splitlines()[-1])
     assert told["fit"]
     assert told["faults"] == []
     assert told["embedding_size"] == 30
     assert told["noise_floor"] == told["batch_difference"] == 0
     assert told["seconds_per_second"] > 0
-    assert done.stdout.splitlines()[-1] == "fit to be tested"
+    assert done.stdout.splitlines()[-2] == "fit to be tested"
     assert "a class with embed(): 22050 Hz, 30 values" in done.stdout
 
 
@@ -213,7 +213,23 @@ def test_a_stochastic_encoder_is_refused_or_averaged(
     assert name in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
+def test_a_run_without_an_encoder_that_works_is_refused(
+    zoo: Path, music: Path, tmp_path: Path
+) -> None:
+    words = ["run", str(music), "--out", str(tmp_path / "run"), "--encoder"]
+    done = CliRunner().invoke(app, [*words, f"{zoo}:Raises"])
+    assert done.exit_code == 2
+    assert "fails on a test clip of 2 s: raised RuntimeError: weights are missing" in done.stderr
+    done = CliRunner().invoke(app, [*words, "mfcc", "--layer", "3"])
+    assert done.exit_code == 2
+    assert "no encoder of the run has layers" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_cannot_be_checked() -> None:
+    done = check("mfcc", "--layer", "2")
+    assert done.exit_code == 2
+    assert "'mfcc' has no layers" in done.stderr
     done = check("embeddings:x.parquet")
     assert done.exit_code == 2
     assert "hears nothing; check its encoder" in done.stderr

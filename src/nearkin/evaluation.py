@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nearkin.corpora.manifest import collect
+from nearkin.encoders import takes_layers
 from nearkin.errors import InputError
 from nearkin.execution import open_workers
 from nearkin.fitness import Steadiness, steadiness
@@ -134,12 +135,14 @@ def _check(session: Session, tell: Callable[[str], None]) -> None:
     Raises
     ------
     InputError
-        If one is random from call to call, and that is not allowed.
+        If one is random from call to call, and that is not allowed, or none can embed a test clip.
     """
     found: dict[str, Steadiness] = {}
-    for encoder in session.resolved:
-        if encoder.role != "tested":
-            continue
+    tested = [encoder for encoder in session.resolved if encoder.role == "tested"]
+    layer = session.plan.layer
+    if layer is not None and not any(takes_layers(encoder) for encoder in tested):
+        raise InputError(f"--layer {layer}: no encoder of the run has layers; leave it out")
+    for encoder in tested:
         tell(f"encoder {encoder.label}: {encoder.matched}")
         state = found[encoder.label] = steadiness(encoder, seconds=session.plan.clip_seconds)
         if state.state == "stochastic" and not session.plan.allow_stochastic:
@@ -150,6 +153,12 @@ def _check(session: Session, tell: Callable[[str], None]) -> None:
         if state.sentence:
             verb = "fails on a test clip: " if state.state == "failed" else ""
             tell(f"encoder {encoder.label}: {verb}{state.sentence}")
+    if found and all(state.state == "failed" for state in found.values()):
+        label, state = next(iter(found.items()))
+        raise InputError(
+            f"encoder '{label}': fails on a test clip of {session.plan.clip_seconds:g} s: "
+            f"{state.sentence}; nearkin check tells more"
+        )
     session.unsteady = {
         label: state.state
         for label, state in found.items()

@@ -27,7 +27,7 @@ def check_command(
 ) -> None:
     """Check an encoder before it wastes an hour: exit 1 with the reason if it is unfit."""
     with sentences():
-        from nearkin.encoders import resolve_all
+        from nearkin.encoders import resolve_all, takes_layers
         from nearkin.errors import InputError
         from nearkin.fitness import examine
         from nearkin.settings import options_of
@@ -44,16 +44,19 @@ def check_command(
         }
         handling = {name: value for name, value in given.items() if value is not None}
         options = options_of(encoder_options) if encoder_options else {}
-        results = [examine(found) for found in resolve_all(spec, options=options, **handling)]
+        encoders = resolve_all(spec, options=options, **handling)
+        if layer is not None and not all(takes_layers(found) for found in encoders):
+            raise InputError(f"--layer {layer}: '{spec}' has no layers; leave --layer out")
+        results = [examine(found) for found in encoders]
         if not quiet:
             for result in results:
                 for line in result.lines():
                     say(line)
+        faults = [f"{result.encoder}: {text}" for result in results for text in result.faults]
+        if not quiet and not faults:
+            say("fit to be tested")
         if as_json:
             told = [finite(result.as_dict()) for result in results]
             say(json.dumps(told[0] if len(told) == 1 else told))
-        faults = [f"{result.encoder}: {text}" for result in results for text in result.faults]
         if faults:
             fail(f"unfit to be tested: {'; '.join(faults)}", EXIT_UNMET)
-        if not quiet:
-            say("fit to be tested")

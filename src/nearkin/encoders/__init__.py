@@ -41,6 +41,7 @@ __all__ = [
     "embed",
     "resolve",
     "resolve_all",
+    "takes_layers",
 ]
 
 ENCODERS = Table(
@@ -120,6 +121,11 @@ def resolve_all(
     from nearkin.encoders.layers import every_layer
 
     return every_layer(found)
+
+
+def takes_layers(found: ResolvedEncoder) -> bool:
+    """Tell whether ``layer`` means something to an encoder; not to built-in ones and tables."""
+    return hasattr(found.encoder, "reading") or hasattr(found.encoder, "shared")
 
 
 def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> ResolvedEncoder:
