@@ -187,7 +187,9 @@ def evaluate(
     ----------
     encoders : sequence
         SPECs (``"mfcc"``, ``"package.module:attribute"``, ``"./file.py:attribute"``,
-        ``"embeddings:FILE.parquet"``), encoder objects, classes, or callables
+        ``"hear:package.module@weights"``, ``"model.onnx"``, ``"torchscript:model.pt"``,
+        ``"hf:FOLDER_OR_NAME"``, ``"embeddings:FILE.parquet"``), encoder objects, classes, HEAR
+        modules, X-ARES encoders, or callables
         ``f(audio: float32[samples], sample_rate: int) -> [D] or [T, D]``. The references mfcc,
         random and constant are run beside them.
     audio : path or sequence of paths
@@ -208,10 +210,11 @@ def evaluate(
     progress : callable
         Told ``(stage, done, total)``.
     encoder_options : sequence of mappings, optional
-        Keyword arguments for encoders that are classes, one mapping an encoder.
+        Keyword arguments for encoders that are classes, settings for the others, one mapping an
+        encoder.
     **settings
         Any other field of `nearkin.plan.Plan`: ``clips``, ``excerpts_per_file``,
-        ``clip_seconds``, ``noise``, ``engine``, ``rho`` ...
+        ``clip_seconds``, ``sample_rate``, ``layer``, ``pad``, ``device``, ``noise``, ``rho`` ...
 
     Returns
     -------
