@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from nearkin import analysis, effects
-from nearkin.analysis import FACTORS, TABLES, RunScores, Score, analyze, join
+from nearkin.analysis import FACTORS, TABLES, TASK_LEVELS, RunScores, Score, analyze, join
 from nearkin.effects import limits, sentences
 from nearkin.errors import InputError
 from nearkin.scoring import CONSISTENCY_COLUMNS
@@ -205,6 +205,9 @@ def test_trials_show_their_spread() -> None:
     assert table.loc["high", "trial_se"] == pytest.approx(stats.sem(by_trial))
     assert found.trials == {"high": 5, "low": 5}
     assert "one trial per encoder" not in limits(found)
+    encoders = found.tables["marginal_means"].query("factor == 'encoder'")
+    most = (encoders["trial_se"] / encoders["se"]).max()
+    assert f"to {most:.1f} times as large" in limits(found)
     assert "one trial per encoder" in limits(analyze(join([scores(TWO)])))
 
 
@@ -225,6 +228,19 @@ def test_correlations_of_the_tasks_level_and_of_distances() -> None:
     told = " ".join(sentences(found))
     assert "tasks' level (AE < VS < IR < AT) with C_B_rho[dtw,euclidean] +0.9" in told
     assert "Agreement of C_B_acc under different distances" in told
+
+
+def test_the_papers_design_has_the_papers_rows() -> None:
+    """Spec: 4 tasks x 5 trials x 91 points and MFCC's 91 are 1911 rows, 4, 4 and 16 df."""
+    from fabricated import fabricate
+
+    tasks = tuple(("vgg", task) for task in TASK_LEVELS)
+    data = fabricate(tested=tasks, references=("mfcc",), trials=5, n=12, failures_each=0)
+    found = analyze(_only(join([RunScores("r", data.run, data.consistency)])))
+    fit = of(found.tables["gam"]).iloc[0]
+    assert fit["n"] == 1911
+    assert 1700 < fit["residual_df"] < 1880  # the paper's fits leave 1772 to 1877
+    assert of(found.tables["anova"])["df"].tolist() == [4, 4, 16]
 
 
 # -- what is left out, and what is refused -------------------------------------------------------

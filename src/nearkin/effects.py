@@ -68,11 +68,21 @@ def limits(analysis: Analysis) -> str:
             "unlucky training; a difference between encoders is one between these very models."
         )
     if single:
-        return text + (
-            f" One trial only: {', '.join(single)}; for the others a between-trial standard error "
-            "stands beside."
-        )
-    return text + " A between-trial standard error stands beside them."
+        text += f" One trial only: {', '.join(single)}; the others have several."
+    return text + _between_trials(analysis.tables["marginal_means"])
+
+
+def _between_trials(means: pd.DataFrame) -> str:
+    """Set the standard errors between trials beside the model's."""
+    rows = means[(means["factor"] == "encoder") & means["trial_se"].notna()]
+    ratio = rows["trial_se"] / rows["se"]
+    if not len(ratio.dropna()):
+        return ""
+    return (
+        " Between trials of one encoder the standard error of its marginal mean, which stands "
+        f"beside the model's in the tables, is {ratio.min():.1f} to {ratio.max():.1f} times as "
+        "large: it is the one to use for what newly trained models would do."
+    )
 
 
 def _about(tables: Mapping[str, pd.DataFrame], score: Score) -> list[str]:
@@ -122,7 +132,8 @@ def _means(means: pd.DataFrame, what: str) -> str:
     known = means[means["mean"].notna()].sort_values("mean", ascending=False)
     lost = [str(level) for level in means.loc[means["mean"].isna(), "level"]]
     parts = [
-        f"{row['level']} {row['mean']:.3f} ± {row['se']:.3f}" for row in known.to_dict("records")
+        f"{row['level']} {row['mean']:.3f} ± {_error(row['se'])}"
+        for row in known.to_dict("records")
     ]
     if lost:
         parts.append(f"not estimable: {', '.join(lost)}")
@@ -190,6 +201,10 @@ def p_in_words(p: float) -> str:
     if math.isnan(p):
         return "p undefined"
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def _error(se: float) -> str:
+    return f"{se:.3f}" if se >= 0.0005 else "<0.001"
 
 
 def _figure(F: Any) -> str:
