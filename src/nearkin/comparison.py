@@ -61,7 +61,7 @@ COLUMNS = (
 )
 ALL = "all"
 FEWEST = 10
-"""Clips below which an interval's word is not taken without a warning."""
+"""Clips, and trials, below which an interval's word is not taken without a warning."""
 
 TOLD = ("seed", "engine", "noise", "mp3_rate", "audio_window", "working_rate")
 """Settings that may differ between runs; the difference is told, because it is compared too."""
@@ -162,7 +162,8 @@ def compare(
     table = pd.DataFrame(rows)
     table["p_holm"] = table.groupby(["measure", "level"])["p"].transform(holm)
     table = table.reindex(columns=list(COLUMNS))
-    notes += _notes(runs, table, shared, n_resamples)
+    trials = {len(value.value) for mine in answers.values() for value in mine.values()}
+    notes += _few_trials(trials) + _notes(runs, table, shared, n_resamples)
     return Comparison(table, tuple(notes), len(shared), n_resamples)
 
 
@@ -348,6 +349,18 @@ def _row(
 
 
 # -- words ---------------------------------------------------------------------------------------
+
+
+def _few_trials(trials: set[int]) -> list[str]:
+    """A resample of T trials varies by (T - 1) / T of what T new ones would."""
+    few = sorted(count for count in trials if 1 < count < FEWEST)
+    if not few:
+        return []
+    low = math.sqrt((few[0] - 1) / few[0])
+    return [
+        f"{' and '.join(map(str, few))} trials are few to resample: the trials' part of an "
+        f"interval is about {low:.2f} times as wide as it should be"
+    ]
 
 
 def _notes(
