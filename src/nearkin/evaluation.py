@@ -135,7 +135,7 @@ def _check(session: Session, tell: Callable[[str], None]) -> None:
     Raises
     ------
     InputError
-        If one is random from call to call, and that is not allowed, or none can embed a test clip.
+        If one is random from call to call, and that is not allowed, or all break their contract.
     """
     found: dict[str, Steadiness] = {}
     tested = [encoder for encoder in session.resolved if encoder.role == "tested"]
@@ -153,7 +153,11 @@ def _check(session: Session, tell: Callable[[str], None]) -> None:
         if state.sentence:
             verb = "fails on a test clip: " if state.state == "failed" else ""
             tell(f"encoder {encoder.label}: {verb}{state.sentence}")
-    if found and all(state.state == "failed" for state in found.values()):
+    # what it raises, or a NaN, may hang on the clip; a wrong shape, size or length does not
+    if found and all(
+        state.state == "failed" and not state.sentence.startswith(("raised ", "returned NaN"))
+        for state in found.values()
+    ):
         label, state = next(iter(found.items()))
         raise InputError(
             f"encoder '{label}': fails on a test clip of {session.plan.clip_seconds:g} s: "
