@@ -137,6 +137,17 @@ def test_one_bad_clip_costs_one_row(clips: Any) -> None:
         embed(resolve(Picky()), audio, KEYS)
 
 
+def test_one_answer_that_cannot_be_read_costs_one_row(clips: Any) -> None:
+    def moody(clip: Any, sample_rate: int) -> Any:
+        return clip[:0] if clip[0] > 0.5 else clip[:2]
+
+    audio = clips.copy()
+    audio[1, 0] = 0.9
+    found = embed(resolve(moody), audio, KEYS)
+    assert found.status == ("ok", "returned shape [0] for one clip: must be [D] or [T, D]", "ok")
+    assert np.array_equal(found.vectors[[0, 2]], audio[[0, 2], :2])
+
+
 def test_rows_that_are_not_finite_are_marked(clips: Any) -> None:
     class Holes(Picky):
         def embed(self, audio: Any) -> Any:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nearkin.encoders.model import ModelEncoder
 from nearkin.encoders.options import read_options
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
-from nearkin.encoders.tensors import checked_device, in_training, torch
+from nearkin.encoders.tensors import checked_device, in_training
 from nearkin.errors import InputError
 from nearkin.optional import need
 
@@ -37,7 +37,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         If transformers or torch is not installed.
     """
     place = spec.removeprefix("hf:")
-    library = torch()
+    library = need("torch", extra="hf")
     transformers = need("transformers", extra="hf")
     chosen = read_options(options, handling, spec=spec, others=("trust_remote_code",))
     trust = chosen.others.get("trust_remote_code", False)

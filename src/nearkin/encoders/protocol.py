@@ -162,17 +162,18 @@ def embed(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[
     -------
     Embedded
         float32[batch, embedding_size] and a status for each row: ``"ok"``, or why the row (all
-        NaN) is not to be used. When a batch raises, its clips are tried one at a time, so that one
-        bad clip costs one row.
+        NaN) is not to be used. When a batch raises or its answer cannot be read, its clips are
+        tried one at a time, so that one bad clip costs one row.
 
     Raises
     ------
     EncoderError
-        If the answer has the wrong shape or type, or if every clip of the batch fails.
+        If every clip of the batch fails, by raising or by an answer of the wrong shape or type.
     """
+    first: NearkinError
     try:
         return _checked(resolved, _call(resolved, audio, keys), len(keys))
-    except _CallError as error:
+    except (_CallError, EncoderError) as error:
         if len(keys) == 1:
             raise EncoderError(str(error)) from error.__cause__
         first = error
@@ -181,7 +182,7 @@ def embed(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[
     for index, key in enumerate(keys):
         try:
             one = _checked(resolved, _call(resolved, audio[index : index + 1], [key]), 1)
-        except _CallError as error:
+        except (_CallError, EncoderError) as error:
             rows.append(None)
             status.append(str(error))
         else:
