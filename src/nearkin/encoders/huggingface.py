@@ -9,7 +9,8 @@ taken; time is pooled.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     place = spec.removeprefix("hf:")
     library = need("torch", extra="hf")
     transformers = need("transformers", extra="hf")
+    logging = need("transformers.utils.logging", extra="hf")
     chosen = read_options(options, handling, spec=spec, others=("trust_remote_code",))
     trust = chosen.others.get("trust_remote_code", False)
     if not isinstance(trust, bool):
@@ -46,9 +48,9 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     device = checked_device(chosen.handling.device, spec=spec)
     _refuse_pickled_only(spec, Path(place))
     given = {"local_files_only": True, "trust_remote_code": trust}
-    extractor = _loaded(spec, lambda: transformers.AutoFeatureExtractor.from_pretrained(
+    extractor = _loaded(spec, logging, lambda: transformers.AutoFeatureExtractor.from_pretrained(
         place, **given))  # fmt: skip
-    model = _loaded(spec, lambda: transformers.AutoModel.from_pretrained(
+    model = _loaded(spec, logging, lambda: transformers.AutoModel.from_pretrained(
         place, use_safetensors=True, **given))  # fmt: skip
     rate = getattr(extractor, "sampling_rate", None)
     if not isinstance(rate, int):
@@ -95,9 +97,22 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     )
 
 
-def _loaded(spec: str, load: Callable[[], Any]) -> Any:
+@contextmanager
+def _without_bars(logging: Any) -> Iterator[None]:
+    """Keep transformers from drawing bars while it loads; they are back afterwards."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
-        return load()
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _loaded(spec: str, logging: Any, load: Callable[[], Any]) -> Any:
+    try:
+        with _without_bars(logging):
+            return load()
     except Exception as error:  # transformers raises what it likes
         text = " ".join(str(error).split())[:300]
         if "trust_remote_code" in text:
