@@ -282,3 +282,48 @@ def fabricate(
         failures=pd.DataFrame(failures),
         audio=audio,
     )
+
+
+TASK_MEASURES = {
+    "ae": ("MSE", 0.9, -0.25),
+    "vs": ("SDR", 4.0, 3.0),
+    "ir": ("accuracy", 0.5, 0.1),
+    "at": ("AUC_C", 0.7, 0.05),
+}
+"""Each task's measure, and how a made-up quality becomes its score: offset and slope."""
+QUALITY = {"vgg": {"ae": 1.5, "vs": 0.3, "ir": 0.9, "at": 0.8}, "mfcc": {}}
+HARM = {"PN": 0.5, "EN": 0.3, "TS": -0.2, "PS": -0.7, "MP": 0.1}
+
+
+def performance(
+    *,
+    encoders: tuple[str, ...] = ("vgg", "mfcc"),
+    tasks: tuple[str, ...] = tuple(TASK_MEASURES),
+    grid: dict[str, list[float]] | None = None,
+    trials: int = 5,
+    noise: float = 0.2,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return task scores as ``nearkin perform`` writes them, OG and means over trials too.
+
+    A score is its task's offset and slope applied to `QUALITY` + `HARM` - gravity + noise.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    points = [(c, float(m)) for c, values in (grid or PAPER).items() for m in values]
+    for encoder in encoders:
+        for task in tasks:
+            measure, offset, slope = TASK_MEASURES[task]
+            for code, magnitude in [("OG", 0.0), *points]:
+                quality = QUALITY[encoder].get(task, 0.0) + HARM.get(code, 1.0)
+                quality -= 0.0 if code == "OG" else _gravity(code, magnitude)
+                drawn = offset + slope * (quality + rng.normal(0, noise, trials))
+                means = [(0, drawn.mean())] if trials > 1 else []
+                for trial, value in [*enumerate(drawn, 1), *means]:
+                    rows.append((encoder, task, trial, measure, code, magnitude, value))
+    names = ["encoder", "task", "trial", "measure", "transformation", "magnitude", "value"]
+    table = pd.DataFrame(rows, columns=names)
+    table = table.assign(
+        audio_distance="", latent_distance="", ci_low=table["value"] - 0.01, n=100
+    ).assign(ci_high=table["value"] + 0.01, chance=np.nan, status="ok", side="")
+    return table[COLUMNS]

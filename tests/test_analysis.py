@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import doctest
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nearkin import analysis, effects
-from nearkin.analysis import FACTORS, TABLES, TASK_LEVELS, RunScores, Score, analyze, join
+from fabricated import QUALITY, TASK_MEASURES, performance
+from nearkin import analysis, effects, task_scores
+from nearkin.analysis import (
+    FACTORS,
+    TABLES,
+    TASK_LEVELS,
+    Analysis,
+    RunScores,
+    Score,
+    analyze,
+    join,
+    join_performance,
+)
 from nearkin.effects import limits, sentences
 from nearkin.errors import InputError
 from nearkin.scoring import CONSISTENCY_COLUMNS
@@ -366,7 +378,7 @@ def test_names_from_outside_are_escaped_on_the_page() -> None:
 
 
 def test_doc_examples() -> None:
-    for module in (analysis, effects):
+    for module in (analysis, effects, task_scores):
         assert doctest.testmod(module).failed == 0
 
 
@@ -403,3 +415,230 @@ def test_figures_show_every_mean() -> None:
         truth = of(means, score, factor="encoder").set_index("level")["mean"]
         assert shown == pytest.approx(truth.to_dict(), abs=1e-6)
         assert len(right["data"]["values"]) == 6
+
+
+# -- task performance ----------------------------------------------------------------------------
+
+PERFORMANCE = Score("performance", "", "")
+SHORT = {
+    "PN": [-15.0, 0.0, 12.0, 30.0],
+    "TS": [0.5, 0.8, 1.1, 1.3],
+    "MP": [8.0, 32.0, 128.0, 192.0],
+}
+
+
+def performing(table: pd.DataFrame, **kwargs: Any) -> RunScores:
+    """A run with one measure of consistency and the task scores given."""
+    run = scores({"vgg": 0.7, "mfcc": 0.4}, **kwargs)
+    rows = run.consistency
+    only = (rows["measure"] == "C_W") & (rows["latent_distance"] == "cosine")
+    return run._replace(consistency=rows[only], performance=table)
+
+
+def analysed(run: RunScores, **kwargs: Any) -> Analysis:
+    return analyze(join([run]), join_performance([run]), **kwargs)
+
+
+@pytest.fixture(scope="module")
+def papers_design() -> tuple[pd.DataFrame, Analysis]:
+    table = performance()
+    return table, analysed(performing(table))
+
+
+def changed(table: pd.DataFrame) -> pd.DataFrame:
+    """Single trials of changed clips, standardised by hand: MSE turned, n - 1."""
+    rows = table[(table["trial"] > 0) & (table["transformation"] != "OG")].copy()
+    rows["value"] *= np.where(rows["measure"] == "MSE", -1, 1)
+    for task in rows["task"].unique():
+        mine = rows["task"] == task
+        rows.loc[mine, "value"] = stats.zscore(rows.loc[mine, "value"], ddof=1)
+    return rows
+
+
+def test_performance_has_the_papers_rows_and_degrees_of_freedom(
+    papers_design: tuple[pd.DataFrame, Analysis],
+) -> None:
+    """Two encoders x 4 tasks x 5 trials x 91 points; the paper reports F(1 | 12 | 3, 3522)."""
+    _, found = papers_design
+    fit = of(found.tables["gam"], PERFORMANCE).iloc[0]
+    assert fit["n"] == 3640
+    assert fit["residual_df"] == pytest.approx(3522, abs=60)
+    anova = of(found.tables["anova"], PERFORMANCE)
+    assert dict(zip(anova["term"], anova["df"], strict=True)) == {
+        "encoder": 1,
+        "task": 3,
+        "transformation": 4,
+        "encoder:task": 3,
+        "encoder:transformation": 4,
+        "task:transformation": 12,
+    }
+
+
+def test_performance_means_are_those_of_scores_standardised_by_hand(
+    papers_design: tuple[pd.DataFrame, Analysis],
+) -> None:
+    """Over own magnitudes, a mean is that of the cells' plain means: the design is balanced."""
+    table, found = papers_design
+    keys = ["encoder", "task", "transformation"]
+    cells = changed(table).groupby(keys)["value"].mean()
+    means = of(found.tables["marginal_means"], PERFORMANCE)
+    assert set(means["factor"]) == {*keys, *of(found.tables["anova"], PERFORMANCE)["term"]}
+    # The curves, centred over the table and not within cells, leave less than a hundredth.
+    both = means[means["factor"] == "encoder:task"].set_index(["encoder", "task"])
+    truth = cells.groupby(["encoder", "task"]).mean()
+    assert both["mean"].to_dict() == pytest.approx(truth.to_dict(), abs=0.002)
+    assert list(dict.fromkeys(both.index.get_level_values("task"))) == ["ae", "vs", "ir", "at"]
+    encoders = means[means["factor"] == "encoder"].set_index("level")
+    assert (encoders["trials"] == 20).all()
+    assert (encoders["trial_status"] == "ok").all()
+
+
+def test_known_effects_on_performance_lie_in_their_intervals(
+    papers_design: tuple[pd.DataFrame, Analysis],
+) -> None:
+    table, found = papers_design
+    rows = table[(table["trial"] > 0) & (table["transformation"] != "OG")]
+    spread = {
+        task: part["value"].std() / abs(TASK_MEASURES[str(task)][2])
+        for task, part in rows.groupby("task")
+    }
+    known = np.mean([QUALITY["vgg"][task] / spread[task] for task in spread])
+    row = of(found.tables["contrasts"], PERFORMANCE, factor="encoder").iloc[0]
+    assert (row["level_a"], row["level_b"]) == ("vgg", "mfcc")
+    assert row["ci_low"] <= known <= row["ci_high"]
+    means = of(found.tables["marginal_means"], PERFORMANCE, factor="encoder:task")
+    means = means.set_index(["encoder", "task"])
+    for task in spread:  # MSE's sign: the better encoder is the better one in ae too
+        apart = means.loc[("vgg", task), "mean"] - means.loc[("mfcc", task), "mean"]
+        reach = 3 * np.hypot(means.loc[("vgg", task), "se"], means.loc[("mfcc", task), "se"])
+        assert apart == pytest.approx(QUALITY["vgg"][task] / spread[task], abs=reach)
+    told = " ".join(sentences(found))
+    assert "in task performance the encoder's" in told
+    assert "Task performance (standardised within each task): the model explains" in told
+    assert "Task performance alone has several. Between trials of one encoder" in told
+    assert "furthest apart in ae" in told
+    assert "closest in vs" in told
+
+
+def test_figure_5_shows_every_mean(papers_design: tuple[pd.DataFrame, Analysis]) -> None:
+    from nearkin.figures import figure_5, figure_8
+
+    _, found = papers_design
+    run = performing(performance(trials=1, grid=SHORT))
+    means = found.tables["marginal_means"]
+    (row,) = figure_5(means, consistency=run.consistency, run=run.record).to_dict()["vconcat"]
+    left, right = row["concat"]
+    assert [one["series"] for one in left["data"]["values"]] == ["vgg", "mfcc"]
+    shown = {(one["series"], one["row"]): one["value"] for one in right["data"]["values"]}
+    truth = of(means, PERFORMANCE, factor="encoder:task").set_index(["encoder", "task"])["mean"]
+    assert shown == pytest.approx(truth.to_dict(), abs=1e-6)
+    low, high = left["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert low < min(shown.values()) < max(shown.values()) < high
+    assert (
+        len(figure_8(means, consistency=run.consistency, run=run.record).to_dict()["vconcat"]) == 1
+    )
+    drawn = figure_5(means[means["measure"] == "C_W"], consistency=run.consistency, run=run.record)
+    assert drawn.to_dict(validate=False)["vconcat"] == []
+
+
+def test_standardisation_is_the_closed_form() -> None:
+    table = performance(grid=SHORT, trials=2)
+    rows = join_performance([performing(table)])
+    assert rows is not None
+    assert len(rows) == 2 * 4 * 2 * 12
+    found = task_scores.standardised(rows)
+    truth = changed(table)
+    assert found["value"].to_numpy() == pytest.approx(truth["value"].to_numpy(), abs=1e-12)
+    assert found.groupby("task", observed=True)["value"].std().to_numpy() == pytest.approx(1)
+    equal = task_scores.standardised(rows.assign(value=0.5))
+    assert equal["value"].isna().all()
+
+
+def test_consistency_is_analysed_as_without_performance() -> None:
+    run = performing(performance(grid=SHORT, trials=2, tasks=("vs", "at")))
+    alone, both = analyze(join([run])), analysed(run)
+    for name, table in alone.tables.items():
+        beside = both.tables[name]
+        beside = beside[beside["measure"] != "performance"][list(table.columns)]
+        pd.testing.assert_frame_equal(table, beside.reset_index(drop=True), check_dtype=False)
+    assert join_performance([run._replace(performance=None)]) is None
+    assert "task" not in alone.tables["marginal_means"]
+
+
+def test_one_task_is_a_smaller_model_and_says_so() -> None:
+    found = analysed(performing(performance(tasks=("at",), grid=SHORT, trials=2)))
+    assert of(found.tables["anova"], PERFORMANCE)["df"].tolist() == [1, 2, 2]
+    assert any("performance: one task only (at): the model holds" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda t: t[t["encoder"] == "vgg"], r"one encoder only \('vgg'\) has task scores"),
+        (lambda t: t[t["trial"] > 9], "no encoder has task scores"),
+        (lambda t: t.assign(value=0.5), "no encoder has scores that can be modelled"),
+        (lambda t: t.assign(value=np.nan), "no encoder has scores that can be modelled"),
+    ],
+)
+def test_performance_that_cannot_be_modelled_is_told(spoil: Any, told: str) -> None:
+    found = analysed(performing(spoil(performance(grid=SHORT, trials=1))))
+    assert any(re.match(f"not analysed: performance: {told}", note) for note in found.notes)
+    assert set(found.tables["gam"]["measure"]) == {"C_W"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda t: t.drop(columns="task"), "performance.parquet has no column task"),
+        (lambda t: t.assign(measure="SDRR"), "unknown task measure 'SDRR': did you mean 'SDR'"),
+        (lambda t: t.assign(task=""), "names no task"),
+        (lambda t: t.assign(task="at"), "task 'at' is measured in AUC_C and MSE"),
+        (lambda t: t.assign(value="x"), "'value' holds .*must be numbers"),
+    ],
+)
+def test_bad_task_scores_get_one_sentence(spoil: Any, told: str) -> None:
+    table = spoil(performance(grid=SHORT, trials=1))
+    with pytest.raises(InputError, match=told):
+        join_performance([performing(table)])
+
+
+def test_undefined_and_constant_task_scores_are_left_out_and_named() -> None:
+    table = performance(grid=SHORT, trials=1, tasks=("vs", "ir"))
+    mfcc = table["encoder"] == "mfcc"
+    table.loc[mfcc & (table["task"] == "vs"), "value"] = 2.0
+    table.loc[mfcc & (table["task"] == "ir") & (table["magnitude"] == -15), "value"] = np.inf
+    told = " ".join(analysed(performing(table)).notes)
+    assert "mfcc · vs left out: its 12 scores are all 2" in told
+    assert "1 undefined scores of mfcc · ir are left out" in told
+
+
+def test_encoders_of_task_scores_are_chosen_as_the_others() -> None:
+    run = performing(performance(grid=SHORT, trials=1))
+    for names, kept in ((["mfcc"], {"mfcc"}), (["vgg", "mfcc"], {"vgg", "mfcc"})):
+        rows = join_performance([run], encoders=names)
+        assert rows is not None
+        assert set(rows["encoder"]) == kept
+    rows = join_performance([run], encoders=["vgg · at"])
+    assert rows is not None
+    assert set(zip(rows["encoder"], rows["task"], strict=True)) == {("vgg", "at")}
+    twin = run._replace(name="twin", performance=performance(grid=SHORT, trials=1, seed=1))
+    with pytest.raises(InputError, match="trial 1 has different scores in run and twin"):
+        join_performance([run, twin])
+
+
+def test_the_command_and_the_report_with_performance(tmp_path: Path, small_run: Path) -> None:
+    from test_cli import command, refused
+
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    table = performance(grid=SHORT, trials=2, tasks=("vs", "at"))
+    table.replace({"encoder": {"vgg": "random"}}).to_parquet(run / "performance.parquet")
+    done = command("analyze", run)
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    assert "figures 5, 8 and 11" in done.stdout + done.stderr
+    assert "performance,,," in (run / "analysis" / "gam.csv").read_text()
+    assert (run / "figures" / "figure_5.svg").is_file()
+    assert command("report", run).exit_code == 0
+    assert 'id="figure-5"' in (run / "report.html").read_text("utf-8")
+    (run / "performance.parquet").write_text("x")
+    assert "performance.parquet cannot be read" in refused("analyze", run)

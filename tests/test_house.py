@@ -33,6 +33,7 @@ RANK = {
     "encoders": 4,
     "plan": 5,
     "series": 5,
+    "task_scores": 5,
     "experiment": 6,
     "fitness": 5,
     "exchange": 11,

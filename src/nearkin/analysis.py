@@ -4,6 +4,8 @@ Consistency tables in, tidy tables out. For C_W under each latent distance, and 
 C_B_acc under each pair of distances, an additive model is fitted to the trial-level scores:
 encoder (with its task) + transformation + their interaction + a smooth curve over magnitude for
 every combination. Tests, marginal means and contrasts are those of `nearkin.statistics.additive`.
+Where a run has task scores, the same is done with them, standardised within each task, under the
+measure "performance": encoder, task, transformation and their two-way interactions.
 
 Conventions
 -----------
@@ -22,14 +24,14 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from nearkin import magnitudes
+from nearkin import magnitudes, task_scores
 from nearkin.errors import InputError
 from nearkin.magnitudes import ORIGINAL
 from nearkin.registry import suggest
@@ -39,6 +41,8 @@ from nearkin.statistics.marginal import trial_means
 
 MEASURES = ("C_W", "C_B_rho", "C_B_acc")
 FACTORS = ["encoder", "transformation"]
+PERFORMANCE = "performance"
+PERFORMANCE_FACTORS = ["encoder", "task", "transformation"]
 TASK_LEVELS = {"ae": 1, "vs": 2, "ir": 3, "at": 4}
 """The paper's order of the tasks, from the signal's level to the listener's."""
 LEAST_ERROR = 1e-8
@@ -59,15 +63,19 @@ class Score(NamedTuple):
     def __str__(self) -> str:
         """Name it as requirements do: ``C_B_acc[dtw,cosine]``."""
         names = ",".join(name for name in self[1:] if name)
-        return f"{self.measure}[{names}]"
+        return f"{self.measure}[{names}]" if names else self.measure
+
+
+TASK_SCORES = Score(PERFORMANCE, "", "")
 
 
 class RunScores(NamedTuple):
-    """A run's name, its record (run.json) and its consistency table."""
+    """A run's name, its record (run.json), its consistency table and its task scores, if any."""
 
     name: str
     record: Mapping[str, Any]
     consistency: pd.DataFrame
+    performance: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -158,13 +166,87 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     return rows
 
 
-def analyze(rows: pd.DataFrame, *, at: At = "own") -> Analysis:
+def join_performance(
+    runs: Sequence[RunScores], *, encoders: Sequence[str] = ()
+) -> pd.DataFrame | None:
+    """Join runs' task scores, trial by trial, into one table; None where no run has any.
+
+    Parameters
+    ----------
+    runs : sequence of RunScores
+        Those without task scores are passed over.
+    encoders : sequence of str
+        Which, by name or "name · task"; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        Columns of the task scores, more being better in `value`; `encoder`, `task` and
+        `transformation` are categorical, in page order, and `x` is the magnitude from 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If a table is malformed, or two runs contradict each other.
+    """
+    order: dict[Series, None] = {}
+    parts = []
+    for run in runs:
+        if run.performance is not None:
+            part = task_scores.of_trials(run.performance)
+            order |= dict.fromkeys(series_of(run.record, part))
+            parts.append(part.assign(run=run.name, audio_distance="", latent_distance=""))
+    if not parts:
+        return None
+    rows = _without_repeats(pd.concat(parts, ignore_index=True))
+    record = {"encoders": [entry for run in runs for entry in run.record["encoders"]]}
+    if encoders:
+        asked = {one for name in encoders for one in _asked(name, list(order), runs, record)}
+        pairs = {(one.encoder, one.task) for one in asked}
+        mine = [pair in pairs for pair in zip(rows["encoder"], rows["task"], strict=True)]
+        rows = rows[mine].copy()
+    kept = set(rows["encoder"])
+    names = list(dict.fromkeys(one.encoder for one in order if one.encoder in kept))
+    rows["encoder"] = pd.Categorical(rows["encoder"], names)
+    rows["task"] = pd.Categorical(rows["task"], task_order(rows["task"].unique()))
+    codes = magnitudes.code_order(rows["transformation"].unique())
+    rows["transformation"] = pd.Categorical(rows["transformation"], codes)
+    rows["x"] = _unit_magnitudes(rows)
+    return rows
+
+
+def _asked(
+    name: str, scored: Sequence[Series], runs: Sequence[RunScores], record: Mapping[str, Any]
+) -> list[Series]:
+    """Return the scored encoders and tasks that a name means, here or in the consistency tables.
+
+    An encoder that was run once, without a task (MFCC), stands for its scores in every task.
+    """
+    found = named(name, scored, record)
+    for run in runs:
+        for one in named(name, series_of(run.record, run.consistency), record):
+            found += [s for s in scored if s.encoder == one.encoder and one.task in ("", s.task)]
+    return found
+
+
+def task_order(tasks: Iterable[str]) -> list[str]:
+    """Return tasks in the paper's order of their level, others after them by name."""
+    return sorted(
+        tasks, key=lambda task: (TASK_LEVELS.get(task.lower(), len(TASK_LEVELS) + 1), task)
+    )
+
+
+def analyze(
+    rows: pd.DataFrame, performance: pd.DataFrame | None = None, *, at: At = "own"
+) -> Analysis:
     """Fit the additive model to every measure and distance, and tabulate what it says.
 
     Parameters
     ----------
     rows : pandas.DataFrame
         From `join`.
+    performance : pandas.DataFrame, optional
+        From `join_performance`.
     at : {"own", "mean"}
         Marginal means over every combination's own magnitudes, or at the mean magnitude.
 
@@ -182,17 +264,23 @@ def analyze(rows: pd.DataFrame, *, at: At = "own") -> Analysis:
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     notes: list[str] = []
     refused: list[str] = []
-    for score in scores_of(rows):
-        mine = _of(rows, score)
+    parts = [(score, _of(rows, score)) for score in scores_of(rows)]
+    if performance is not None:
+        parts.append((TASK_SCORES, performance))
+    for score, mine in parts:
         try:
-            fit_rows, told = _modelled(mine, score)
-            model = gam(fit_rows, response="value", factors=FACTORS, smooth="x")
+            if score == TASK_SCORES:
+                fit_rows, factors, told = _standardised(mine)
+            else:
+                fit_rows, told = _modelled(mine, FACTORS)
+                factors = FACTORS
+            model = gam(fit_rows, response="value", factors=factors, smooth="x")
             _require_error(model, fit_rows)
         except InputError as error:
             refused.append(f"{score}: {error}")
             continue
         notes += [f"{score}: {note}" for note in (*told, *model.notes)]
-        for name, table in _tables(model, fit_rows, at).items():
+        for name, table in _tables(model, fit_rows, factors, at).items():
             found[name].append(_named(table, score))
     if refused and not found["gam"]:
         raise InputError(refused[0])
@@ -217,10 +305,14 @@ def scores_of(rows: pd.DataFrame) -> list[Score]:
 
 
 def _of(rows: pd.DataFrame, score: Score) -> pd.DataFrame:
-    here = rows["measure"] == score.measure
-    for column, name in zip(KEYS[1:], score[1:], strict=True):
-        here &= rows[column] == name
-    return rows[here]
+    return rows[_where(rows, KEYS, score)]
+
+
+def _where(rows: pd.DataFrame, columns: Sequence[str], key: Iterable[Any]) -> pd.Series[bool]:
+    here = pd.Series(True, index=rows.index)
+    for column, value in zip(columns, key, strict=True):
+        here &= rows[column] == value
+    return here
 
 
 # -- which rows ----------------------------------------------------------------------------------
@@ -270,12 +362,39 @@ def _unit_magnitudes(rows: pd.DataFrame) -> pd.Series[float]:
     return x
 
 
-def _modelled(rows: pd.DataFrame, score: Score) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows a model can hold, and a note on each kind that it cannot."""
+def _standardised(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return the task scores a model can hold, standardised; its factors; notes on what it cannot.
+
+    With one task, the task is no factor.
+    """
+    known = rows["encoder"].unique()
+    if len(known) < 2:
+        only = f"one encoder only ('{known[0]}')" if len(known) else "no encoder"
+        raise InputError(
+            f"{only} has task scores: its effect needs another to be told from; add a run or leave "
+            "out --encoder"
+        )
+    rows, notes = _modelled(rows, PERFORMANCE_FACTORS)
+    factors = list(PERFORMANCE_FACTORS)
+    if rows["task"].nunique() < 2:
+        factors.remove("task")
+        notes.append(
+            f"one task only ({rows['task'].iloc[0]}): the model holds encoder, transformation and "
+            "their interaction"
+        )
+    return task_scores.standardised(rows), factors, notes
+
+
+def _modelled(rows: pd.DataFrame, factors: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows a model can hold, and a note on each kind that it cannot.
+
+    `factors` end in the transformation; those before it name what is scored.
+    """
+    models = factors[:-1]
     notes = []
     undefined = rows["value"].isna()
-    for label, part in rows[undefined].groupby("encoder", observed=True):
-        notes.append(f"{len(part)} undefined scores of {label} are left out")
+    for key, part in rows[undefined].groupby(models, observed=True):
+        notes.append(f"{len(part)} undefined scores of {_label(key)} are left out")
     rows = rows[~undefined]
     few = _too_few(rows, ["transformation"])
     if few:
@@ -287,20 +406,21 @@ def _modelled(rows: pd.DataFrame, score: Score) -> tuple[pd.DataFrame, list[str]
                 f"no transformation has {MIN_MAGNITUDES} magnitudes: a curve needs them; run a "
                 "larger --grid"
             )
-    for label, code in _too_few(rows, FACTORS):
-        gone = (rows["encoder"] == label) & (rows["transformation"] == code)
+    for cell in _too_few(rows, factors):
+        gone = _where(rows, factors, cell)
         notes.append(
-            f"{label} under {code} left out: {rows.loc[gone, 'x'].nunique()} magnitudes, a curve "
-            f"needs {MIN_MAGNITUDES}"
+            f"{_label(cell[:-1])} under {cell[-1]} left out: {rows.loc[gone, 'x'].nunique()} "
+            f"magnitudes, a curve needs {MIN_MAGNITUDES}"
         )
         rows = rows[~gone]
-    for label, part in rows.groupby("encoder", observed=True):
+    for key, part in rows.groupby(models, observed=True):
         if np.ptp(part["value"].to_numpy(float)) == 0:
             notes.append(
-                f"{label} left out: its {len(part)} scores are all {part['value'].iloc[0]:g}, "
+                f"{_label(key)} left out: its {len(part)} scores are all "
+                f"{part['value'].iloc[0]:g}, "
                 "which leaves nothing to model and would make every standard error too small"
             )
-            rows = rows[rows["encoder"] != label]
+            rows = rows[~_where(rows, models, key)]
     there = rows["encoder"].unique()
     if len(there) < 2:
         reasons = f" ({'; '.join(notes)})" if notes else ""
@@ -312,6 +432,10 @@ def _modelled(rows: pd.DataFrame, score: Score) -> tuple[pd.DataFrame, list[str]
             "run a larger --grid"
         )
     return rows, notes
+
+
+def _label(key: Iterable[Any]) -> str:
+    return " · ".join(map(str, key))
 
 
 def _require_error(model: Gam, rows: pd.DataFrame) -> None:
@@ -342,7 +466,7 @@ def _merged(notes: Sequence[str]) -> list[str]:
 # -- tables --------------------------------------------------------------------------------------
 
 
-def _tables(model: Gam, rows: pd.DataFrame, at: At) -> dict[str, pd.DataFrame]:
+def _tables(model: Gam, rows: pd.DataFrame, factors: list[str], at: At) -> dict[str, pd.DataFrame]:
     fit = {
         "n": model.n,
         "n_dropped": model.n_dropped,
@@ -354,18 +478,24 @@ def _tables(model: Gam, rows: pd.DataFrame, at: At) -> dict[str, pd.DataFrame]:
         "converged": model.converged,
     }
     means, contrasts = [], []
-    for factor in FACTORS:
+    for factor in factors:
         table = model.marginal_means(factor, at=at)
         between = trial_means(
-            rows, factor, response="value", factors=FACTORS, smooth="x", trial_of="encoder"
+            rows,
+            factor,
+            response="value",
+            factors=factors,
+            smooth="x",
+            trial_of=factors[:-1],
         )
         for name in ("mean", "se", "ci_low", "ci_high", "status"):
             table[f"trial_{name}"] = between[name].to_numpy()
         table["trials"] = between["trials"].to_numpy()
         means.append(table.assign(factor=factor, at=at))
         contrasts.append(_contrasts(model, factor, at).assign(factor=factor, at=at))
-    both = model.marginal_means(FACTORS, at=at).assign(factor=":".join(FACTORS), at=at)
-    means.append(both[both["cells"] > 0])
+    for pair in map(list, itertools.combinations(factors, 2)):
+        both = model.marginal_means(pair, at=at).assign(factor=":".join(pair), at=at)
+        means.append(both[both["cells"] > 0])
     joined = pd.concat(means, ignore_index=True).astype({"trials": "Int64"})
     return {
         "gam": pd.DataFrame([fit]),

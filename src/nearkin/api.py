@@ -80,6 +80,19 @@ class Result:
         return self.folder.read_table("failures")
 
     @cached_property
+    def performance(self) -> pd.DataFrame | None:
+        """The encoders' scores in their tasks; None where the run has none."""
+        if not self.folder.has_table("performance"):
+            return None
+        try:
+            return self.folder.read_table("performance")
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.folder.root}: performance.parquet cannot be read ({error}); give nearkin "
+                "perform again"
+            ) from error
+
+    @cached_property
     def analysis(self) -> dict[str, pd.DataFrame]:
         """Tables of ``nearkin analyze`` by name; empty where it was not run."""
         return self.folder.read_analysis()

@@ -11,13 +11,21 @@ from typing import Any
 
 import pandas as pd
 
-from nearkin.analysis import KEYS, Analysis, Score
+from nearkin.analysis import KEYS, PERFORMANCE, Analysis, Score
 from nearkin.series import distance_name
 
 NAMES = {
     "encoder": "the encoder's",
     "transformation": "the transformation's",
     "encoder:transformation": "that of their interaction",
+}
+NAMES_OF_TASKS = {
+    "encoder": "the encoder's",
+    "task": "the task's",
+    "transformation": "the transformation's",
+    "encoder:task": "that of the interaction of encoder and task",
+    "encoder:transformation": "that of the interaction of encoder and transformation",
+    "task:transformation": "that of the interaction of task and transformation",
 }
 SIGNIFICANT = 0.05
 
@@ -39,6 +47,10 @@ def _largest(anova: pd.DataFrame) -> str:
     top = tested.loc[tested.groupby(KEYS, sort=False)["F"].idxmax()]
     parts = []
     for measure, rows in top.groupby("measure", sort=False):
+        if measure == PERFORMANCE:
+            told = [NAMES_OF_TASKS[str(term)] for term in rows["term"]]
+            parts.append(f"in task performance {told[0]}")
+            continue
         counts = rows["term"].value_counts()
         told = [
             f"{NAMES.get(str(term), str(term))} ({count} of {len(rows)} "
@@ -63,10 +75,12 @@ def limits(analysis: Analysis) -> str:
     )
     single = [label for label, count in analysis.trials.items() if count == 1]
     if len(single) == len(analysis.trials):
-        return text + (
+        of_tasks = _between_trials(analysis.tables["marginal_means"])
+        text += (
             " There is one trial per encoder, so nothing here tells an encoder from one lucky or "
             "unlucky training; a difference between encoders is one between these very models."
         )
+        return text + (f" Task performance alone has several.{of_tasks}" if of_tasks else "")
     if single:
         text += f" One trial only: {', '.join(single)}; the others have several."
     return text + _between_trials(analysis.tables["marginal_means"])
@@ -94,26 +108,37 @@ def _about(tables: Mapping[str, pd.DataFrame], score: Score) -> list[str]:
     ]
     if not fit["converged"]:
         told.append("Its fit did not settle: read it with care.")
-    told.append(_effects(_rows(tables["anova"], score)))
+    of_tasks = score.measure == PERFORMANCE
+    anova = _rows(tables["anova"], score)
+    told.append(_effects(anova, NAMES_OF_TASKS if of_tasks else NAMES))
     means = _rows(tables["marginal_means"], score)
     for factor, what in (("encoder", "encoder"), ("transformation", "transformation")):
         told.append(_means(means[means["factor"] == factor], what))
     contrasts = _rows(tables["contrasts"], score)
-    told.append(_contrasts(contrasts[contrasts["factor"] == "encoder"]))
+    among = "tasks and transformations" if of_tasks else "transformations"
+    told.append(_contrasts(contrasts[contrasts["factor"] == "encoder"], among))
+    if of_tasks:
+        told.append(_apart(means[means["factor"] == "encoder:task"]))
+        told.append(
+            "Its scores are in standard deviations of a task's scores, MSE's sign turned, so that "
+            "more is better; the tasks' own means are therefore near 0."
+        )
     return [sentence for sentence in told if sentence]
 
 
 def in_words(score: Score) -> str:
     """Return a score's name in running text."""
+    if score.measure == PERFORMANCE:
+        return "Task performance (standardised within each task)"
     names = " and ".join(distance_name(name) for name in score[1:] if name)
     return f"{score.measure} ({names})"
 
 
-def _effects(anova: pd.DataFrame) -> str:
+def _effects(anova: pd.DataFrame, names: Mapping[str, str]) -> str:
     tested = anova[anova["F"].notna()].sort_values("F", ascending=False)
     parts = []
     for place, row in enumerate(tested.to_dict("records")):
-        name = NAMES.get(str(row["term"]), f"that of {row['term']}")
+        name = names.get(str(row["term"]), f"that of {row['term']}")
         lead = "the largest effect is " if place == 0 else ""
         partly = ", partly estimable" if row["status"] != "ok" else ""
         parts.append(
@@ -121,7 +146,7 @@ def _effects(anova: pd.DataFrame) -> str:
             f"{p_in_words(row['p'])}{partly}"
         )
     for row in anova[anova["F"].isna()].to_dict("records"):
-        parts.append(f"{NAMES.get(str(row['term']), row['term'])} is not estimable")
+        parts.append(f"{names.get(str(row['term']), row['term'])} is not estimable")
     text = "; ".join(parts)
     if len(tested) and not (tested["p"] < SIGNIFICANT).any():
         text += "; none can be told from chance"
@@ -141,7 +166,19 @@ def _means(means: pd.DataFrame, what: str) -> str:
     return f"{lead} (± standard error): {', '.join(parts)}."
 
 
-def _contrasts(contrasts: pd.DataFrame) -> str:
+def _apart(cells: pd.DataFrame) -> str:
+    """Say in which task the encoders lie furthest apart, and in which closest."""
+    known = cells[cells["mean"].notna()].groupby("task", sort=False)["mean"]
+    span = (known.max() - known.min())[known.count() > 1].sort_values()
+    if len(span) < 2:
+        return ""
+    return (
+        f"The encoders lie furthest apart in {span.index[-1]} ({span.iloc[-1]:.2f}), closest in "
+        f"{span.index[0]} ({span.iloc[0]:.2f})."
+    )
+
+
+def _contrasts(contrasts: pd.DataFrame, among: str) -> str:
     known = contrasts[contrasts["p"].notna()]
     if known.empty:
         return "No two encoders can be compared."
@@ -158,8 +195,8 @@ def _contrasts(contrasts: pd.DataFrame) -> str:
         )
     if unlike:
         text += (
-            f"; {unlike} of {len(known)} pairs do not have the same transformations, so that their "
-            "differences also hold those of the transformations"
+            f"; {unlike} of {len(known)} pairs do not have the same {among}, so that their "
+            f"differences also hold those of the {among}"
         )
     return text + "."
 

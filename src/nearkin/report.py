@@ -243,7 +243,19 @@ def _figures_of_means(data: ReportData) -> list[FigureBlock]:
         "Bars are the 95 % intervals of the additive model, not of the bootstrap; black ticks are "
         "means over the encoders."
     )
+    blocks = []
+    if figures.holds_performance(means):
+        blocks.append(
+            _block(
+                "figure-5",
+                figures.figure_5(means, consistency=data.consistency, run=data.run),
+                "Estimated marginal means of task performance by encoder and task (the paper’s "
+                "Figure 5), in standard deviations of a task’s scores; MSE’s sign is turned, so "
+                f"that more is better. {behind}",
+            )
+        )
     return [
+        *blocks,
         _block(
             "figure-8",
             figures.figure_8(means, consistency=data.consistency, run=data.run),

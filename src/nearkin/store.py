@@ -38,7 +38,18 @@ FILES = ("run.json", "report.html", "consistency.csv", *(f"{name}.parquet" for n
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
 LABELS = (
     *("measure", "audio_distance", "latent_distance", "factor", "level", "level_a", "level_b"),
-    *("encoder", "transformation", "term", "at", "status", "trial_status", "kind", "a", "b"),
+    *(
+        "encoder",
+        "task",
+        "transformation",
+        "term",
+        "at",
+        "status",
+        "trial_status",
+        "kind",
+        "a",
+        "b",
+    ),
 )
 
 
@@ -154,6 +165,10 @@ class RunFolder:
         if not path.is_file():
             raise RunError(f"{self.root}: has no {name}.parquet; run nearkin run to its end first")
         return pd.read_parquet(path)
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether the run has ``name.parquet``."""
+        return (self.root / f"{name}.parquet").is_file()
 
     # -- what `nearkin analyze` adds -------------------------------------------------------------
 

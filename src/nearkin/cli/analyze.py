@@ -33,21 +33,26 @@ def analyze_command(
     with sentences():
         import pandas as pd
 
-        from nearkin.analysis import RunScores, analyze, join
+        from nearkin.analysis import RunScores, analyze, join, join_performance
         from nearkin.api import load
         from nearkin.effects import sentences as in_words
         from nearkin.errors import InputError
-        from nearkin.figures import write_means
+        from nearkin.figures import holds_performance, write_means
         from nearkin.store import RunFolder, finite
 
         results = [load(folder) for folder in runs]
         if out is None and len(runs) > 1:
             raise InputError(f"{len(runs)} runs: their analysis belongs to none; pass --out DIR")
         scores = [
-            RunScores(name, result.run, result.consistency)
+            RunScores(name, result.run, result.consistency, result.performance)
             for name, result in zip(run_names(runs), results, strict=True)
         ]
-        found = analyze(join(scores, encoders=encoder or ()), at=at)  # type: ignore[arg-type]
+        chosen = encoder or ()
+        found = analyze(
+            join(scores, encoders=chosen),
+            join_performance(scores, encoders=chosen),
+            at=at,  # type: ignore[arg-type]
+        )
         told = in_words(found)
         target = RunFolder(runs[0] / "analysis" if out is None else out)
         for name, table in found.tables.items():
@@ -57,11 +62,13 @@ def analyze_command(
         pictures = runs[0] / "figures" if out is None else out
         table = pd.concat([score.consistency for score in scores], ignore_index=True)
         record = {"encoders": [row for score in scores for row in score.record["encoders"]]}
-        write_means(found.tables["marginal_means"], table, record, pictures)
+        means = found.tables["marginal_means"]
+        write_means(means, table, record, pictures)
+        drawn = "figures 5, 8 and 11" if holds_performance(means) else "figures 8 and 11"
         if not quiet:
             for sentence in told:
                 say(sentence)
-            say(f"tables: {target.root}; figures 8 and 11: {pictures}")
+            say(f"tables: {target.root}; {drawn}: {pictures}")
             if out is None:
                 say(f"nearkin report {runs[0]} shows them in the report")
         if as_json:

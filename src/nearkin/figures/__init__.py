@@ -1,6 +1,6 @@
 """The paper's figures: a tidy table in, an Altair chart out; and their SVG and PDF files.
 
-Every function of ``FIGURES`` takes the consistency table and the run's record; figures 8 and 11
+Every function of ``FIGURES`` takes the consistency table and the run's record; figures 5, 8 and 11
 take an analysis's marginal means as well. Conventions: the
 magnitude axis is in true units and says on which side changes are graver; C_W and C_B_acc run from
 0 to 1; values are rounded at the sixth decimal; undefined values are left out of curves and named
@@ -16,7 +16,7 @@ from typing import Any
 from nearkin.figures.curves import figure_6, figure_7, figure_10
 from nearkin.figures.dots import figure_3, figure_12, figure_13
 from nearkin.figures.files import save, write_all
-from nearkin.figures.means import figure_8, figure_11, write_means
+from nearkin.figures.means import figure_5, figure_8, figure_11, holds_performance, write_means
 
 Figure = Callable[..., Any]
 
@@ -32,6 +32,7 @@ FIGURES: dict[str, Figure] = {
 __all__ = [
     "FIGURES",
     "figure_3",
+    "figure_5",
     "figure_6",
     "figure_7",
     "figure_8",
@@ -39,6 +40,7 @@ __all__ = [
     "figure_11",
     "figure_12",
     "figure_13",
+    "holds_performance",
     "save",
     "write_all",
     "write_means",

@@ -1,7 +1,8 @@
-"""Figures 8 and 11: estimated marginal means of an analysis, with their 95 % intervals.
+"""Figures 5, 8 and 11: estimated marginal means of an analysis, with their 95 % intervals.
 
 Left of each row the mean of every encoder over all transformations, right its mean under each;
-the black tick is a transformation's mean over the encoders. The intervals are the paper's (of the
+the black tick is a transformation's mean over the encoders. In figure 5 tasks take the place of
+transformations, in units of the scores' spread within a task. The intervals are the paper's (of the
 additive model), not the bootstrap's of the other figures.
 """
 
@@ -16,9 +17,47 @@ import pandas as pd
 from nearkin import magnitudes
 from nearkin.figures import style
 from nearkin.figures.files import save
-from nearkin.series import distance_name, distance_order, series_of
+from nearkin.series import Series, distance_name, distance_order, series_of
 
-BOTH = "encoder:transformation"
+PERFORMANCE = "performance"
+
+
+def holds_performance(means: pd.DataFrame) -> bool:
+    """Tell whether an analysis holds task performance: figure 5 needs it."""
+    return bool((means["measure"] == PERFORMANCE).any())
+
+
+def figure_5(means: pd.DataFrame, *, consistency: pd.DataFrame, run: Mapping[str, Any]) -> Any:
+    """Draw the marginal means of standardised task performance, by encoder and task.
+
+    Parameters
+    ----------
+    means : pandas.DataFrame
+        ``marginal_means`` of an analysis of this run; with one task only they are by encoder.
+    consistency : pandas.DataFrame
+        The run's consistency table: which encoders it has, and their colours.
+    run : mapping
+        The run's record.
+
+    Returns
+    -------
+    altair chart
+        Two panels; without task performance, none.
+    """
+    mine = means[means["measure"] == PERFORMANCE]
+    # An encoder is one series here, whatever its tasks: the tasks are the rows.
+    roles: dict[str, str] = {}
+    for one in series_of(run, consistency):
+        roles.setdefault(one.encoder, one.role)
+    for name in mine.loc[mine["factor"] == "encoder", "level"].astype(str):
+        roles.setdefault(name, "tested")
+    styles = style.series_styles([Series(name, "", role) for name, role in roles.items()])
+    panels = _panels(mine, "standardised performance", styles, _spread(mine), within="task")
+    rows = []
+    if panels:
+        title = "Task performance, standardised within each task"
+        rows.append({"concat": panels, "columns": 2, "spacing": 30, "title": title})
+    return style.figure(rows, margin=130)
 
 
 def figure_8(means: pd.DataFrame, *, consistency: pd.DataFrame, run: Mapping[str, Any]) -> Any:
@@ -61,15 +100,20 @@ def figure_11(means: pd.DataFrame, *, consistency: pd.DataFrame, run: Mapping[st
     return _figure(means, ("C_B_acc", "C_B_rho"), consistency, run)
 
 
-FIGURES_OF_MEANS = {"figure_8": figure_8, "figure_11": figure_11}
+FIGURES_OF_MEANS = {"figure_5": figure_5, "figure_8": figure_8, "figure_11": figure_11}
 
 
 def write_means(
     means: pd.DataFrame, consistency: pd.DataFrame, run: Mapping[str, Any], folder: str | Path
 ) -> list[Path]:
-    """Write both figures into a folder, as SVG and PDF; return the files."""
+    """Write the figures into a folder, as SVG and PDF; return the files.
+
+    Figure 5 only where the analysis holds task performance.
+    """
     written: list[Path] = []
     for name, draw in FIGURES_OF_MEANS.items():
+        if draw is figure_5 and not holds_performance(means):
+            continue
         written += save(draw(means, consistency=consistency, run=run), Path(folder) / name)
     return written
 
@@ -98,15 +142,24 @@ def _figure(
 
 
 def _panels(
-    means: pd.DataFrame, measure: str, styles: style.Styles, domain: Sequence[float]
+    means: pd.DataFrame,
+    measure: str,
+    styles: style.Styles,
+    domain: Sequence[float],
+    *,
+    within: str = "transformation",
 ) -> list[dict[str, Any]]:
-    encoders = _records(means[means["factor"] == "encoder"], "level", "level")
-    cells = _records(means[means["factor"] == BOTH], "encoder", "transformation")
-    ticks = _records(means[means["factor"] == "transformation"], "level", "level")
+    encoders = _records(means[means["factor"] == "encoder"], "level", "level", within)
+    cells = _records(means[means["factor"] == f"encoder:{within}"], "encoder", within, within)
+    ticks = _records(means[means["factor"] == within], "level", "level", within)
     labels = [label for label in styles if any(one["series"] == label for one in encoders)]
     if not labels:
         return []
-    codes = magnitudes.code_order(one["row"] for one in cells)
+    names_within = [one["row"] for one in cells]
+    if within == "transformation":
+        codes = magnitudes.code_order(names_within)
+    else:
+        codes = list(dict.fromkeys(names_within))  # the table's order
     x = {
         "field": "value",
         "type": "quantitative",
@@ -127,7 +180,11 @@ def _panels(
     )
     for panel, names, title in (
         (left, labels, "by encoder"),
-        (right, codes, "by encoder under each transformation"),
+        (
+            right,
+            codes,
+            f"by encoder {'under' if within == 'transformation' else 'in'} each {within}",
+        ),
     ):
         each = 24 if panel is left else 12 + 9 * len(labels)
         panel |= {
@@ -135,7 +192,7 @@ def _panels(
             "height": max(50, each * len(names)),
             "title": style.small_title(title),
         }
-    return [left, right]
+    return [left, right] if codes else [left]
 
 
 def _dots(
@@ -186,7 +243,7 @@ def _rows(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _records(means: pd.DataFrame, series: str, row: str) -> list[dict[str, Any]]:
+def _records(means: pd.DataFrame, series: str, row: str, within: str) -> list[dict[str, Any]]:
     """Return a record for every mean that could be estimated."""
     found = []
     for one in means.to_dict("records"):
@@ -196,7 +253,7 @@ def _records(means: pd.DataFrame, series: str, row: str) -> list[dict[str, Any]]
                 {
                     "series": str(one[series]),
                     "row": str(one[row]),
-                    "point": "all transformations" if series == row else str(one[row]),
+                    "point": f"all {within}s" if series == row else str(one[row]),
                     "value": value,
                     "se": style.rounded(one["se"]),
                     "low": style.rounded(one["ci_low"]),
@@ -204,6 +261,13 @@ def _records(means: pd.DataFrame, series: str, row: str) -> list[dict[str, Any]]
                 }
             )
     return found
+
+
+def _spread(means: pd.DataFrame) -> list[float]:
+    """Return the range of the intervals with 0, the tasks' mean, a twentieth wider."""
+    ends = [0.0, *means["ci_low"].dropna(), *means["ci_high"].dropna()]
+    margin = (max(ends) - min(ends)) / 20
+    return [round(min(ends) - margin, 3), round(max(ends) + margin, 3)]
 
 
 def _domain(means: pd.DataFrame) -> list[float]:
