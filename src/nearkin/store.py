@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 TABLES = ("clips", "queries", "consistency", "failures")
 FOLDERS = ("work", "embeddings", "distances", "figures", "audio", "analysis")
-FILES = ("run.json", "report.html", "consistency.csv", *(f"{name}.parquet" for name in TABLES))
+FILES = (
+    "run.json",
+    "report.html",
+    "consistency.csv",
+    "performance.parquet",
+    *(f"{name}.parquet" for name in TABLES),
+)
 
 
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
