@@ -7,8 +7,9 @@ clip, its own original, and the intruder that lay nearer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,34 +134,56 @@ def write_sounds(
         The failures with the columns ``query_audio``, ``own_audio`` and ``nearest_audio``: names
         of files under ``audio/``; empty where a sound could not be made.
     """
-    sounds: dict[str, list[str]] = {"query_audio": [], "own_audio": [], "nearest_audio": []}
+    columns = ("query_audio", "own_audio", "nearest_audio")
+    names: dict[str, list[str]] = {column: [] for column in columns}
     for row in failures.itertuples(index=False):
-        own = original(str(row.clip_id))
+        own, nearest = original(str(row.clip_id)), original(str(row.nearest_id))
         point = Point(str(row.transformation), float(row.magnitude))  # type: ignore[arg-type]
         try:
             changed = transformed(plan, own, point, noise=noise).heard
-            name = _write(folder, f"{own.clip_id} {point}", changed, plan.working_rate)
         except NearkinError:
-            name = ""
-        sounds["query_audio"].append(name)
-        for column, clip_id in (("own_audio", row.clip_id), ("nearest_audio", row.nearest_id)):
-            clip = original(str(clip_id))
-            heard = centre(clip.context, plan.clip_samples)
-            name = "" if heard is None else _write(folder, clip.clip_id, heard, plan.working_rate)
-            sounds[column].append(name)
-    return failures.assign(**sounds)
+            changed = None
+        heard = {
+            f"{own.clip_id} {point}": changed,
+            own.clip_id: centre(own.context, plan.clip_samples),
+            nearest.clip_id: centre(nearest.context, plan.clip_samples),
+        }
+        written = _write(folder, heard, plan.working_rate)
+        for column, name in zip(columns, written, strict=True):
+            names[column].append(name)
+    return failures.assign(**names)
 
 
-def _write(folder: RunFolder, name: str, y: NDArray[np.float32], rate: int) -> str:
-    path = folder.root / "audio" / f"{key(name)}.mp3"
-    if not path.is_file():
-        signal = audio.resample(y, from_sr=rate, to_sr=PLAYER_RATE)
-        peak = float(np.abs(signal).max())
-        if peak > 1:  # a browser's player would clip it
-            signal = signal / np.float32(peak)
-        encoded = audio.encode_mp3(signal, sr=PLAYER_RATE, kbps=PLAYER_KBPS)
-        folder.write(path, lambda file: file.write(encoded))
-    return path.name
+def _write(
+    folder: RunFolder, heard: Mapping[str, NDArray[np.float32] | None], rate: int
+) -> list[str]:
+    """Write sounds that are heard side by side; return their files' names, "" for a missing one.
+
+    A browser's player clips above full scale: where one of them would, all are made quieter by as
+    much, so that their loudness stays comparable.
+    """
+    signals = {
+        name: audio.resample(y, from_sr=rate, to_sr=PLAYER_RATE)
+        for name, y in heard.items()
+        if y is not None
+    }
+    peak = max((float(np.abs(y).max()) for y in signals.values()), default=0.0)
+    gain = np.float32(1 / max(peak, 1.0))
+    files = []
+    for name in heard:
+        if name not in signals:
+            files.append("")
+            continue
+        path = folder.root / "audio" / f"{key(f'{name} {gain}')}.mp3"
+        if not path.is_file():
+            encoded = audio.encode_mp3(signals[name] * gain, sr=PLAYER_RATE, kbps=PLAYER_KBPS)
+            folder.write(path, functools.partial(_put, encoded))
+        files.append(path.name)
+    return files
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def _mildness(grid: Grid) -> dict[tuple[str, float], int]:
