@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import resource
 import time
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
+from machine import machine, save
 from threadpoolctl import threadpool_limits
 
 from nearkin.distances import euclidean
@@ -111,7 +110,7 @@ def main() -> None:
             "date": time.strftime("%Y-%m-%d"),
             "point": one_point(arguments.clips),
             "drawing": drawing(4000),
-            "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "cpu": cpu()},
+            "machine": machine(),
             "versions": {
                 "python": platform.python_version(),
                 "nearkin": metadata.version("nearkin"),
@@ -120,15 +119,7 @@ def main() -> None:
         }
     print(json.dumps(record, indent=1))
     if arguments.save:
-        path = Path(__file__).parent / "results" / f"{record['date']}-large.json"
-        path.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        save(record)
 
 
 if __name__ == "__main__":

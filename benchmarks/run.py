@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import resource
 import shutil
@@ -24,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from machine import machine, save
 
 STAGES = ("originals", "queries", "scores", "tables")
 
@@ -100,7 +100,7 @@ def main() -> None:
         "encoders": arguments.encoder,
         "workers": arguments.workers,
         "runs": runs,
-        "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "cpu": cpu()},
+        "machine": machine(),
         "versions": {"python": platform.python_version(), "nearkin": metadata.version("nearkin")},
     }
     if len(runs) > 2:
@@ -109,15 +109,7 @@ def main() -> None:
         print(f"projected for 1000 clips: {record['projected_1000']}: {total / 60:.1f} min")
     print(json.dumps(record))
     if arguments.save:
-        path = Path(__file__).parent / "results" / f"{record['date']}-run.json"
-        path.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        save(record)
 
 
 if __name__ == "__main__":

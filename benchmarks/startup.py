@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 from importlib import metadata
-from pathlib import Path
+
+from machine import machine, save
 
 KERNELS = (
     "import numpy as np; from nearkin.distances import pairwise_audio; "
@@ -64,7 +65,7 @@ def main() -> None:
         "benchmark": "startup",
         "date": time.strftime("%Y-%m-%d"),
         "seconds": medians,
-        "machine": {"cpu": cpu(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+        "machine": machine(),
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in ("nearkin", "numpy", "numba", "typer")},
@@ -72,15 +73,7 @@ def main() -> None:
     }
     print(json.dumps(record))
     if arguments.save:
-        path = Path(__file__).parent / "results" / f"{record['date']}-startup.json"
-        path.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        save(record)
 
 
 if __name__ == "__main__":
