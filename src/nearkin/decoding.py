@@ -2,12 +2,14 @@
 
 Files are opened here and handed over open, so no file name is too strange; what comes out is
 ``float32[frames, channels]`` at the file's own rate. Demuxers that follow references to other files
-or addresses are never reached.
+or addresses are never reached. A file of several audio streams gives its first;
+``song.mp4#stream=4`` names another, counted from 0 (the vocals of MUSDB18's stems).
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,13 +32,31 @@ _SEEKS_EXACTLY = frozenset(
 )
 # Demuxers that follow references to other files or addresses (playlists) must not be reached.
 _DEMUXERS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,wav,w64"
+_STREAM = re.compile(r"(?s)(.+)#stream=(\d{1,4})")
 _T = TypeVar("_T")
 _BLOCK_FRAMES = 1 << 16
 _KEPT_FRAMES = 80_000_000  # half an hour at 44.1 kHz: 320 MB of one channel
 
 
+def addressed(path: Path) -> tuple[Path, int]:
+    """Return the file a path names, and which of its audio streams: ``#stream=N`` at the end.
+
+    A file whose own name ends like this is meant itself.
+
+    Examples
+    --------
+    >>> addressed(Path("song.stem.mp4#stream=4"))[1], addressed(Path("song #1.wav"))[1]
+    (4, 0)
+    """
+    found = _STREAM.fullmatch(path.name)
+    if found is None or path.exists():
+        return path, 0
+    return path.with_name(found[1]), int(found[2])
+
+
 def opened(path: Path) -> io.BufferedReader:
     """Open a file for reading: libraries get the open file, so that no file name is too strange."""
+    path, _ = addressed(path)
     try:
         return path.open("rb")
     except IsADirectoryError as error:
@@ -52,6 +72,7 @@ def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
     """Do a job on an opened sound file: by libsndfile where it can, else by FFmpeg's libraries."""
     import soundfile
 
+    _, stream = addressed(path)
     with opened(path) as file:
         head = file.read(4)
         if not head:
@@ -61,7 +82,7 @@ def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
             file.seek(0)
             try:
                 with soundfile.SoundFile(file) as sound:
-                    if not sound.subtype.startswith("MPEG"):
+                    if not (stream or sound.subtype.startswith("MPEG")):
                         return job(Sndfile(sound))
             except soundfile.LibsndfileError:
                 pass  # unknown to it, or damaged: FFmpeg decodes as far as there is sound
@@ -69,7 +90,7 @@ def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
                 pass  # its answer to a name ending in .raw, which it takes for headerless
         file.seek(0)
         with _ffmpegopened(file, path) as container:
-            return job(Container(container, path))
+            return job(Container(container, path, stream))
 
 
 class Sndfile:
@@ -142,9 +163,15 @@ def _ffmpegopened(file: io.BufferedReader, path: Path) -> Any:
 class Container:
     """A file FFmpeg's libraries decode (through PyAV), always from its beginning."""
 
-    def __init__(self, container: Any, path: Path) -> None:
+    def __init__(self, container: Any, path: Path, number: int = 0) -> None:
         self._container = container
-        stream = container.streams.audio[0]
+        found = len(container.streams.audio)
+        if number >= found:
+            raise InputError(
+                f"{printable(path)}: has {found} audio stream{'s' * (found != 1)}: must be below "
+                f"{found}, counted from 0; name another"
+            )
+        stream = container.streams.audio[number]
         stream.codec_context.thread_count = 1
         self._stream = stream
         self._blocks = self._decoded()

@@ -3,24 +3,54 @@
 A recording is named by its path relative to the deepest folder that holds all inputs, so that two
 files called ``song.wav`` in two folders stay apart, and a name does not depend on where the music
 lies. Manifests (CSV or Parquet) name recordings themselves: ``path`` relative to the manifest,
-optional ``clip_id``, ``start_s`` and ``split``.
+optional ``clip_id``, ``start_s`` and ``split``; those that tasks are trained on have their labels
+too (`read_labelled`): ``group``, ``tags`` separated by ``;``, ``instrument``, ``vocals_path``.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nearkin.audio import AUDIO_SUFFIXES
+from nearkin.corpora.tables import (
+    COLUMNS,
+    LABEL_COLUMNS,
+    MANIFEST_SUFFIXES,
+    SPLITS,
+    as_texts,
+    check_groups,
+    clip_name,
+    equal,
+    read_table,
+    read_texts,
+    relative_path,
+    write_texts,
+)
+from nearkin.decoding import addressed
 from nearkin.errors import InputError, printable
+from nearkin.registry import suggest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MANIFEST_SUFFIXES = frozenset({".csv", ".parquet"})
+__all__ = [
+    "COLUMNS",
+    "LABEL_COLUMNS",
+    "SPLITS",
+    "Collected",
+    "Labelled",
+    "Recording",
+    "Row",
+    "collect",
+    "read_labelled",
+    "read_manifest",
+    "write_manifest",
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +70,56 @@ class Recording:
     name: str
     path: Path
     start_s: float | None = None
+
+
+class Row(NamedTuple):
+    """A clip and what is known about it.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its manifest.
+    path : Path
+        The sound file.
+    start_s : float or None
+        Where the clip starts; None where all of the file is meant.
+    split : str
+        ``"train"``, ``"valid"``, ``"test"``; empty where the manifest has no splits.
+    group : str
+        Song, artist or composer: never in two splits. The file where the manifest has no groups.
+    tags : tuple of str
+        In the manifest's order, each once.
+    instrument : str
+        The predominant instrument.
+    vocals_path : Path or None
+        The singing voice alone, as long as `path` and aligned with it. It may name a stream of a
+        file (``song.stem.mp4#stream=4``), which `nearkin.audio.read` understands.
+    """
+
+    name: str
+    path: Path
+    start_s: float | None = None
+    split: str = ""
+    group: str = ""
+    tags: tuple[str, ...] = ()
+    instrument: str = ""
+    vocals_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The rows of a manifest that a task learns from or is scored on.
+
+    Attributes
+    ----------
+    name : Path
+        The manifest.
+    rows : tuple of Row
+        In the manifest's order.
+    """
+
+    name: Path
+    rows: tuple[Row, ...]
 
 
 class Collected(tuple[Recording, ...]):
@@ -108,7 +188,7 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
         If it cannot be read, lacks the column ``path``, names no row of `split`, or a start is
         not a number.
     """
-    table = _read_table(path)
+    table = read_table(path, dtype=dict.fromkeys(("path", "clip_id", "split"), object))
     if "path" not in table.columns:
         columns = ", ".join(map(str, table.columns))
         raise InputError(f"{printable(path)}: has no column 'path' (it has: {columns})")
@@ -119,7 +199,7 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
     if table.empty:
         raise InputError(f"{printable(path)}: names no recording")
     recordings = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
+    for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
         start = row.get("start_s")
         start_s = None if start is None or start != start else start
         if start_s is not None:
@@ -129,13 +209,159 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
                 start_s = -1.0
             if not start_s >= 0:
                 raise InputError(
-                    f"{printable(path)} line {number}: start_s={start!r}: must be seconds >= 0"
+                    f"{printable(path)} line {line}: start_s={start!r}: must be seconds >= 0"
                 )
         name = row.get("clip_id")
         if name is None or name != name or name == "":
             name = str(row["path"]) if start_s is None else f"{row['path']}@{start_s:g}"
         recordings.append(Recording(str(name), path.parent / str(row["path"]), start_s))
     return recordings
+
+
+def read_labelled(
+    path: str | os.PathLike[str], *, column: str | None = None, split: str | None = None
+) -> Labelled:
+    """Read a manifest's rows with their labels, and hold them to what training relies on.
+
+    Parameters
+    ----------
+    path : path
+        A manifest, ``.csv`` or ``.parquet``.
+    column : str, optional
+        The column that must be filled in every row that is taken: ``"tags"``, ``"instrument"`` or
+        ``"vocals_path"``.
+    split : str, optional
+        Take only the rows of ``"train"``, ``"valid"`` or ``"test"``.
+
+    Returns
+    -------
+    Labelled
+        The rows in the manifest's order.
+
+    Raises
+    ------
+    InputError
+        If the manifest cannot be read, lacks a column or a cell, has an unknown split or none of
+        the rows asked for, names a file that is not there, a clip twice, or lets a group cross
+        splits.
+    """
+    path = Path(path)
+    if column is not None and column not in LABEL_COLUMNS:
+        raise InputError(f"column={column!r}: must be a label; {suggest(column, LABEL_COLUMNS)}")
+    if split is not None and split not in SPLITS:
+        raise InputError(f"split={split!r}: must be a split; {suggest(split, SPLITS)}")
+    table = read_texts(path)
+    for name in ["path", *([column] if column else []), *(["split"] if split else [])]:
+        if name not in table.columns:
+            columns = ", ".join(map(str, table.columns))
+            raise InputError(f"{printable(path)}: has no column '{name}' (it has: {columns})")
+    check_groups(table, path)
+    if split is not None:
+        table = table[table["split"] == split]
+    if table.empty:
+        kind = f"{split} clip" if split else "clip"
+        raise InputError(f"{printable(path)}: names no {kind}; add some")
+    for name in COLUMNS:
+        if name not in table.columns:
+            table = table.assign(**{name: ""})
+    rows = tuple(
+        _row(path, place, dict(zip(COLUMNS, cells, strict=True)), column)
+        for place, *cells in table[list(COLUMNS)].itertuples(name=None)
+    )
+    _refuse_twins(rows)
+    return Labelled(path, rows)
+
+
+def write_manifest(
+    path: str | os.PathLike[str],
+    table: pd.DataFrame,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    force: bool = True,
+) -> None:
+    """Write a manifest, whole or not at all; its paths become relative to it.
+
+    Parameters
+    ----------
+    path : path
+        Where to, ``.csv`` or ``.parquet``; folders on the way are made.
+    table : pandas.DataFrame
+        Some or all of the columns of a manifest, at least ``path``. Columns that are empty
+        throughout are left out, others than a manifest's follow after them.
+    root : path, optional
+        What relative paths in `table` are relative to; without it, the manifest's folder.
+    force : bool
+        Replace another manifest that is there; an equal one is never an obstacle.
+
+    Raises
+    ------
+    InputError
+        If the table has no rows or no paths, a clip twice, an unknown split or a group that
+        crosses splits, or if another manifest is there and `force` is False.
+    RunError
+        If the file cannot be written.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if path.suffix.lower() not in MANIFEST_SUFFIXES:
+        known = " or ".join(sorted(MANIFEST_SUFFIXES))
+        raise InputError(f"{printable(path)}: a manifest must end in {known}; name it so")
+    texts = as_texts(table)
+    if "path" not in texts.columns or texts.empty or (texts["path"] == "").any():
+        raise InputError(f"{printable(path)}: every row needs a 'path', and there must be one")
+    base = Path(root) if root is not None else path.parent
+    for name in {"path", "vocals_path"} & set(texts.columns):
+        moved = [text and relative_path(base / text, path.parent) for text in texts[name]]
+        texts[name] = pd.Series(moved, texts.index, dtype=object)
+    order = [name for name in COLUMNS if name in texts.columns and (texts[name] != "").any()]
+    texts = texts[[*order, *(name for name in texts.columns if name not in COLUMNS)]]
+    check_groups(texts, path)
+    _refuse_twins([Recording(clip_name(row), path) for row in texts.to_dict("records")])
+    if not force and path.exists() and not equal(read_texts(path), texts):
+        raise InputError(
+            f"{printable(path)}: holds another manifest; name another file or pass --force"
+        )
+    write_texts(path, texts)
+
+
+def _row(manifest: Path, place: int, cells: dict[str, str], column: str | None) -> Row:
+    """Check one row; `place` counts the rows under the header from 0."""
+    where = f"{printable(manifest)} line {place + 2}"
+    if column is not None and not cells[column]:
+        raise InputError(f"{where}: '{column}' is empty: must be filled; fill it or drop the row")
+    start_s = _seconds(cells["start_s"], where)
+    path = manifest.parent / cells["path"]
+    vocals = manifest.parent / cells["vocals_path"] if cells["vocals_path"] else None
+    for file in (path, vocals):
+        if file is not None and not addressed(file)[0].is_file():
+            raise InputError(
+                f"{where}: {printable(file)}: no such file; put it there or drop the row"
+            )
+    tags = dict.fromkeys(tag.strip() for tag in cells["tags"].split(";"))
+    tags.pop("", None)
+    return Row(
+        clip_name(cells),
+        path,
+        start_s,
+        cells["split"],
+        cells["group"] or cells["path"],
+        tuple(tags),
+        cells["instrument"],
+        vocals,
+    )
+
+
+def _seconds(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InputError(f"{where}: start_s={text!r}: must be seconds >= 0; mend it")
+    return seconds
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -151,7 +377,7 @@ def _name(absolute: Path, root: Path) -> str:
     return printable(relative.as_posix())
 
 
-def _refuse_twins(recordings: list[Recording]) -> None:
+def _refuse_twins(recordings: Sequence[Recording | Row]) -> None:
     seen: set[str] = set()
     for recording in recordings:
         if recording.name in seen:
@@ -160,16 +386,3 @@ def _refuse_twins(recordings: list[Recording]) -> None:
                 "give each row of the manifest its own"
             )
         seen.add(recording.name)
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
-        raise InputError(f"{printable(path)}: cannot be read as a manifest: {text}") from error

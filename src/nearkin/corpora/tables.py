@@ -1,0 +1,154 @@
+"""A manifest as a table of texts: read, checked, compared and written whole or not at all.
+
+Every cell is the text it is: a group called ``007`` or an instrument called ``NA`` stays that; an
+empty cell is ``""``. Rows are numbered as lines of the file, the header being line 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearkin.errors import InputError, RunError, printable
+from nearkin.registry import suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST_SUFFIXES = frozenset({".csv", ".parquet"})
+
+COLUMNS = ("path", "clip_id", "start_s", "split", "group", "tags", "instrument", "vocals_path")
+"""The columns of a manifest, in the order in which they are written."""
+
+LABEL_COLUMNS = ("tags", "instrument", "vocals_path")
+"""The columns that tasks learn from."""
+
+SPLITS = ("train", "valid", "test")
+"""What ``split`` may say in a manifest that tasks are trained on."""
+
+
+def read_texts(path: Path) -> pd.DataFrame:
+    """Read a manifest with every cell as the text it is: group "007" stays that, and so does NA."""
+    return as_texts(read_table(path, dtype=object, keep_default_na=False))
+
+
+def as_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with every cell as text, its rows numbered from 0."""
+    import pandas as pd
+
+    # Objects: pandas' own strings cannot hold a file name that is not UTF-8.
+    cells = {str(name): [_text(cell) for cell in table[name]] for name in table.columns}
+    return pd.DataFrame(cells, dtype=object)
+
+
+def _text(cell: object) -> str:
+    if cell is None or cell != cell or (isinstance(cell, str) and not cell.strip()):
+        return ""
+    return f"{cell:.15g}" if isinstance(cell, float) else str(cell)
+
+
+def read_table(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a manifest as pandas does; `options` are those of `pandas.read_csv`."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        table: pd.DataFrame = pd.read_csv(path, encoding_errors="surrogateescape", **options)
+        return table
+    except (OSError, ValueError, pa.ArrowException) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{printable(path)}: cannot be read as a manifest: {text}") from error
+
+
+def write_texts(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of texts under a temporary name and rename it.
+
+    Raises
+    ------
+    InputError
+        If Parquet cannot hold its file names.
+    RunError
+        If the file cannot be written; what was there before stays.
+    """
+    import numpy as np
+
+    if path.suffix.lower() == ".parquet" and "start_s" in table.columns:
+        starts = table["start_s"].replace("", np.nan).astype(float)
+        table = table.assign(start_s=starts)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False, encoding="utf-8", errors="surrogateescape")
+        temporary.replace(path)
+    except UnicodeEncodeError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"{printable(path)}: Parquet cannot hold a file name that is not UTF-8; write a .csv"
+        ) from error
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"{printable(path)}: cannot be written ({error.strerror or error}); mend that and give "
+            "the same command again"
+        ) from error
+
+
+def clip_name(cells: Mapping[Any, str]) -> str:
+    """Return what a row's clip is called: its own name, else its path and where it starts."""
+    if cells.get("clip_id"):
+        return cells["clip_id"]
+    start = cells.get("start_s")
+    return f"{cells['path']}@{float(start):g}" if start else cells["path"]
+
+
+def check_groups(table: pd.DataFrame, path: Path) -> None:
+    """Refuse splits of other names, and groups (files, where there are none) in two splits."""
+    if "split" not in table.columns:
+        return
+    strange = table.index[~table["split"].isin(SPLITS)]
+    if len(strange):
+        given = table["split"][strange[0]]
+        raise InputError(
+            f"{printable(path)} line {strange[0] + 2}: split={given!r}: must be one of "
+            f"{', '.join(SPLITS)}; {suggest(given, SPLITS)}"
+        )
+    groups = table["path"]
+    if "group" in table.columns:
+        groups = table["group"].where(table["group"] != "", table["path"])
+    splits = table["split"].groupby(groups).unique()
+    crossing = splits[splits.map(len) > 1]
+    if len(crossing):
+        others = f" (and {len(crossing) - 1} more)" if len(crossing) > 1 else ""
+        raise InputError(
+            f"{printable(path)}: group '{printable(str(crossing.index[0]))}'{others} is in "
+            f"{' and '.join(sorted(crossing.iloc[0], key=SPLITS.index))}: must be in one split; "
+            "split by group"
+        )
+
+
+def relative_path(file: Path, folder: Path) -> str:
+    """Write a file's path as seen from a folder, whatever links lead to either."""
+    near, far = folder.absolute(), file.absolute()
+    if far.is_relative_to(near):
+        return far.relative_to(near).as_posix()
+    near, far = folder.resolve(), file.parent.resolve() / file.name
+    try:
+        return Path(os.path.relpath(far, near)).as_posix()
+    except ValueError:  # another drive
+        return far.as_posix()
+
+
+def equal(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Say whether two tables of texts hold the same."""
+    return list(one.columns) == list(other.columns) and one.to_numpy().tolist() == (
+        other.to_numpy().tolist()
+    )
