@@ -177,3 +177,69 @@ def test_full_window_compares_whole_contexts(tune_file: Path) -> None:
     assert version.context.shape[0] == pytest.approx(8 * RATE, abs=3)
     slow = experiment.frames_of(plan, version.context)
     assert found.distances[0, 1, 0] == pytest.approx(dtw(slow, clip.frames), rel=1e-5)
+
+
+def delay_between(a: np.ndarray, b: np.ndarray) -> int:
+    """Where the cross-correlation of two signals of equal length is highest, in samples."""
+    from scipy.signal import correlate, correlation_lags
+
+    lags = correlation_lags(len(a), len(b))
+    return int(lags[np.argmax(correlate(a.astype(float), b.astype(float)))])
+
+
+def left_over(whole: np.ndarray, parts: np.ndarray) -> float:
+    """What is left of a whole less its parts, in dB of the whole."""
+    rest = whole.astype(float) - parts.sum(axis=0, dtype=float)
+    return float(10 * np.log10(np.mean(rest**2) / np.mean(whole.astype(float) ** 2)))
+
+
+COMPANY = [("TS", 0.4), ("TS", 0.9), ("TS", 1.5), ("PS", -7), ("PS", 0.25), ("PS", 12)]
+
+
+def in_company(tune_file: Path, plan: Plan) -> tuple[experiment.Original, np.ndarray]:
+    """A clip and two voices that add up to it: what is below 800 Hz in it, and the rest."""
+    from scipy.signal import butter, sosfiltfilt
+
+    (clip,) = take(tune_file, plan)
+    low = sosfiltfilt(butter(6, 800, fs=RATE, output="sos"), clip.context).astype(np.float32)
+    return clip, np.stack([low, clip.context - low])
+
+
+def test_what_stays_with_a_clip_stays_aligned_with_it(tune_file: Path) -> None:
+    """Voices that add up to a clip still do after shifts of time and pitch, within -60 dB.
+
+    Shifted by calls of their own they do not, by 10 dB at best: every call finds its own phases.
+    """
+    plan = plan_for(COMPANY)
+    clip, voices = in_company(tune_file, plan)
+    noise = experiment.noise_library(plan)
+    for point in plan.grid.points:
+        version = transformed(plan, clip, point, noise=noise, companions=voices)
+        assert version.companions is not None
+        assert version.companions.shape == (2, plan.clip_samples)
+        for voice in version.companions:
+            assert delay_between(version.heard, voice) == 0, point
+        assert left_over(version.heard, version.companions) < -60, point
+        change = experiment.transformation_at(plan, point, noise=noise)
+        apart = [centre(change(voice, sr=RATE), plan.clip_samples) for voice in voices]
+        alone = centre(change(clip.context, sr=RATE), plan.clip_samples)
+        assert alone is not None
+        assert left_over(alone, np.stack(apart)) > -10, point
+
+
+def test_the_gain_of_a_clip_is_that_of_what_stays_with_it(tune_file: Path) -> None:
+    """Under noise and MP3 the companions are untouched but for the clip's own gain."""
+    plan = plan_for([("PN", -15), ("EN", 6), ("MP", 8)])
+    clip, voices = in_company(tune_file, plan)
+    noise = experiment.noise_library(plan)
+    middle = slice(plan.clip_samples // 2, plan.clip_samples // 2 + plan.clip_samples)
+    for point in plan.points:
+        version = transformed(plan, clip, point, noise=noise, companions=voices)
+        alone = transformed(plan, clip, point, noise=noise)
+        assert np.array_equal(version.heard, alone.heard)
+        assert alone.companions is None
+        assert version.companions is not None
+        gain = 10 ** (version.gain_db / 20)
+        assert version.companions == pytest.approx(voices[:, middle] * gain, abs=1e-6)
+    changed = transformed(plan, clip, Point("PN", -15.0), noise=noise, companions=voices)
+    assert changed.gain_db < -3

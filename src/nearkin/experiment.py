@@ -28,6 +28,9 @@ from nearkin.seeds import stream
 from nearkin.transforms import NoiseLibrary, Transformation, transformation
 
 OK = "ok"
+TOGETHER = frozenset({"TS", "PS"})
+"""Transformations of time and pitch: what stays with a clip goes through them with it, as further
+channels of one call. The others are done to the clip alone."""
 SILENCE = 10 ** (-70 / 20)
 """RMS, less the mean, below which an excerpt is silent: the -70 LUFS gate in amplitude."""
 
@@ -278,16 +281,47 @@ class Version:
         What the transformation really did (an MP3's true rate).
     gain_db : float
         What loudness matching added.
+    companions : float32[k, clip_samples] or None
+        What was to stay with the clip, cut at the same place, with the same gain.
     """
 
     heard: NDArray[np.float32]
     context: NDArray[np.float32]
     effective_magnitude: float
     gain_db: float
+    companions: NDArray[np.float32] | None = None
 
 
-def transformed(plan: Plan, original: Original, point: Point, *, noise: NoiseLibrary) -> Version:
+def transformed(
+    plan: Plan,
+    original: Original,
+    point: Point,
+    *,
+    noise: NoiseLibrary,
+    companions: NDArray[np.float32] | None = None,
+) -> Version:
     """Transform one clip's context at one point, cut the clip out, and match its loudness.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+    original : Original
+        A usable clip.
+    point : Point
+        Transformation and magnitude.
+    noise : NoiseLibrary
+        What EN adds.
+    companions : float32[k, samples], optional
+        Signals as long as the context that have to stay with it, such as the voice in a mixture.
+        Transformations of `TOGETHER` treat context and companions as channels of one call, so
+        that they stay aligned (the context then comes out a little different from how it would
+        alone: a stretcher looks at all channels); the others change the context only. The
+        context's loudness gain is applied to all.
+
+    Returns
+    -------
+    Version
 
     Raises
     ------
@@ -296,9 +330,20 @@ def transformed(plan: Plan, original: Original, point: Point, *, noise: NoiseLib
         loudness cannot be measured.
     """
     change = transformation_at(plan, point, noise=noise)
-    changed, magnitude = change.apply(
-        original.context, sr=plan.working_rate, rng=original.stream(plan, point.code)
+    together = companions is not None and point.code in TOGETHER
+    signal = np.vstack([original.context, companions]) if together else original.context
+    out, magnitude = change.apply(
+        signal, sr=plan.working_rate, rng=original.stream(plan, point.code)
     )
+    changed = out[0] if together else out
+    if companions is not None:
+        companions = out[1:] if together else companions
+        if companions.shape[-1] != len(changed):
+            raise InputError(
+                f"{point.code} makes {companions.shape[-1]} samples {len(changed)}: must keep the "
+                "length where something has to stay with the clip"
+            )
+        companions = centre(companions, plan.clip_samples)
     heard = centre(changed, plan.clip_samples)
     if heard is None:
         raise InputError(
@@ -306,10 +351,12 @@ def transformed(plan: Plan, original: Original, point: Point, *, noise: NoiseLib
             f"{plan.clip_seconds:g} s"
         )
     if point.code == IDENTITY.code:
-        return Version(heard, changed, magnitude, 0.0)
+        return Version(heard, changed, magnitude, 0.0, companions)
     gain_db = original.loudness_lufs - audio.loudness_lufs(heard, sr=plan.working_rate)
     gain = np.float32(10 ** (gain_db / 20))
-    return Version(heard * gain, changed * gain, magnitude, gain_db)
+    if companions is not None:
+        companions = companions * gain
+    return Version(heard * gain, changed * gain, magnitude, gain_db, companions)
 
 
 def transformation_at(plan: Plan, point: Point, *, noise: NoiseLibrary) -> Transformation:
@@ -330,15 +377,15 @@ def _noise_library(path: str | None) -> NoiseLibrary:
 
 
 def centre(y: NDArray[np.float32], n_samples: int) -> NDArray[np.float32] | None:
-    """Cut the central `n_samples` out of y[samples]; None if it is shorter.
+    """Cut the central `n_samples` out of y[..., samples]; None if it is shorter.
 
     Examples
     --------
     >>> centre(np.arange(6, dtype=np.float32), 2).tolist()
     [2.0, 3.0]
     """
-    spare = len(y) - n_samples
-    return None if spare < 0 else y[spare // 2 : spare // 2 + n_samples]
+    spare = y.shape[-1] - n_samples
+    return None if spare < 0 else y[..., spare // 2 : spare // 2 + n_samples]
 
 
 def frames_of(plan: Plan, y: NDArray[np.float32]) -> NDArray[np.float32]:
