@@ -17,6 +17,7 @@ EXPORTS: dict[str, str] = {
     "crossed_replicates": "nearkin.statistics.bootstrap:crossed_replicates",
     "gam": "nearkin.statistics.additive:gam",
     "mean_replicates": "nearkin.statistics.bootstrap:mean_replicates",
+    "median_replicates": "nearkin.statistics.medians:median_replicates",
     "own_rho_replicates": "nearkin.statistics.bootstrap:own_rho_replicates",
     "percentile_interval": "nearkin.statistics.bootstrap:percentile_interval",
     "resamples": "nearkin.statistics.bootstrap:resamples",
