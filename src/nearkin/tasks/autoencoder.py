@@ -1,0 +1,60 @@
+"""AE: say the clip again, after it has passed through 256 values (paper, section 2.1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.tasks.protocol import OK, Batch, Scores, Task, array, mean_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from nearkin.corpora.manifest import Row
+
+
+class Autoencoder(Task):
+    """Reconstruct the standardised spectrogram in decibels; the measure is its squared error.
+
+    A changed clip is its own target: the spectrogram that was put in is to come out.
+    """
+
+    name: ClassVar[str] = "ae"
+    title: ClassVar[str] = "Autoencoder"
+    measure: ClassVar[str] = "MSE"
+    unit: ClassVar[str] = ""
+    more_is_better: ClassVar[bool] = False
+    column: ClassVar[str | None] = None
+    head: ClassVar[str] = "decoder"
+    epochs: ClassVar[int] = 500
+
+    def labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return no label."""
+        return ()
+
+    def target(self, row: Row, labels: Sequence[str]) -> NDArray[Any] | None:
+        """Return None: the audio is the target."""
+        return None
+
+    def loss(self, network: Any, batch: Batch) -> Any:
+        """Return the mean squared error over clips, frames and bins."""
+        return self._errors(network, batch).mean()
+
+    def scores(self, network: Any, batch: Batch) -> Scores:
+        """Score each clip by its mean squared error over frames and bins."""
+        return Scores(array(self._errors(network, batch)), (OK,) * len(batch.audio))
+
+    def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
+        """Return the error of who always says the training set's mean spectrum."""
+        return array((network.front(batch.audio) ** 2).mean(dim=(1, 2)))
+
+    def reduce(self, values: NDArray[np.float64]) -> float:
+        """Return the mean over clips."""
+        return mean_of(values)
+
+    def _errors(self, network: Any, batch: Batch) -> Any:
+        error = network(batch.audio).float() - network.front(batch.audio)
+        return (error**2).mean(dim=(1, 2))

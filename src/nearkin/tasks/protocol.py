@@ -1,0 +1,101 @@
+"""What a task is: a head, a loss, a target for every recording, and a score for every clip.
+
+Tasks are records without state; torch is met only in the networks and tensors they are handed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nearkin.corpora.manifest import Row
+
+OK = "ok"
+
+
+class Batch(NamedTuple):
+    """Clips and what is to be said of them.
+
+    Attributes
+    ----------
+    audio : Tensor[batch, samples]
+        At 22,050 Hz.
+    target : Tensor or None
+        Tags float[batch, tags], classes int[batch], vocals [batch, samples]; None where the
+        audio is its own target.
+    """
+
+    audio: Any
+    target: Any = None
+
+
+class Scores(NamedTuple):
+    """A task's score of every clip of a batch.
+
+    Attributes
+    ----------
+    values : float64[batch]
+        In the task's measure; NaN where the clip cannot be scored.
+    status : tuple of str
+        ``"ok"``, or why the clip is left out.
+    """
+
+    values: NDArray[np.float64]
+    status: tuple[str, ...]
+
+
+class Task(Protocol):
+    """A learning task (paper, section 2.1)."""
+
+    name: ClassVar[str]
+    """Two letters, as in every table."""
+    title: ClassVar[str]
+    measure: ClassVar[str]
+    unit: ClassVar[str]
+    more_is_better: ClassVar[bool]
+    column: ClassVar[str | None]
+    """The manifest's column it learns from; None where audio alone will do."""
+    head: ClassVar[str]
+    """`nearkin.networks.NetworkConfig.head`."""
+    epochs: ClassVar[int]
+    """The paper's."""
+
+    def labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return the classes or tags of the training rows, sorted; none for other tasks."""
+
+    def target(self, row: Row, labels: Sequence[str]) -> NDArray[Any] | None:
+        """Return what is to be said of a recording: float32[tags], or int64 of no dimension.
+
+        Raises
+        ------
+        InputError
+            If the recording's class is not among the labels.
+        """
+
+    def loss(self, network: Any, batch: Batch) -> Any:
+        """Return the loss to be minimised, a scalar tensor, averaged over the batch."""
+
+    def scores(self, network: Any, batch: Batch) -> Scores:
+        """Score every clip; the network is in evaluation mode."""
+
+    def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
+        """Return the score of every clip for who has learnt nothing, float64[batch]."""
+
+    def reduce(self, values: NDArray[np.float64]) -> float:
+        """Bring the scores of clips down to one, those that are NaN left out."""
+
+
+def mean_of(values: NDArray[np.float64]) -> float:
+    """Return the mean of what is not NaN; NaN if nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def array(tensor: Any) -> NDArray[np.float64]:
+    """Return a tensor's values as float64."""
+    values: NDArray[np.float64] = tensor.detach().cpu().double().numpy()
+    return values
