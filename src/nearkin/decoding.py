@@ -78,7 +78,7 @@ def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
         if not head:
             raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
         # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
-        if head[:3] != b"ID3" and not (head[0] == 0xFF and head[1:2] >= b"\xe0"):
+        if not _is_mpeg(head):
             file.seek(0)
             try:
                 with soundfile.SoundFile(file) as sound:
@@ -91,6 +91,45 @@ def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
         file.seek(0)
         with _ffmpegopened(file, path) as container:
             return job(Container(container, path, stream))
+
+
+def promised_s(path: Path) -> float:
+    """Return the seconds a file's header promises, without decoding the file.
+
+    Good for adding up hours; `nearkin.audio.sound_info` says what can be decoded.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, or its header is not that of a sound.
+    """
+    import soundfile
+
+    _, number = addressed(path)
+    with opened(path) as file:
+        head = file.read(4)
+        if not head:
+            raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
+        if not (number or _is_mpeg(head)):
+            file.seek(0)
+            try:
+                with soundfile.SoundFile(file) as sound:
+                    return float(sound.frames / sound.samplerate)
+            except (soundfile.LibsndfileError, TypeError):
+                pass
+        file.seek(0)
+        with _ffmpegopened(file, path) as container:
+            stream = _stream(container, path, number)
+            if stream.duration is not None:
+                return float(stream.duration * stream.time_base)
+            if container.duration is not None:
+                return float(container.duration / 1_000_000)
+            sound = Container(container, path, number)
+            return sound.length() / sound.rate
+
+
+def _is_mpeg(head: bytes) -> bool:
+    return head[:3] == b"ID3" or (head[0] == 0xFF and head[1:2] >= b"\xe0")
 
 
 class Sndfile:
@@ -160,18 +199,22 @@ def _ffmpegopened(file: io.BufferedReader, path: Path) -> Any:
     return container
 
 
+def _stream(container: Any, path: Path, number: int) -> Any:
+    streams = container.streams.audio
+    if number >= len(streams):
+        raise InputError(
+            f"{printable(path)}: holds {len(streams)} audio stream{'s' * (len(streams) != 1)}, "
+            f"counted from 0: has no stream {number}; name another"
+        )
+    return streams[number]
+
+
 class Container:
     """A file FFmpeg's libraries decode (through PyAV), always from its beginning."""
 
     def __init__(self, container: Any, path: Path, number: int = 0) -> None:
         self._container = container
-        found = len(container.streams.audio)
-        if number >= found:
-            raise InputError(
-                f"{printable(path)}: has {found} audio stream{'s' * (found != 1)}: must be below "
-                f"{found}, counted from 0; name another"
-            )
-        stream = container.streams.audio[number]
+        stream = _stream(container, path, number)
         stream.codec_context.thread_count = 1
         self._stream = stream
         self._blocks = self._decoded()

@@ -15,6 +15,7 @@ import typer
 from nearkin.cli.analyze import analyze_command
 from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
+from nearkin.cli.corpus import DATA_SETS, corpus_command
 from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.look import list_command, report_command
@@ -37,6 +38,7 @@ app.command("compare")(compare_command)
 app.command("gate")(gate_command)
 app.command("export")(export_command)
 app.command("score")(score_command)
+app.command("corpus", epilog=DATA_SETS)(corpus_command)
 app.command("report")(report_command)
 app.command("list")(list_command)
 

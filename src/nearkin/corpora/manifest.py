@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nearkin.audio import AUDIO_SUFFIXES
+from nearkin.corpora.files import audio_files
 from nearkin.corpora.tables import (
     COLUMNS,
     LABEL_COLUMNS,
@@ -28,7 +29,7 @@ from nearkin.corpora.tables import (
     equal,
     read_table,
     read_texts,
-    relative_path,
+    relative_paths,
     write_texts,
 )
 from nearkin.decoding import addressed
@@ -158,7 +159,7 @@ def collect(inputs: Sequence[str | os.PathLike[str]], *, split: str | None = Non
         if not path.exists():
             raise InputError(f"{printable(path)}: no such file or folder; check the path")
         if path.is_dir():
-            found = list(_walk(path))
+            found = list(audio_files(path))
             if not found:
                 raise InputError(
                     f"{printable(path)}: holds no audio file; looked for "
@@ -312,8 +313,9 @@ def write_manifest(
         raise InputError(f"{printable(path)}: every row needs a 'path', and there must be one")
     base = Path(root) if root is not None else path.parent
     for name in {"path", "vocals_path"} & set(texts.columns):
-        moved = [text and relative_path(base / text, path.parent) for text in texts[name]]
-        texts[name] = pd.Series(moved, texts.index, dtype=object)
+        given = texts[name] != ""
+        moved = relative_paths([base / text for text in texts[name][given]], path.parent)
+        texts.loc[given, name] = pd.Series(moved, texts.index[given], dtype=object)
     order = [name for name in COLUMNS if name in texts.columns and (texts[name] != "").any()]
     texts = texts[[*order, *(name for name in texts.columns if name not in COLUMNS)]]
     check_groups(texts, path)
@@ -362,14 +364,6 @@ def _seconds(text: str, where: str) -> float | None:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise InputError(f"{where}: start_s={text!r}: must be seconds >= 0; mend it")
     return seconds
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield Path(parent) / name
 
 
 def _name(absolute: Path, root: Path) -> str:

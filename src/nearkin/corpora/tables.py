@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,16 +135,24 @@ def check_groups(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def relative_path(file: Path, folder: Path) -> str:
-    """Write a file's path as seen from a folder, whatever links lead to either."""
-    near, far = folder.absolute(), file.absolute()
-    if far.is_relative_to(near):
-        return far.relative_to(near).as_posix()
-    near, far = folder.resolve(), file.parent.resolve() / file.name
-    try:
-        return Path(os.path.relpath(far, near)).as_posix()
-    except ValueError:  # another drive
-        return far.as_posix()
+def relative_paths(files: Iterable[Path], folder: Path) -> list[str]:
+    """Write files' paths as seen from a folder, whatever links lead to either."""
+    near, real = folder.absolute(), folder.resolve()
+    homes: dict[Path, Path] = {}
+    written = []
+    for file in files:
+        far = file.absolute()
+        if far.is_relative_to(near):
+            written.append(far.relative_to(near).as_posix())
+            continue
+        if far.parent not in homes:
+            homes[far.parent] = far.parent.resolve()
+        far = homes[far.parent] / far.name
+        try:
+            written.append(Path(os.path.relpath(far, real)).as_posix())
+        except ValueError:  # another drive
+            written.append(far.as_posix())
+    return written
 
 
 def equal(one: pd.DataFrame, other: pd.DataFrame) -> bool:

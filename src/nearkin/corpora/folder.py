@@ -1,0 +1,76 @@
+"""Any folder of music, without labels: what an autoencoder is trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearkin.corpora.files import Progress, audio_files, existing, measured
+from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
+from nearkin.errors import InputError, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def folder(
+    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+) -> pd.DataFrame:
+    """Any folder of music; what lies in one of its folders stays in one split (80/10/10).
+
+    A group is a folder directly in `root` with all that is in it: an artist, composer or album. A
+    file directly in `root` is a group of its own.
+
+    Parameters
+    ----------
+    root : Path
+        The folder, searched to the bottom; hidden files are left out.
+    hours : float or None
+        Keep about so many.
+    seed : int
+        Equal seeds, equal manifests.
+    workers : int
+        Not used: headers are read one after the other.
+    progress : callable
+        Told how many files were looked at.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``path`` (relative to `root`), ``split``, ``group``, ``duration_s``; files that are not
+        sound are listed in ``attrs["left_out"]``.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, holds no sound, or fewer than three groups.
+    """
+    import pandas as pd
+
+    files = list(audio_files(existing(root)))
+    if not files:
+        raise InputError(f"{printable(root)}: holds no sound file; name a folder of music")
+    found = measured(files, progress=progress, strict=False)
+    if not found.seconds:
+        raise InputError(f"{found.left_out[0]} (and none of {len(files)} files is sound)")
+    paths = [file.relative_to(root) for file in found.seconds]
+    groups = [path.parts[0] for path in paths]
+    if len(set(groups)) < len(EIGHTY_TEN_TEN):
+        raise InputError(
+            f"{printable(root)}: holds sound in {len(set(groups))} of its folders: must hold 3 "
+            "groups or more, because a group stays in one split; name the folder that holds the "
+            "artists' or albums' folders, or one of single files"
+        )
+    splits = split_by_group(groups, EIGHTY_TEN_TEN, seed=seed, purpose="folder")
+    table = pd.DataFrame(
+        {
+            "path": [path.as_posix() for path in paths],
+            "split": [splits[group] for group in groups],
+            "group": groups,
+            "duration_s": list(found.seconds.values()),
+        },
+        dtype=object,
+    ).astype({"duration_s": float})
+    table = limited(table, hours=hours, seed=seed)
+    table.attrs["left_out"] = found.left_out
+    return table

@@ -1,0 +1,130 @@
+"""A data set by its name becomes a manifest on disk, and a count of what is in it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from nearkin.corpora import CORPORA
+from nearkin.corpora.files import Progress
+from nearkin.corpora.manifest import SPLITS, write_manifest
+from nearkin.decoding import promised_s
+from nearkin.errors import InputError
+from nearkin.registry import lookup
+
+
+class Part(NamedTuple):
+    """How much is in one split."""
+
+    clips: int
+    hours: float
+    groups: int
+
+
+class Contents(NamedTuple):
+    """What a manifest holds.
+
+    Attributes
+    ----------
+    splits : dict of str to Part
+        In the order train, valid, test.
+    labels : dict of str to dict of str to int
+        For every label column that is filled (``"tags"``, ``"instrument"``, ``"vocals_path"``), in
+        how many clips each label is, the most frequent first; for ``"vocals_path"`` one count.
+    left_out : tuple of str
+        Why files of the data set are not in the manifest, a sentence each.
+    """
+
+    splits: dict[str, Part]
+    labels: dict[str, dict[str, int]]
+    left_out: tuple[str, ...]
+
+
+def index(
+    name: str,
+    root: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    hours: float | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Contents:
+    """Index or render a data set, and write its manifest.
+
+    Parameters
+    ----------
+    name : str
+        One of `nearkin.corpora.CORPORA`.
+    root : path
+        Where the data set lies, or where a rendered one is written.
+    out : path
+        The manifest, ``.csv`` or ``.parquet``.
+    hours : float, optional
+        About how much music; without it, everything.
+    seed : int
+        Equal seeds, equal manifests.
+    workers : int
+        Processes a rendered data set may use.
+    progress : callable, optional
+        Told ``(stage, done, total)``.
+    force : bool
+        Replace another manifest that is there.
+
+    Returns
+    -------
+    Contents
+        What the manifest holds.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, the data set is not as published, or another manifest is there.
+    """
+    function = lookup({key: row.function for key, row in CORPORA.items()}, name, kind="corpus")
+    if hours is not None and not hours > 0:
+        raise InputError(f"hours={hours:g}: must be above 0; pass more, or leave --hours out")
+    root, out = Path(root), Path(out)
+    table = function(root, hours=hours, seed=seed, workers=workers, progress=progress or _silent)
+    left_out = tuple(table.attrs.get("left_out", ()))
+    rows = table.to_dict("records")
+    if "duration_s" in table.columns:
+        table = table.drop(columns="duration_s")
+    write_manifest(out, table, root=root, force=force)
+    return Contents(_parts(rows, root), _labels(rows), left_out)
+
+
+def _parts(rows: list[Mapping[str, object]], root: Path) -> dict[str, Part]:
+    parts = {}
+    for split in SPLITS:
+        own = [row for row in rows if row["split"] == split]
+        seconds = 0.0
+        for row in own:
+            given = row.get("duration_s")
+            seconds += given if isinstance(given, float) else promised_s(root / str(row["path"]))
+        groups = {row.get("group") or row["path"] for row in own}
+        parts[split] = Part(len(own), seconds / 3600.0, len(groups))
+    return parts
+
+
+def _labels(rows: list[Mapping[str, object]]) -> dict[str, dict[str, int]]:
+    found = {
+        "tags": Counter(
+            tag for row in rows for tag in str(row.get("tags") or "").split(";") if tag
+        ),
+        "instrument": Counter(str(row["instrument"]) for row in rows if row.get("instrument")),
+        "vocals_path": Counter("vocals" for row in rows if row.get("vocals_path")),
+    }
+    return {
+        column: dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        for column, counts in found.items()
+        if counts
+    }
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
