@@ -53,6 +53,7 @@ RANK = {
     "execution": 7,
     "listings": 7,
     "scoring": 8,
+    "training": 8,
     "store": 8,
     "report": 8,
     "listening": 9,

@@ -20,6 +20,7 @@ from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.look import list_command, report_command
 from nearkin.cli.run import demo_command, run_command
+from nearkin.cli.train import train_command
 
 app = typer.Typer(
     add_completion=False,
@@ -39,6 +40,7 @@ app.command("gate")(gate_command)
 app.command("export")(export_command)
 app.command("score")(score_command)
 app.command("corpus", epilog=DATA_SETS)(corpus_command)
+app.command("train")(train_command)
 app.command("report")(report_command)
 app.command("list")(list_command)
 

@@ -1,0 +1,482 @@
+"""From a manifest to a trained model: decoded, standardised, trained, scored, written.
+
+`train` may be stopped at any moment, kill -9 included: called again, it goes on from the last
+checkpoint, a period back at the most, and ends with the weights it would have ended with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.audio import SAMPLE_RATE
+from nearkin.corpora.manifest import Row, read_labelled
+from nearkin.errors import InputError, RunError, printable
+from nearkin.models import Model, load, save
+from nearkin.networks import NetworkConfig, build
+from nearkin.optional import need
+from nearkin.seeds import stream
+from nearkin.tasks import Task
+from nearkin.tasks import task as task_named
+from nearkin.tasks.protocol import OK
+from nearkin.training.batches import FixedBatches, Order, Recordings, TrainingBatches, recordings
+from nearkin.training.cache import AudioCache, Cached, Progress
+from nearkin.training.module import Budget, Course, Steps, Training, Waiting, Watch
+from nearkin.training.settings import Settings, claim
+
+torch: Any = need("torch", extra="torch")
+pytorch: Any = need("lightning.pytorch", extra="torch")
+
+SPLITS = ("train", "valid", "test")
+VALIDATION_CLIPS = 400
+SCORED_CLIPS = 1_000
+STANDARDISED_RECORDINGS = 2_000
+
+
+def train(
+    task: str,
+    manifest: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    cache: str | os.PathLike[str],
+    features: str = "vgg",
+    trial: int = 1,
+    seed: int = 0,
+    scale: str = "small",
+    max_steps: int | None = None,
+    max_minutes: float | None = None,
+    batch: int = 24,
+    crop_s: float = 2.0,
+    device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    precision: str = "32-true",
+    patience: int | None = None,
+    period: int = 100,
+    workers: int = 1,
+    loaders: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Model:
+    """Train a network for a task.
+
+    Parameters
+    ----------
+    task : {"ae", "at", "ir", "vs"}
+        What for.
+    manifest : path
+        Recordings with splits ``train`` and ``valid`` (and ``test``), and the task's labels.
+    out : path
+        Where the model is written, ``FILE.safetensors``. Beside it, in ``OUT.training/``, stand
+        the checkpoint, the curve (``curve.csv``, ``tensorboard/``) and the settings.
+    cache : path
+        Folder for decoded audio; trainings share it.
+    features, trial, seed, scale, max_steps, max_minutes, batch, crop_s, device, devices, nodes, \
+    precision, patience, period
+        See `Settings`.
+    workers : int
+        Processes that decode.
+    loaders : int, optional
+        Processes that make batches; none on the CPU and two on a GPU if not given.
+    force : bool
+        Start anew where `out` holds another training.
+    progress : callable, optional
+        Told ``(stage, done, total)``.
+    tell : callable, optional
+        Told in a sentence what was left out.
+
+    Returns
+    -------
+    Model
+        With the weights of the lowest validation loss.
+
+    Raises
+    ------
+    InputError
+        If a setting, the manifest or a recording cannot be used, or memory does not suffice.
+    RunError
+        If `out` holds another training, or nothing can be written there.
+    ExtraError
+        If torch or Lightning is not installed.
+    """
+    settings = Settings(
+        task,
+        features,
+        trial,
+        seed,
+        scale,
+        max_steps,
+        max_minutes,
+        batch,
+        crop_s,
+        device,
+        devices,
+        nodes,
+        precision,
+        patience,
+        period,
+    )
+    what = task_named(task)
+    target = Path(out)
+    if target.suffix != ".safetensors":
+        raise InputError(f"{printable(target)}: must end in .safetensors; name it so")
+    first = pytorch.utilities.rank_zero_only.rank == 0
+    tell = tell if tell is not None and first else _silent_line
+    progress = progress if progress is not None and first else _silent
+    folder = target.with_name(target.name + ".training")
+    if force and first:
+        shutil.rmtree(folder, ignore_errors=True)
+        target.unlink(missing_ok=True)
+    elif target.exists() and not folder.exists():
+        raise RunError(
+            f"{printable(target)}: is there already; name another --out or start anew with --force"
+        )
+    splits = _splits(what, Path(manifest))
+    store = AudioCache(cache)
+    paths = [row.path for rows in splits.values() for row in rows]
+    if what.column == "vocals_path":
+        paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
+    found = store.fill(paths, workers=workers, progress=progress)
+    labels = what.labels(splits["train"])
+    parts: dict[str, Recordings] = {}
+    hashes: dict[str, str] = {}
+    for name, rows in splits.items():
+        parts[name], used, left_out = recordings(
+            what, rows, labels, store, found, n_samples=settings.n_samples
+        )
+        if left_out:
+            tell(_left_out(name, left_out, len(rows)))
+        if not used:
+            raise InputError(
+                f"{printable(Path(manifest))}: no usable {name} recording ({left_out[0][1]}); "
+                "mend the manifest"
+            )
+        hashes[name] = content_sha256(used, found)
+    identity = settings.identity(hashes["train"], hashes["valid"])
+    claim(folder, identity)
+    budget = Budget(
+        settings.n_steps(what, len(parts["train"])),
+        settings.patience or _patience(len(parts["train"]), settings),
+        settings.period,
+        settings.max_minutes,
+    )
+    path = folder / "checkpoint.pt"
+    course = Course.load(path) if path.is_file() else Course()
+    if budget.spent(course) and target.is_file():
+        return load(target)
+    config = NetworkConfig(features, what.head, len(labels) if what.head == "classes" else 0)
+    network = build(config, seed=int(stream(seed, task, trial).integers(2**31)))
+    with _memory(settings):
+        _standardise(network, parts["train"], hashes["train"], settings, store, progress)
+        if not budget.spent(course):
+            with _quiet(), _deterministic():
+                _fit(network, what, parts, course, budget, settings, folder, loaders, progress)
+        network.load_state_dict(course.best_weights)
+        network.cpu().to(memory_format=torch.contiguous_format).eval()
+        scores = {
+            name: score(what, network, parts[name], settings, progress=progress)
+            for name in SPLITS[1:]
+            if name in parts and first
+        }
+    model = Model(
+        task=task,
+        features=features,
+        head=what.head,
+        network=network,
+        labels=tuple(labels),
+        trial=trial,
+        seed=seed,
+        scale=scale,
+        steps=course.best_step,
+        epochs=round(course.best_step * batch / len(parts["train"]), 3),
+        training_sha256=hashes["train"],
+        scores=scores,
+    )
+    if not first:
+        return model
+    save(target, model)
+    return load(target)
+
+
+def score(
+    what: Task, network: Any, part: Recordings, settings: Settings, *, progress: Progress
+) -> dict[str, Any]:
+    """Score a network on the centres of a split's recordings.
+
+    Returns
+    -------
+    dict
+        measure, value, n (clips scored), chance (their score for who has learnt nothing),
+        left_out (why clips have no score, counted).
+    """
+    batches = FixedBatches(
+        part, n_samples=settings.n_samples, batch=settings.batch, most=SCORED_CLIPS
+    )
+    values: list[NDArray[np.float64]] = []
+    chance: list[NDArray[np.float64]] = []
+    status: Counter[str] = Counter()
+    with torch.no_grad():
+        for done, clips in enumerate(batches, start=1):
+            scored = what.scores(network, clips)
+            known = ~np.isnan(scored.values)
+            values.append(scored.values[known])
+            chance.append(what.chance(network, clips)[known])
+            status.update(scored.status)
+            progress("batches scored", done, len(batches))
+    every, by_chance = np.concatenate(values), np.concatenate(chance)
+    left_out = {reason: n for reason, n in sorted(status.items()) if reason != OK}
+    return {
+        "measure": what.measure,
+        "value": _finite(what.reduce(every)),
+        "n": len(every),
+        "chance": _finite(what.reduce(by_chance)),
+        "left_out": left_out,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _splits(what: Task, manifest: Path) -> dict[str, list[Row]]:
+    rows = read_labelled(manifest, column=what.column).rows
+    splits = {name: [row for row in rows if row.split == name] for name in SPLITS}
+    for name in SPLITS[:2]:
+        if not splits[name]:
+            raise InputError(
+                f"{printable(manifest)}: has no row of split '{name}': training needs 'train' and "
+                "'valid'; give the rows splits"
+            )
+    return {name: part for name, part in splits.items() if part}
+
+
+def _left_out(split: str, left_out: Sequence[tuple[Row, str]], n: int) -> str:
+    return f"{split}: {len(left_out)} of {n} recordings left out ({left_out[0][1]})"
+
+
+def _patience(n_recordings: int, settings: Settings) -> int:
+    """Return 20 periods, and those of ten epochs at the least."""
+    return max(20, -(-10 * n_recordings // (settings.batch * settings.period)))
+
+
+def content_sha256(rows: Sequence[Row], found: dict[Path, Cached | str]) -> str:
+    """Return the hash of recordings and labels, whatever their names and order.
+
+    The SHA-256 of the sorted lines ``audio vocals start instrument tags``, with the SHA-256 of the
+    sound files for the first two.
+    """
+    lines = []
+    for row in rows:
+        parts = [found[row.path], found.get(row.vocals_path) if row.vocals_path else None]
+        files = [part.sha256 if isinstance(part, Cached) else "" for part in parts]
+        start = "" if row.start_s is None else f"{row.start_s:g}"
+        lines.append("\t".join([*files, start, row.instrument, ";".join(sorted(row.tags))]))
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _standardise(
+    network: Any,
+    part: Recordings,
+    sha256: str,
+    settings: Settings,
+    store: AudioCache,
+    progress: Progress,
+) -> None:
+    """Give a network the mean and deviation of its inputs over the training set."""
+    measured = [("decibels", network.front.decibels)]
+    if settings.features == "mfcc":
+        measured.append(("statistics", network.encoder.statistics))
+    for name, measure in measured:
+        word = f"{name} {sha256} {settings.n_samples} {STANDARDISED_RECORDINGS}"
+        path = store.root / f"{name}-{hashlib.sha256(word.encode()).hexdigest()[:16]}.npy"
+        if path.is_file():
+            moments = np.load(path)
+        else:
+            moments = _moments(measure, part, settings, progress)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            with temporary.open("wb") as file:
+                np.save(file, moments)
+            temporary.replace(path)
+        network.standardise(*moments.astype(np.float32))
+
+
+def _moments(
+    measure: Callable[[Any], Any], part: Recordings, settings: Settings, progress: Progress
+) -> NDArray[np.float64]:
+    """Return mean and standard deviation, [2, values], over one crop a recording."""
+    n = min(len(part), STANDARDISED_RECORDINGS)
+    order = Order(0, "standardisation", 0, part.lengths, 1, settings.n_samples)
+    sums: Any = 0.0
+    count = 0
+    with torch.no_grad():
+        for first in range(0, n, settings.batch):
+            places = [order.places(k) for k in range(first, min(first + settings.batch, n))]
+            which, offsets = [w for w, _ in places], [o for _, o in places]
+            clips = part.batch([w[0] for w in which], [o[0] for o in offsets], settings.n_samples)
+            values = measure(clips.audio).double()
+            values = values.reshape(-1, values.shape[-1]).numpy()
+            sums = sums + np.stack([values.sum(axis=0), (values**2).sum(axis=0)])
+            count += len(values)
+            progress("recordings measured", min(first + settings.batch, n), n)
+    mean, square = sums / count
+    return np.stack([mean, np.sqrt(np.maximum(square - mean**2, 0.0))])
+
+
+def _fit(
+    network: Any,
+    what: Task,
+    parts: dict[str, Recordings],
+    course: Course,
+    budget: Budget,
+    settings: Settings,
+    folder: Path,
+    loaders: int | None,
+    progress: Progress,
+) -> None:
+    network.to(memory_format=torch.channels_last)
+    module = Training(network, what, course, budget)
+    waiting = Waiting()
+    watch = Watch(
+        folder,
+        waiting,
+        steps_per_epoch=len(parts["train"]) / settings.batch,
+        progress=progress,
+    )
+    n_devices = settings.devices * settings.nodes
+    logger = pytorch.loggers.TensorBoardLogger(
+        str(folder), name="", version="tensorboard", purge_step=course.step + 1
+    )
+    try:
+        trainer = pytorch.Trainer(
+            accelerator="gpu" if settings.device == "cuda" else settings.device,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="auto" if n_devices == 1 else "ddp",
+            precision=settings.precision,
+            max_epochs=-1,
+            logger=logger,
+            callbacks=[watch],
+            profiler=waiting,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=str(folder),
+        )
+    except (RuntimeError, ValueError, pytorch.utilities.exceptions.MisconfigurationException) as e:
+        text = " ".join(str(e).split())[:200]
+        raise InputError(
+            f"device={settings.device!r}, devices={settings.devices}, "
+            f"precision={settings.precision!r}: cannot be used here ({text})"
+        ) from e
+    on_gpu = trainer.strategy.root_device.type != "cpu"
+    if n_devices > 1 and on_gpu:
+        module.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module.network)
+    order = Order(
+        settings.seed,
+        settings.task,
+        settings.trial,
+        parts["train"].lengths,
+        settings.batch,
+        settings.n_samples,
+    )
+    share = {"rank": trainer.global_rank, "world": trainer.world_size}
+    n_loaders = loaders if loaders is not None else 2 * on_gpu
+    common = {"batch_size": None, "pin_memory": on_gpu, "generator": torch.Generator()}
+    training = torch.utils.data.DataLoader(
+        TrainingBatches(parts["train"], order, **share),
+        sampler=Steps(course, budget),
+        num_workers=n_loaders,
+        persistent_workers=n_loaders > 0,
+        **common,
+    )
+    fixed = FixedBatches(
+        parts["valid"],
+        n_samples=settings.n_samples,
+        batch=settings.batch,
+        most=VALIDATION_CLIPS,
+        **share,
+    )
+    validation = torch.utils.data.DataLoader(fixed, shuffle=False, **common)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, training, validation)
+    except SystemExit as error:  # what Lightning makes of an interruption
+        raise KeyboardInterrupt from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's remarks from the user: nearkin tells what there is to tell."""
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
+    loggers.append(logging.getLogger("lightning.fabric"))
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _deterministic() -> Iterator[None]:
+    """Let torch compute the same bits every time where it can; its setting is put back."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+@contextlib.contextmanager
+def _memory(settings: Settings) -> Iterator[None]:
+    """Say in one sentence that memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        short = "not enough memory" in text or "out of memory" in text.lower()
+        if not (short or isinstance(error, MemoryError)):
+            raise
+        raise InputError(
+            f"batch={settings.batch}: does not fit into memory ({text[:120]}); pass --batch "
+            f"{max(2, settings.batch // 2)}"
+        ) from error
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+def _silent_line(line: str) -> None:
+    """Say nothing."""
+
+
+__all__ = ["SAMPLE_RATE", "content_sha256", "score", "train"]

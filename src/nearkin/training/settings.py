@@ -1,0 +1,167 @@
+"""What a training depends on, and the settings that may not change while it goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearkin.audio import SAMPLE_RATE
+from nearkin.errors import InputError, RunError, printable
+from nearkin.tasks import Task, task
+
+SCALES = ("small", "paper")
+SMALL_STEPS = 300
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    task : {"ae", "at", "ir", "vs"}
+        What for.
+    features : {"vgg", "mfcc"}
+        The encoder.
+    trial : int
+        From 1; trials differ in first weights and crops.
+    seed : int
+        Equal seeds, equal weights (on the CPU, with one number of threads).
+    scale : {"small", "paper"}
+        300 steps, or the paper's epochs.
+    max_steps : int or None
+        Steps at the most, whatever the scale says.
+    max_minutes : float or None
+        Minutes of training at the most.
+    batch : int
+        Clips of a step, shared among the devices.
+    crop_s : float
+        Length of a clip in seconds.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where it computes.
+    devices, nodes : int
+        Devices of a machine, and machines.
+    precision : {"32-true", "bf16-mixed", "16-mixed"}
+        Lightning's word for the arithmetic.
+    patience : int or None
+        Periods without a lower validation loss after which training stops; without it 20, and
+        those of ten epochs at the least.
+    period : int
+        Steps from one validation and checkpoint to the next.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be used.
+    """
+
+    task: str
+    features: str = "vgg"
+    trial: int = 1
+    seed: int = 0
+    scale: str = "small"
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    batch: int = 24
+    crop_s: float = 2.0
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "32-true"
+    patience: int | None = None
+    period: int = 100
+
+    def __post_init__(self) -> None:
+        """Check."""
+        task(self.task)
+        choices = {
+            "features": ("vgg", "mfcc"),
+            "scale": SCALES,
+            "device": DEVICES,
+            "precision": PRECISIONS,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}={getattr(self, name)!r}: must be {' or '.join(known)}")
+        least = {"trial": 1, "max_steps": 1, "batch": 2, "devices": 1, "nodes": 1}
+        least |= {"patience": 1, "period": 1}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise InputError(f"{name}={value}: must be >= {bound}")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise InputError(f"max_minutes={self.max_minutes:g}: must be > 0")
+        if self.batch % (self.devices * self.nodes):
+            raise InputError(
+                f"batch={self.batch}: must be shared equally among {self.devices} x {self.nodes} "
+                "devices; pass a multiple"
+            )
+        if not (math.isfinite(self.crop_s) and self.crop_s >= 1.5):
+            raise InputError(f"crop_s={self.crop_s:g}: must be >= 1.5 s, 128 frames")
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of a clip."""
+        return round(self.crop_s * SAMPLE_RATE)
+
+    def n_steps(self, what: Task, n_recordings: int) -> int:
+        """Return the steps to train at the most."""
+        if self.max_steps is not None:
+            return self.max_steps
+        if self.scale == "small":
+            return SMALL_STEPS
+        return math.ceil(what.epochs * n_recordings / self.batch)
+
+    def identity(self, training_sha256: str, validation_sha256: str) -> dict[str, Any]:
+        """Return what may not change while a training goes on."""
+        names = ["task", "features", "trial", "seed", "batch", "crop_s", "precision", "period"]
+        return {
+            **{name: getattr(self, name) for name in names},
+            "training_sha256": training_sha256,
+            "validation_sha256": validation_sha256,
+        }
+
+
+_CHANGED = {
+    "training_sha256": "other training recordings or labels",
+    "validation_sha256": "other validation recordings or labels",
+}
+
+
+def claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Write a training's settings into its folder, or hold them to those that are there.
+
+    Raises
+    ------
+    RunError
+        If one differs, which is named.
+    """
+    path = folder / "settings.json"
+    try:
+        if path.is_file():
+            _refuse_changes(folder, json.loads(path.read_text("utf-8")), identity)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{printable(path)}: cannot be used ({error}); name another --out or pass --force"
+        ) from error
+
+
+def _refuse_changes(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    for name, value in new.items():
+        if old.get(name) != value:
+            told = _CHANGED.get(name, f"{name} {old.get(name)}, not {value}")
+            raise RunError(
+                f"{printable(folder)}: holds a training begun with {told}; "
+                "name another --out or start anew with --force"
+            )
