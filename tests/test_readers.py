@@ -26,6 +26,7 @@ from nearkin.corpora.manifest import collect, read_labelled
 from nearkin.corpora.msd import _splits, msd_lastfm50, read_tags
 from nearkin.corpora.musdb import musdb18
 from nearkin.corpora.splits import limited, split_by_group
+from nearkin.decoding import addressed
 from nearkin.errors import InputError
 from nearkin.registry import load
 from trees import (
@@ -194,6 +195,34 @@ def test_folders_stay_whole_and_single_files_are_groups(tmp_path: Path) -> None:
     first, second = table.attrs["left_out"]
     assert "broken.wav: is not a sound file" in first
     assert "empty.mp3: is empty (0 bytes)" in second
+
+
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    for artist in ("Bj\udcf6rk", 'comma, quote"', "line\nbreak", "#stream=1"):
+        write_tunes(tmp_path / "music" / "new", 1, seconds=0.5)
+        (tmp_path / "music" / "new").rename(tmp_path / "music" / artist)
+    contents = index("folder", tmp_path / "music", tmp_path / "m.csv")
+    assert sum(part.clips for part in contents.splits.values()) == 4
+    rows = read_labelled(tmp_path / "m.csv").rows
+    assert {row.path.parent.name for row in rows} == {
+        path.name for path in (tmp_path / "music").iterdir()
+    }
+    assert all(len(read(row.path)) == 11_025 for row in rows)
+
+
+def test_a_file_may_be_called_like_a_stream(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, tone(440.0, 0.5, 22_050), 22_050)
+    assert addressed(tmp_path / "a.wav#stream=0") == (file, 0)
+    assert len(read(tmp_path / "a.wav#stream=0")) == 11_025
+    with pytest.raises(InputError, match=r"stream=1: holds 1 audio stream, .* has no stream 1"):
+        read(tmp_path / "a.wav#stream=1")
+    named = tmp_path / "a.wav#stream=1"
+    file.rename(named)
+    assert addressed(named) == (named, 0)
+    assert len(read(named)) == 11_025
+    with pytest.raises(InputError, match="no such file"):
+        read(tmp_path / "a.wav#stream=0")
 
 
 def test_folders_that_cannot_be_split(tmp_path: Path) -> None:

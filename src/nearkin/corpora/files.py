@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nearkin.audio import AUDIO_SUFFIXES
 from nearkin.decoding import promised_s
 from nearkin.errors import InputError, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[str, int, int], None]
 """What is told ``(stage, done, total)`` as the work goes on."""
@@ -35,6 +38,13 @@ def existing(root: Path) -> Path:
     if not root.is_dir():
         raise InputError(f"{printable(root)}: no such folder; name the one the data set lies in")
     return root
+
+
+def indexed(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
+    """Return the columns of a manifest as a table that may hold file names of any bytes."""
+    import pandas as pd
+
+    return pd.DataFrame(columns, dtype=object).astype({"duration_s": float})
 
 
 def audio_files(folder: Path) -> Iterator[Path]:

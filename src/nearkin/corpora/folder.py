@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.files import Progress, audio_files, existing, measured
+from nearkin.corpora.files import Progress, audio_files, existing, indexed, measured
 from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
 from nearkin.errors import InputError, printable
 
@@ -45,8 +45,6 @@ def folder(
     InputError
         If the folder is missing, holds no sound, or fewer than three groups.
     """
-    import pandas as pd
-
     files = list(audio_files(existing(root)))
     if not files:
         raise InputError(f"{printable(root)}: holds no sound file; name a folder of music")
@@ -62,15 +60,14 @@ def folder(
             "artists' or albums' folders, or one of single files"
         )
     splits = split_by_group(groups, EIGHTY_TEN_TEN, seed=seed, purpose="folder")
-    table = pd.DataFrame(
+    table = indexed(
         {
             "path": [path.as_posix() for path in paths],
             "split": [splits[group] for group in groups],
             "group": groups,
             "duration_s": list(found.seconds.values()),
-        },
-        dtype=object,
-    ).astype({"duration_s": float})
+        }
+    )
     table = limited(table, hours=hours, seed=seed)
     table.attrs["left_out"] = found.left_out
     return table

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.files import Progress, audio_files, existing, measured
+from nearkin.corpora.files import Progress, audio_files, existing, indexed, measured
 from nearkin.corpora.instruments import IRMAS_CODES
 from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
 from nearkin.errors import InputError, printable
@@ -54,30 +54,27 @@ def irmas(
         If a class folder is missing, misspelt or empty, a file's name is not IRMAS's, a file is not
         sound, or a class has fewer than three songs.
     """
-    import pandas as pd
-
     base = existing(root) / FOLDER if (root / FOLDER).is_dir() else existing(root)
     files = {code: _class_files(base, code) for code in _class_folders(base)}
     paths = [path for found in files.values() for path in found]
     songs = [song_number(path) for path in paths]
     codes = [code for code, found in files.items() for _ in found]
-    found = measured(paths, progress=progress, strict=True)
-    table = pd.DataFrame(
-        {
-            "path": [path.relative_to(root).as_posix() for path in paths],
-            "split": "",
-            "group": songs,
-            "instrument": [IRMAS_CODES[code] for code in codes],
-            "duration_s": [found.seconds[path] for path in paths],
-        }
-    )
+    seconds = measured(paths, progress=progress, strict=True).seconds
     # A song in two folders counts in the first.
     home = dict(zip(reversed(songs), reversed(codes), strict=True))
     splits: dict[str, str] = {}
     for code in files:
         own = [song for song in songs if home[song] == code]
         splits |= split_by_group(own, EIGHTY_TEN_TEN, seed=seed, purpose=f"IRMAS's class {code}")
-    table["split"] = table["group"].map(splits)
+    table = indexed(
+        {
+            "path": [path.relative_to(root).as_posix() for path in paths],
+            "split": [splits[song] for song in songs],
+            "group": songs,
+            "instrument": [IRMAS_CODES[code] for code in codes],
+            "duration_s": [seconds[path] for path in paths],
+        }
+    )
     return limited(table, hours=hours, seed=seed, by=("split", "instrument"))
 
 

@@ -265,8 +265,11 @@ def read_labelled(
     for name in COLUMNS:
         if name not in table.columns:
             table = table.assign(**{name: ""})
+    told = printable(path)
     rows = tuple(
-        _row(path, place, dict(zip(COLUMNS, cells, strict=True)), column)
+        _row(
+            path.parent, f"{told} line {place + 2}", dict(zip(COLUMNS, cells, strict=True)), column
+        )
         for place, *cells in table[list(COLUMNS)].itertuples(name=None)
     )
     _refuse_twins(rows)
@@ -327,14 +330,12 @@ def write_manifest(
     write_texts(path, texts)
 
 
-def _row(manifest: Path, place: int, cells: dict[str, str], column: str | None) -> Row:
-    """Check one row; `place` counts the rows under the header from 0."""
-    where = f"{printable(manifest)} line {place + 2}"
+def _row(folder: Path, where: str, cells: dict[str, str], column: str | None) -> Row:
     if column is not None and not cells[column]:
         raise InputError(f"{where}: '{column}' is empty: must be filled; fill it or drop the row")
     start_s = _seconds(cells["start_s"], where)
-    path = manifest.parent / cells["path"]
-    vocals = manifest.parent / cells["vocals_path"] if cells["vocals_path"] else None
+    path = folder / cells["path"]
+    vocals = folder / cells["vocals_path"] if cells["vocals_path"] else None
     for file in (path, vocals):
         if file is not None and not addressed(file)[0].is_file():
             raise InputError(

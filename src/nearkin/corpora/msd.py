@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from nearkin.corpora.files import Progress, audio_files, existing, measured
+from nearkin.corpora.files import Progress, audio_files, existing, indexed, measured
 from nearkin.corpora.splits import limited
 from nearkin.errors import InputError, printable
 from nearkin.seeds import stream
@@ -64,8 +64,6 @@ def msd_lastfm50(
         If the tag file is missing, not the published one or holds fewer than 50 tags, or if no clip
         has a track's name and one of the tags.
     """
-    import pandas as pd
-
     tag_file = _tag_file(existing(root))
     clips, left_out = _clips(root)
     tags = read_tags(tag_file, clips)
@@ -84,7 +82,7 @@ def msd_lastfm50(
             + (f" ({left_out[0]})" if left_out else "")
         )
     splits = _splits(tracks, seed)
-    table = pd.DataFrame(
+    table = indexed(
         {
             "path": [clips[track].relative_to(root).as_posix() for track in tracks],
             "clip_id": tracks,
@@ -92,9 +90,8 @@ def msd_lastfm50(
             "group": tracks,
             "tags": [";".join(tags[track]) for track in tracks],
             "duration_s": [found.seconds[clips[track]] for track in tracks],
-        },
-        dtype=object,
-    ).astype({"duration_s": float})
+        }
+    )
     table = limited(table, hours=hours, seed=seed)
     table.attrs["left_out"] = tuple(left_out)
     return table

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nearkin.corpora.files import Progress, existing, measured
+from nearkin.corpora.files import Progress, existing, indexed, measured
 from nearkin.corpora.splits import limited, split_by_group
 from nearkin.errors import InputError, printable
 
@@ -39,7 +39,8 @@ def musdb18(
     Parameters
     ----------
     root : Path
-        The folder that holds ``train`` and ``test``.
+        The folder that holds ``train`` and ``test``; where one holds both editions, its stem.mp4
+        files are taken.
     hours : float or None
         Keep about so many, every split in proportion.
     seed : int
@@ -61,8 +62,6 @@ def musdb18(
         If it is not laid out as published, a stem is missing, not sound, or of another length than
         its mixture.
     """
-    import pandas as pd
-
     songs = {split: _songs(existing(root), split) for split in ("train", "test")}
     titles = [song.title for song in songs["train"]]
     splits = split_by_group(titles, TRAIN_VALID, seed=seed, purpose="MUSDB18's train")
@@ -78,7 +77,7 @@ def musdb18(
     seconds = measured(files, progress=progress, strict=True).seconds
     for song in everything:
         _check_lengths(song, seconds[song.mixture], seconds[song.vocals])
-    table = pd.DataFrame(
+    table = indexed(
         {
             "path": [song.mixture.relative_to(root).as_posix() for song in everything],
             "split": [splits[song.title] for song in everything],

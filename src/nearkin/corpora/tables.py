@@ -114,44 +114,46 @@ def check_groups(table: pd.DataFrame, path: Path) -> None:
     """Refuse splits of other names, and groups (files, where there are none) in two splits."""
     if "split" not in table.columns:
         return
-    strange = table.index[~table["split"].isin(SPLITS)]
-    if len(strange):
-        given = table["split"][strange[0]]
-        raise InputError(
-            f"{printable(path)} line {strange[0] + 2}: split={given!r}: must be one of "
-            f"{', '.join(SPLITS)}; {suggest(given, SPLITS)}"
-        )
-    groups = table["path"]
-    if "group" in table.columns:
-        groups = table["group"].where(table["group"] != "", table["path"])
-    splits = table["split"].groupby(groups).unique()
-    crossing = splits[splits.map(len) > 1]
-    if len(crossing):
+    groups = table["group"] if "group" in table.columns else table["path"]
+    found: dict[str, set[str]] = {}
+    for line, split, group, file in zip(
+        table.index + 2, table["split"], groups, table["path"], strict=True
+    ):
+        if split not in SPLITS:
+            raise InputError(
+                f"{printable(path)} line {line}: split={split!r}: must be one of "
+                f"{', '.join(SPLITS)}; {suggest(split, SPLITS)}"
+            )
+        found.setdefault(group or file, set()).add(split)
+    crossing = {group: splits for group, splits in found.items() if len(splits) > 1}
+    for group, splits in crossing.items():
         others = f" (and {len(crossing) - 1} more)" if len(crossing) > 1 else ""
+        named = " and ".join(sorted(splits, key=SPLITS.index))
         raise InputError(
-            f"{printable(path)}: group '{printable(str(crossing.index[0]))}'{others} is in "
-            f"{' and '.join(sorted(crossing.iloc[0], key=SPLITS.index))}: must be in one split; "
-            "split by group"
+            f"{printable(path)}: group '{printable(group)}'{others} is in {named}: must be in one "
+            "split; split by group"
         )
 
 
 def relative_paths(files: Iterable[Path], folder: Path) -> list[str]:
     """Write files' paths as seen from a folder, whatever links lead to either."""
     near, real = folder.absolute(), folder.resolve()
-    homes: dict[Path, Path] = {}
+
+    def seen(home: Path) -> str:
+        if home.is_relative_to(near):
+            return home.relative_to(near).as_posix()
+        try:
+            return Path(os.path.relpath(home.resolve(), real)).as_posix()
+        except ValueError:  # another drive
+            return home.resolve().as_posix()
+
+    homes: dict[str, str] = {}
     written = []
     for file in files:
-        far = file.absolute()
-        if far.is_relative_to(near):
-            written.append(far.relative_to(near).as_posix())
-            continue
-        if far.parent not in homes:
-            homes[far.parent] = far.parent.resolve()
-        far = homes[far.parent] / far.name
-        try:
-            written.append(Path(os.path.relpath(far, real)).as_posix())
-        except ValueError:  # another drive
-            written.append(far.as_posix())
+        home, name = os.path.split(file)
+        if home not in homes:
+            homes[home] = seen(Path(home).absolute())
+        written.append(name if homes[home] == "." else f"{homes[home]}/{name}")
     return written
 
 
