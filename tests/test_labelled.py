@@ -102,12 +102,16 @@ def test_links_and_strange_names(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-def test_another_manifest_is_not_replaced(tmp_path: Path) -> None:
-    manifest = tmp_path / "m.csv"
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_another_manifest_is_not_replaced(suffix: str, tmp_path: Path) -> None:
+    manifest = tmp_path / f"m{suffix}"
     write_manifest(manifest, TABLE, force=False)
     write_manifest(manifest, TABLE, force=False)
-    with pytest.raises(InputError, match=r"m\.csv: holds another manifest; .* --force"):
+    with pytest.raises(InputError, match=r"m\..*: holds another manifest; .* --force"):
         write_manifest(manifest, TABLE[:2], force=False)
+    manifest.write_bytes(b"")
+    with pytest.raises(InputError, match="holds another manifest"):
+        write_manifest(manifest, TABLE, force=False)
     write_manifest(manifest, TABLE[:2])
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunError, match="cannot be written"):

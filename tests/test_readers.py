@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from conftest import write_tunes
 from nearkin.audio import read, sound_info
-from nearkin.corpora import CORPORA
+from nearkin.corpora import CORPORA, Corpus
 from nearkin.corpora.folder import folder
 from nearkin.corpora.index import index
 from nearkin.corpora.instruments import IRMAS_CODES
@@ -129,6 +129,23 @@ def test_hours_draw_clips_that_more_hours_keep(name: str, trees: dict[str, Path]
 def test_no_such_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such folder; name the one"):
         frame(name, tmp_path / "nowhere")
+
+
+def fake(
+    root: Path, *, hours: float | None, seed: int, workers: int, progress: object
+) -> pd.DataFrame:
+    write_tunes(root, 3, seconds=0.5)
+    splits = ["train", "valid", "test"]
+    return pd.DataFrame({"path": [f"tune0{k}.wav" for k in range(3)], "split": splits})
+
+
+def test_hours_are_measured_where_a_data_set_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CORPORA, "fake", Corpus(f"{__name__}:fake", "tones"))
+    contents = index("fake", tmp_path / "new", tmp_path / "m.csv")
+    assert contents.splits == dict.fromkeys(["train", "valid", "test"], (1, 0.5 / 3600, 1))
+    assert contents.labels == {}
 
 
 # Splits

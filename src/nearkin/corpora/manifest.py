@@ -323,11 +323,18 @@ def write_manifest(
     texts = texts[[*order, *(name for name in texts.columns if name not in COLUMNS)]]
     check_groups(texts, path)
     _refuse_twins([Recording(clip_name(row), path) for row in texts.to_dict("records")])
-    if not force and path.exists() and not equal(read_texts(path), texts):
+    if not force and path.exists() and not _holds(path, texts):
         raise InputError(
             f"{printable(path)}: holds another manifest; name another file or pass --force"
         )
     write_texts(path, texts)
+
+
+def _holds(path: Path, texts: pd.DataFrame) -> bool:
+    try:
+        return equal(read_texts(path), texts)
+    except InputError:  # something else
+        return False
 
 
 def _row(folder: Path, where: str, cells: dict[str, str], column: str | None) -> Row:
