@@ -1,0 +1,188 @@
+"""Which clips a rendered corpus has, and how one score's clips come to be files.
+
+A unit is one score and the clips rendered from it. Its result lies beside the sound files as JSON,
+written last: a unit that has one is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nearkin.audio import SAMPLE_RATE
+from nearkin.corpora.rendered import scores, synthesis
+from nearkin.corpora.rendered.ensemble import Clip
+from nearkin.errors import InputError, RunError, printable
+from nearkin.seeds import stream
+
+HOURS = 3.0
+"""How much is rendered unless asked otherwise."""
+
+KINDS = {
+    "rendered-tags": "tags",
+    "rendered-instruments": "predominant",
+    "rendered-vocals": "vocals",
+}
+"""The corpora, and the modules that render their clips."""
+
+_RECIPE = 1  # counted up with every change that alters a rendering
+_SETTINGS = "rendering.json"
+_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A corpus to be rendered: what every unit needs to know.
+
+    Attributes
+    ----------
+    name : str
+        A key of `KINDS`.
+    root : Path
+        Where the files go.
+    seed : int
+        What everything is drawn from.
+    hours : float
+        How much sound; another amount only adds clips or leaves some out.
+    """
+
+    name: str
+    root: Path
+    seed: int
+    hours: float
+
+    def __post_init__(self) -> None:
+        if self.name not in KINDS:
+            raise InputError(f"{self.name}: no rendered corpus; one of {', '.join(KINDS)}")
+        if not 0.0 < self.hours < 10_000.0:
+            raise InputError(f"hours={self.hours:g}: must be above 0; pass --hours 3, say")
+
+    @property
+    def recipe(self) -> Any:
+        """The module that renders clips: `SECONDS`, `CLIPS_PER_SCORE` and `clip`."""
+        return import_module(f"nearkin.corpora.rendered.{KINDS[self.name]}")
+
+    @property
+    def clips(self) -> int:
+        """How many clips there are."""
+        return max(1, round(self.hours * 3600.0 / float(self.recipe.SECONDS)))
+
+    @property
+    def units(self) -> int:
+        """How many scores are played."""
+        return -(-self.clips // int(self.recipe.CLIPS_PER_SCORE))
+
+
+def begin(rendering: Rendering) -> None:
+    """Take a folder for a corpus, or find that it was taken for the same one.
+
+    Raises
+    ------
+    RunError
+        If the folder holds clips of another seed, recipe or library.
+    """
+    scores.corpus_folder()
+    synthesis.check()
+    settings = {
+        "corpus": rendering.name,
+        "seed": rendering.seed,
+        "recipe": _RECIPE,
+        "sample_rate": SAMPLE_RATE,
+        "music21": version("music21"),
+        "tinysoundfont": version("tinysoundfont"),
+    }
+    path = rendering.root / _SETTINGS
+    if not path.is_file():
+        rendering.root.mkdir(parents=True, exist_ok=True)
+        synthesis.replace(path, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    try:
+        there = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        there = {}
+    for name, value in settings.items():
+        if there.get(name) != value:
+            raise RunError(
+                f"{printable(rendering.root)}: holds clips rendered with {name} "
+                f"{there.get(name)!r}, not {value!r}; give another --root"
+            )
+
+
+def render_unit(rendering: Rendering, unit: int) -> list[dict[str, Any]]:
+    """Render the clips of one score, unless they are there.
+
+    Returns
+    -------
+    list of dict
+        A manifest row each: ``path`` relative to the root, ``split``, ``group`` and labels.
+    """
+    record = rendering.root / "clips" / f"{unit:05d}.json"
+    rows = _there(rendering, record)
+    if rows is not None:
+        return rows
+    recipe = rendering.recipe
+    render: Callable[..., Clip] = recipe.clip
+    source, score, split = _score(rendering, unit)
+    rows = []
+    for place in range(recipe.CLIPS_PER_SCORE):
+        number = unit * recipe.CLIPS_PER_SCORE + place
+        clip = render(score, number=number, seed=rendering.seed)
+        files = {
+            sound: f"clips/{unit:05d}-{place}{'' if sound == 'mix' else '-' + sound}.flac"
+            for sound in clip.sounds
+        }
+        synthesis.write({rendering.root / files[name]: y for name, y in clip.sounds.items()})
+        row = {"path": files["mix"], "split": split, "group": source.work, **clip.labels}
+        if "vocals" in files:
+            row["vocals_path"] = files["vocals"]
+        rows.append(row)
+    content = json.dumps({"score": source._asdict(), "clips": rows}, indent=1)
+    synthesis.replace(record, content.encode())
+    return rows
+
+
+def _there(rendering: Rendering, record: Path) -> list[dict[str, Any]] | None:
+    try:
+        rows: list[dict[str, Any]] = json.loads(record.read_text("utf-8"))["clips"]
+        names = [row[name] for row in rows for name in ("path", "vocals_path") if name in row]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return rows if all((rendering.root / name).is_file() for name in names) else None
+
+
+def _score(rendering: Rendering, unit: int) -> tuple[scores.Source, scores.Score, str]:
+    """Draw the score of a unit: collections and splits in turn, works by chance."""
+    sources = scores.catalogue()
+    split_of = scores.splits(rendering.seed)
+    cycle = [name for name, share in scores.SHARES.items() for _ in range(share)]
+    order = stream(rendering.seed, "collections").permutation(len(cycle))
+    turn, place = divmod(unit, len(cycle))
+    collection = cycle[int(order[place])]
+    # How many units before this one were of the collection.
+    share = scores.SHARES[collection]
+    count = turn * share + sum(cycle[int(k)] == collection for k in order[:place])
+    splits = [*["train"] * 15, *["valid"] * 2, *["test"] * 3]
+    block, within = divmod(count, len(splits))
+    mixed = stream(rendering.seed, "turns", collection, block).permutation(len(splits))
+    split = splits[int(mixed[within])]
+    members = [source for source in sources[collection] if split_of[source.work] == split]
+    if not members:
+        split = "train"
+        members = [source for source in sources[collection] if split_of[source.work] == split]
+    earlier = sum(splits[int(k)] == split for k in mixed[:within]) + block * splits.count(split)
+    permuted = stream(rendering.seed, "scores", collection, split).permutation(len(members))
+    for attempt in range(_TRIES):
+        # Past a score that cannot be played: one from further on, which comes up late by itself.
+        index = (earlier + attempt * (1 + len(members) // _TRIES)) % len(members)
+        source = members[int(permuted[index])]
+        score = scores.read_score(source)
+        if score is not None:
+            return source, score, split
+    raise RunError(
+        f"{collection}: {_TRIES} scores in a row cannot be read; reinstall music21 with its corpus"
+    )
