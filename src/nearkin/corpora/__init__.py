@@ -34,5 +34,17 @@ CORPORA = {
         "nearkin.corpora.musdb:musdb18",
         "MUSDB18 (stem.mp4) or MUSDB18-HQ (wav): mixtures and their vocals",
     ),
+    "rendered-tags": Corpus(
+        "nearkin.rendering:rendered_tags",
+        "music21's scores, arranged and played: 50 tags",
+    ),
+    "rendered-instruments": Corpus(
+        "nearkin.rendering:rendered_instruments",
+        "music21's scores, arranged and played: 11 predominant instruments",
+    ),
+    "rendered-vocals": Corpus(
+        "nearkin.rendering:rendered_vocals",
+        "music21's scores, arranged and played: voices over accompaniments",
+    ),
 }
 """Data sets by the name ``nearkin corpus`` knows them by; listing them imports none."""
