@@ -204,6 +204,9 @@ def test_gain_never_clips():
 def test_refusals(tmp_path):
     with pytest.raises(InputError, match=r"hours=0: must be above 0"):
         plan.Rendering("rendered-tags", tmp_path, seed=0, hours=0.0)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot be written \(File exists\); make room"):
+        synthesis.replace(tmp_path / "file" / "clip", b"")
     with pytest.raises(InputError, match=r"nothing: no rendered corpus; one of rendered-tags"):
         plan.Rendering("nothing", tmp_path, seed=0, hours=1.0)
 
@@ -347,7 +350,7 @@ def test_vocals_and_accompaniment_are_the_mixture(tmp_path):
     import soundfile
 
     table = rendered("rendered-vocals", tmp_path)
-    assert list(table.columns) == ["path", "split", "group", "vocals_path"]
+    assert list(table.columns) == ["path", "split", "group", "vocals_path", "duration_s"]
     assert len(table) == 3
     [record] = [json.loads(p.read_text()) for p in tmp_path.glob("clips/*.json")]
     for row, known in zip(table.itertuples(), record["clips"], strict=True):
@@ -367,7 +370,7 @@ def test_a_rendering_is_the_same_again_goes_on_and_is_refused_for_another_seed(t
     told: list[tuple[str, int, int]] = []
     table = rendered("rendered-tags", tmp_path / "a", progress=lambda *now: told.append(now))
     assert told == [("render", 1, 1)]
-    assert list(table.columns) == ["path", "split", "group", "tags"]
+    assert list(table.columns) == ["path", "split", "group", "tags", "duration_s"]
     for cell in table["tags"]:
         found = cell.split(";")
         assert 0 < len(found) < 50

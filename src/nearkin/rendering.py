@@ -57,4 +57,5 @@ def _rendered(
     rows = [row for unit in sorted(rows_of) for row in rows_of[unit]][: rendering.clips]
     table = pd.DataFrame(rows)
     kept = ("path", "split", "group", "tags", "instrument", "vocals_path")
-    return table[[column for column in kept if column in table.columns]]
+    table = table[[column for column in kept if column in table.columns]]
+    return table.assign(duration_s=float(rendering.recipe.SECONDS))

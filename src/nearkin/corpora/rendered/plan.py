@@ -60,7 +60,9 @@ class Rendering:
         if self.name not in KINDS:
             raise InputError(f"{self.name}: no rendered corpus; one of {', '.join(KINDS)}")
         if not 0.0 < self.hours < 10_000.0:
-            raise InputError(f"hours={self.hours:g}: must be above 0; pass --hours 3, say")
+            raise InputError(
+                f"hours={self.hours:g}: must be above 0 and below 10000; pass --hours 3, say"
+            )
 
     @property
     def recipe(self) -> Any:
@@ -98,7 +100,6 @@ def begin(rendering: Rendering) -> None:
     }
     path = rendering.root / _SETTINGS
     if not path.is_file():
-        rendering.root.mkdir(parents=True, exist_ok=True)
         synthesis.replace(path, (json.dumps(settings, indent=2) + "\n").encode())
         return
     try:

@@ -9,6 +9,9 @@ Where a tag comes from:
 - tempo, density, register, touch, room (2 + 1 + 2 + 2 + 1): the performance, by the thresholds
   below;
 - texture (5) and instruments (19): what was set and played.
+
+A style has its usual pace and, more often than others, its usual players (`RATES_HZ`, `IDIOMS`);
+any instrument can play any style, and every tag is in some per cent of the clips at least.
 """
 
 from __future__ import annotations
