@@ -70,6 +70,19 @@ def _distances() -> list[str]:
     ]
 
 
+def _tasks() -> list[str]:
+    from nearkin.tasks import TASKS, task
+
+    rows = [task(name) for name in TASKS]
+    better = {True: "more", False: "less"}
+    return [
+        f"{row.name}  {row.title}: {row.measure}{f' in {row.unit}' if row.unit else ''}, "
+        f"{better[row.more_is_better]} is better; learns from "
+        f"{f'the column {row.column}' if row.column else 'audio alone'}"
+        for row in rows
+    ]
+
+
 def _of(provider: str) -> str:
     return f", of {provider}" if provider else ""
 
@@ -83,4 +96,5 @@ _KINDS: dict[str, Callable[[], list[str]]] = {
     "transformations": _transformations,
     "grids": _grids,
     "distances": _distances,
+    "tasks": _tasks,
 }

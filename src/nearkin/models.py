@@ -271,10 +271,10 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     stated = {
         "sample_rate": SAMPLE_RATE,
         "minimum_samples": MINIMUM_SAMPLES,
-        "encoder": model.features,
-        "task": model.task,
-        "trial": model.trial,
-        "training_sha256": model.training_sha256,
+        "nearkin.encoder": model.features,
+        "nearkin.task": model.task,
+        "nearkin.trial": model.trial,
+        "nearkin.training_sha256": model.training_sha256,
     }
     for name, value in stated.items():
         entry = proto.metadata_props.add()
