@@ -203,7 +203,8 @@ class MFCCEncoder(nn.Module):
     def statistics(self, audio: Any) -> Any:
         """Return mean and deviation over time of MFCCs and their differences, [batch, 144]."""
         power = self.front.power(audio)
-        frames = decibels(power @ self.filters.T) @ self.cosines.T
+        with torch.autocast(audio.device.type, enabled=False):  # half the bits are not enough here
+            frames = decibels(power @ self.filters.T) @ self.cosines.T
         tracks = [frames, frames.diff(dim=1), frames.diff(n=2, dim=1)]
         means = [track.mean(dim=1) for track in tracks]
         return torch.cat(means + [track.std(dim=1, correction=0) for track in tracks], dim=1)
