@@ -132,7 +132,7 @@ def new_record(
         ],
         "grid": session.plan.settings()["grid"],
         "noise": {"name": session.noise.name, "sha256": session.noise.sha256},
-        "engine": _engine(session.plan),
+        "engine": engine_of(session.plan),
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in LIBRARIES},
@@ -197,7 +197,8 @@ def _packages(plan: Plan) -> dict[str, str]:
     return {package: version for package, _, version in pairs}
 
 
-def _engine(plan: Plan) -> str:
+def engine_of(plan: Plan) -> str:
+    """Name the engine of TS and PS with its package's version."""
     package = "python-stretch" if plan.engine == "signalsmith" else "pedalboard"
     try:
         return f"{plan.engine} ({package} {metadata.version(package)})"

@@ -16,6 +16,7 @@ import math
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -36,9 +37,15 @@ FILES = (
     "run.json",
     "report.html",
     "consistency.csv",
-    "performance.parquet",
     *(f"{name}.parquet" for name in TABLES),
 )
+PERFORMANCE_FILES = (
+    "performance.json",
+    "performance.parquet",
+    "performance.csv",
+    "performance_clips.parquet",
+)
+"""What ``nearkin perform`` adds to a run's folder, or keeps in one of its own."""
 
 
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
@@ -103,14 +110,15 @@ class RunFolder:
             leftover.unlink(missing_ok=True)
 
     def is_run(self) -> bool:
-        """Tell whether the folder holds a run, finished or begun."""
-        return (self.root / "run.json").is_file() or self.work.is_dir()
+        """Tell whether the folder holds a run or task scores, finished or begun."""
+        records = (self.root / "run.json", self.root / "performance.json")
+        return any(path.is_file() for path in records) or self.work.is_dir()
 
     def clear(self) -> None:
         """Delete everything a run writes, and nothing else."""
         for name in FOLDERS:
             shutil.rmtree(self.root / name, ignore_errors=True)
-        for name in FILES:
+        for name in (*FILES, *PERFORMANCE_FILES):
             (self.root / name).unlink(missing_ok=True)
 
     def finish(self) -> None:
@@ -127,21 +135,39 @@ class RunFolder:
         RunError
             If it cannot be read.
         """
-        path = self.root / "run.json"
-        try:
-            run: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{path}: cannot be read ({error}); use --force to start anew"
-            ) from error
-        return run
+        return self._read_record("run.json", "start anew")
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Write run.json."""
-        text = json.dumps(finite(run), indent=2, ensure_ascii=False, allow_nan=False)
-        self.write(self.root / "run.json", lambda file: file.write(text.encode() + b"\n"))
+        self._write_record("run.json", run)
+
+    def read_performance(self) -> dict[str, Any] | None:
+        """Return performance.json, or None where no task was scored.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read.
+        """
+        return self._read_record("performance.json", "score anew")
+
+    def write_performance(self, record: Mapping[str, Any]) -> None:
+        """Write performance.json."""
+        self._write_record("performance.json", record)
+
+    def _read_record(self, name: str, remedy: str) -> dict[str, Any] | None:
+        path = self.root / name
+        try:
+            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); use --force to {remedy}") from error
+        return record
+
+    def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
+        text = json.dumps(finite(record), indent=2, ensure_ascii=False, allow_nan=False)
+        self.write(self.root / name, lambda file: file.write(text.encode() + b"\n"))
 
     # -- tables ----------------------------------------------------------------------------------
 
@@ -321,6 +347,17 @@ class RunFolder:
         """Write arrays and JSON-able notes as one .npz."""
         text = np.frombuffer(json.dumps(finite(notes)).encode(), np.uint8)
         self.write(path, lambda file: np.savez(file, allow_pickle=False, notes=text, **arrays))
+
+    def read_arrays(self, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+        """Read what `write_arrays` wrote, notes and arrays; None if it is not there (whole)."""
+        try:
+            with _shard(path) as found:
+                if found is None:
+                    return None
+                notes, arrays = found
+                return notes, {name: arrays[name] for name in arrays if name != "notes"}
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
 
     def write(self, path: Path, put: Callable[[BinaryIO], Any]) -> None:
         """Write a file under a temporary name and rename it.
