@@ -117,6 +117,8 @@ class Result:
             audio=audio,
             analysis=self.analysis,
             words=self.folder.read_words() if self.analysis else (),
+            performance=self.performance,
+            performed=self.folder.read_performance() or {},
         )
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
@@ -157,7 +159,7 @@ class Result:
         target = self.folder.root / "figures" if folder is None else Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            written = write_all(self.consistency, self.run, target)
+            written = write_all(self.consistency, self.run, target, performance=self.performance)
             if self.analysis:
                 means = self.analysis["marginal_means"]
                 written += write_means(means, self.consistency, self.run, target)

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from nearkin import magnitudes
 from nearkin.magnitudes import ORIGINAL
 from nearkin.series import AUDIO, Series, distance_name, series_of
+from nearkin.task_scores import SIGNS
 
 AUDIO_BUDGET = 6_000_000
 """Characters of base64 audio; failures beyond it keep their row and lose their players."""
@@ -44,6 +45,10 @@ class ReportData:
         Tables of ``nearkin analyze``; empty where it was not run.
     words : sequence of str
         What the analysis says, a paragraph each.
+    performance : pandas.DataFrame or None
+        Task scores; None where none were taken.
+    performed : mapping
+        performance.json; empty where there is none.
     """
 
     run: Mapping[str, Any]
@@ -54,6 +59,8 @@ class ReportData:
     audio: Mapping[str, bytes] = field(default_factory=dict)
     analysis: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     words: Sequence[str] = ()
+    performance: pd.DataFrame | None = None
+    performed: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -302,7 +309,57 @@ def tables_of(data: ReportData) -> list[Table]:
                 listed,
             )
         )
+    if data.performance is not None and "status" in data.performance.columns:
+        partial = data.performance[data.performance["status"] != "ok"]
+        if len(partial):
+            keys = ["encoder", "task", "status"]
+            counts = partial.groupby(keys, sort=True, dropna=False).size().reset_index(name="rows")
+            lost = [(_label(row), row["status"], row["rows"]) for row in counts.to_dict("records")]
+            caption = f"Task scores from which clips were left out ({len(partial):,})"
+            tables.append(_table(caption, ("encoder", "reason", "rows"), lost))
     return tables
+
+
+def task_scores_of(data: ReportData) -> Table | None:
+    """Return the scores on the unchanged clips, a row an encoder and task, with the worst point."""
+    if data.performance is None or data.performance.empty:
+        return None
+    rows = []
+    for _, part in data.performance.groupby(["encoder", "task"], sort=False):
+        mine = part[part["trial"] == part["trial"].min()].to_dict("records")
+        original = next((row for row in mine if row["transformation"] == ORIGINAL), None)
+        if original is None:
+            continue
+        sign = SIGNS.get(str(original["measure"]), 1)
+        better = "more" if sign > 0 else "less"
+        changed = [row for row in mine if row is not original and math.isfinite(row["value"])]
+        worst = min(changed, key=lambda row: sign * row["value"], default=None)
+        at = (
+            ""
+            if worst is None
+            else magnitudes.in_words(str(worst["transformation"]), float(worst["magnitude"]))
+        )
+        rows.append(
+            (
+                _label(original),
+                f"{original['measure']} ({better} is better)",
+                _with_interval(original),
+                _shown(original.get("chance")),
+                original.get("n", ""),
+                "–" if worst is None else f"{_shown(worst['value'])} ({at})",
+            )
+        )
+    head = ("encoder", "measure", "unchanged clips", "chance", "clips", "worst")
+    return _table("Task scores, with 95 % intervals", head, rows)
+
+
+def _with_interval(row: Mapping[Any, Any]) -> str:
+    low, high = _shown(row.get("ci_low")), _shown(row.get("ci_high"))
+    return f"{_shown(row['value'])} [{low}, {high}]"
+
+
+def _shown(value: Any) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def _label(row: Mapping[Any, Any]) -> str:

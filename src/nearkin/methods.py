@@ -194,3 +194,41 @@ def _versions(run: Mapping[str, Any]) -> list[str]:
         return []
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     return [f"Versions: {listed}."]
+
+
+def on_performance(performed: Mapping[str, Any]) -> str:
+    """Return how the task scores were taken, in sentences; empty where there are none.
+
+    Parameters
+    ----------
+    performed : mapping
+        performance.json.
+    """
+    if not performed:
+        return ""
+    sets = performed.get("test_sets", {})
+    told = "; ".join(
+        f"{task}: {counts.get('used', counts.get('rows', '?'))} clips of {counts.get('manifest')}"
+        for task, counts in sets.items()
+    )
+    plan = performed.get("plan", {})
+    points = len(plan.get("grid", {}).get("points") or [])
+    text = f"Each task was scored on its own clips ({told}; split {plan.get('split', '?')})"
+    if points:
+        text += f", unchanged and at the {points} points of the grid '{plan['grid'].get('name')}'"
+    sentences = [
+        text + f", seed {plan.get('seed', '?')}. Every changed clip has the loudness of its "
+        "original."
+    ]
+    if "ae" in sets:
+        sentences.append("An autoencoder's target is the changed clip itself.")
+    if "vs" in sets:
+        sentences.append(
+            "In singing-voice separation mixture and voice passed tempo and pitch shifts together, "
+            "and the mixture's loudness gain was applied to the voice; SDR is the median over "
+            "frames of one second, then over clips."
+        )
+    scales = sorted({str(model.get("scale")) for model in performed.get("models", ())})
+    if scales and "None" not in scales:
+        sentences.append(f"The models were trained at the scale {' and '.join(scales)}.")
+    return " ".join(sentences)

@@ -67,6 +67,8 @@ def build(data: ReportData) -> str:
         on_tasks=verdicts.on_tasks(consistency, run),
         n=run.get("n", 0),
         figures=_figures(data, audio_distances, latent_distances),
+        task_scores=listings.task_scores_of(data),
+        on_performance=methods.on_performance(data.performed),
         analysis=data.words,
         groups=listings.failure_groups(data),
         tables=listings.tables_of(data),
@@ -195,10 +197,11 @@ def _figures(
         ),
         _block(
             "figure-12",
-            figures.figure_12(table, run=run),
-            "The mildest change of every transformation in the grid (the paper’s Figure 12, "
-            "without task performance); PS and TS by direction (+ up or faster, − down or slower). "
-            "Bars are 95 % intervals, the black tick is the median of an encoder’s dots.",
+            figures.figure_12(table, run=run, performance=data.performance),
+            f"The mildest change of every transformation in the grid (the paper’s Figure 12"
+            f"{', without task performance' if data.performance is None else ''}); PS and TS by "
+            "direction (+ up or faster, − down or slower). Bars are 95 % intervals, the black tick "
+            f"is the median of an encoder’s dots.{_on_top_row(data)}",
         ),
         _block(
             "gravest",
@@ -218,6 +221,19 @@ def _figures(
             "the place of the original or, for noise and MP3, the magnitude closest to it.",
         ),
     ]
+    if data.performance is not None:
+        blocks.append(
+            _block(
+                "figure-4",
+                figures.figure_4(data.performance, run=run),
+                "Task scores over magnitude (the paper’s Figure 4), each task on its own test set. "
+                "Bands are 95 % intervals; dotted lines of an encoder’s colour its score on the "
+                "unchanged clips, the dotted black line what chance scores on the changed ones "
+                "(the training set’s mean spectrum, the untouched mixture, a guess); the red line "
+                "is the place of no change. Where there are several trials the curve is their mean "
+                "and each is a dot.",
+            )
+        )
     if data.analysis:
         blocks += _figures_of_means(data)
     for audio in audio_distances:
@@ -235,6 +251,15 @@ def _figures(
                 )
             )
     return {block.id: block for block in blocks}
+
+
+def _on_top_row(data: ReportData) -> str:
+    if data.performance is None:
+        return ""
+    return (
+        " Task scores are standardised within each task over all its changed clips, MSE’s sign "
+        "turned; the hollow diamond is the score of the unchanged clips."
+    )
 
 
 def _figures_of_means(data: ReportData) -> list[FigureBlock]:

@@ -47,9 +47,9 @@ def figure_6(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     records = [
         record
         for name in distances
-        for record in _records(rows[rows["audio_distance"] == name], distance_name(name))
+        for record in curve_records(rows[rows["audio_distance"] == name], distance_name(name))
     ]
-    row = _row(records, styles, title="Audio space: C_W", codes=_codes(consistency))
+    row = panel_row(records, styles, title="Audio space: C_W", codes=_codes(consistency))
     return style.figure([row], margin=38, symbol="stroke")
 
 
@@ -81,14 +81,16 @@ def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
         label = f"audio space, {distance_name(name)}"
         dash = style.AUDIO_DASH.get(name, (3, 2))
         styles[label] = (style.AUDIO_GREY, dash)
-        behind += _records(audio[audio["audio_distance"] == name], label)
+        behind += curve_records(audio[audio["audio_distance"] == name], label)
     rows = []
     for name in distance_order(latent["latent_distance"]):
         chosen = latent[latent["latent_distance"] == name]
         records, points = _series_records(chosen, series)
         title = f"Latent space: C_W, {distance_name(name)} distance"
         rows.append(
-            _row(behind + records, styles, title=title, codes=_codes(consistency), points=points)
+            panel_row(
+                behind + records, styles, title=title, codes=_codes(consistency), points=points
+            )
         )
     return style.figure(rows, margin=38, symbol="stroke")
 
@@ -128,7 +130,7 @@ def figure_10(
         records, points = _series_records(chosen, series)
         pair = f"{distance_name(audio)} and {distance_name(latent)} distance"
         rows.append(
-            _row(
+            panel_row(
                 records,
                 styles,
                 title=f"Between the spaces: {measure}, {pair}",
@@ -166,12 +168,13 @@ def _series_records(
     points: list[dict[str, Any]] = []
     for one in reversed(series):
         mine = of(rows, one)
-        curves += _records(headline(mine), one.label)
-        points += _records(trial_rows(mine), one.label)
+        curves += curve_records(headline(mine), one.label)
+        points += curve_records(trial_rows(mine), one.label)
     return curves, points
 
 
-def _records(rows: pd.DataFrame, label: str) -> list[dict[str, Any]]:
+def curve_records(rows: pd.DataFrame, label: str) -> list[dict[str, Any]]:
+    """Return a record for every defined value of one series, by transformation and magnitude."""
     columns = ["transformation", "magnitude", "value", "ci_low", "ci_high", "n", "chance", "trial"]
     records = []
     for code, magnitude, value, low, high, n, chance, trial in (
@@ -196,7 +199,7 @@ def _records(rows: pd.DataFrame, label: str) -> list[dict[str, Any]]:
     return records
 
 
-def _row(
+def panel_row(
     records: list[dict[str, Any]],
     styles: style.Styles,
     *,
@@ -206,7 +209,7 @@ def _row(
     chance: bool = True,
     domain: tuple[float, float] = (0.0, 1.0),
 ) -> dict[str, Any]:
-    """One panel per transformation; ``columns`` is what a narrow page lowers."""
+    """Return a row of panels, one per transformation; ``columns`` is what a narrow page lowers."""
     originals = [record for record in records if record["code"] == magnitudes.ORIGINAL]
     panels = [
         _panel(

@@ -15,6 +15,7 @@ import pandas as pd
 from nearkin import magnitudes
 from nearkin.figures import style
 from nearkin.figures.curves import rho_domain, x_channel
+from nearkin.figures.performance import Standing, standing
 from nearkin.magnitudes import Point
 from nearkin.series import AUDIO, distance_name, distance_order, headline, of, series_of, trial_rows
 
@@ -107,8 +108,11 @@ def figure_12(
     *,
     run: Mapping[str, Any],
     end: Literal["mildest", "gravest"] = "mildest",
+    performance: pd.DataFrame | None = None,
 ) -> Any:
     """Draw C_W, C_B_acc and C_B_rho at one end of the grid, a dot per transformation and side.
+
+    Task performance stands above them where there is any, standardised within each task.
 
     Parameters
     ----------
@@ -118,6 +122,8 @@ def figure_12(
         The run's record.
     end : {"mildest", "gravest"}
         Which magnitude of every transformation and side: the paper's Figure 12 is the mildest.
+    performance : pandas.DataFrame, optional
+        The run's task scores.
 
     Returns
     -------
@@ -128,6 +134,12 @@ def figure_12(
     points = choose(grid_points(run, consistency))
     series = series_of(run, consistency)
     rows = []
+    directions = dict.fromkeys(_directions(points))
+    if performance is not None:
+        found = standing(performance, run, choose)
+        # one legend for all panels: the tasks' grid may be another than the run's
+        directions |= dict.fromkeys(_directions(found.points))
+        rows.append(_performance_row(found, list(directions)))
     latent_rows = consistency[consistency["encoder"] != AUDIO]
     audio = distance_order(latent_rows["audio_distance"])
     for latent in distance_order(latent_rows["latent_distance"]):
@@ -137,10 +149,45 @@ def figure_12(
                 (latent_rows["measure"] == measure) & (latent_rows["latent_distance"] == latent)
             ]
             lowest = rho_domain(consistency)[0] if measure == "C_B_rho" else 0.0
-            panels.append(_point_panel(chosen, measure, points, series, audio, lowest))
+            domain = (lowest - 0.03, 1.03)
+            panels.append(
+                _point_panel(chosen, measure, points, series, audio, domain, list(directions))
+            )
         title = f"{distance_name(latent)} distance in the latent space"
         rows.append({"concat": panels, "columns": 3, "spacing": 16, "title": title})
     return style.figure(rows, margin=130)
+
+
+def _directions(points: Sequence[Point]) -> list[str]:
+    return [magnitudes.direction(point.code, point.side) for point in points]
+
+
+def _performance_row(found: Standing, directions: Sequence[str]) -> dict[str, Any]:
+    """Return the row of task scores, with a hollow diamond where the unchanged clips are."""
+    panel = _point_panel(
+        found.rows,
+        "standardised performance",
+        found.points,
+        found.series,
+        None,
+        found.domain,
+        directions,
+    )
+    where = panel["layer"][0]["encoding"]
+    panel["layer"].append(
+        {
+            "data": {"values": found.levels},
+            "mark": {"type": "point", "shape": "diamond", "color": style.INK, "size": 70},
+            "encoding": {
+                "x": where["x"] | {"field": "value"},
+                "y": where["y"],
+                "tooltip": style.tooltip(("series", "encoder"), ("value", "unchanged clips")),
+            },
+        }
+    )
+    panel["width"] *= 2
+    heading = "Task performance, standardised within each task (more is better)"
+    return {"concat": [panel], "columns": 1, "spacing": 16, "title": heading}
 
 
 def _point_panel(
@@ -148,9 +195,11 @@ def _point_panel(
     measure: str,
     points: Sequence[Point],
     series: Sequence[Any],
-    audio_distances: Sequence[str],
-    lowest: float,
+    audio_distances: Sequence[str] | None,
+    domain: Sequence[float],
+    directions: Sequence[str],
 ) -> Any:
+    """Return one panel; dots have a shape for each audio distance, where those are given."""
     records: list[dict[str, Any]] = []
     trials: list[dict[str, Any]] = []
     ticks: list[dict[str, Any]] = []
@@ -165,12 +214,11 @@ def _point_panel(
             ticks.append({"series": one.label, "median": round(float(np.median(values)), 6)})
         else:
             missing.append({"series": one.label, "text": "undefined" if len(mine) else "not run"})
-    names = [magnitudes.direction(point.code, point.side) for point in points]
+    names = _directions(points)
     spare = iter(OTHER_COLOURS * 8)
-    colours = [DIRECTION_COLOURS.get(name) or next(spare) for name in names]
+    colours = [DIRECTION_COLOURS.get(name) or next(spare) for name in directions]
     labels = [one.label for one in series]
-    kinds = [LATENT_ONLY, *map(distance_name, audio_distances)]
-    domain = [lowest - 0.03, 1.03]
+    kinds = [LATENT_ONLY, *map(distance_name, audio_distances or ())]
     x = {
         "field": "value",
         "type": "quantitative",
@@ -186,7 +234,7 @@ def _point_panel(
         "type": "nominal",
         "title": None,
         "sort": None,
-        "scale": {"domain": names, "range": colours},
+        "scale": {"domain": list(directions), "range": colours},
     }
     shape = {
         "field": "audio",
@@ -201,14 +249,17 @@ def _point_panel(
     shown = style.tooltip(
         ("series", "encoder"),
         ("point", "at"),
-        ("audio", "audio distance"),
+        *([] if audio_distances is None else [("audio", "audio distance")]),
         ("value", measure),
         ("low", "95 % from"),
         ("high", "to"),
-        ("chance", "chance"),
+        *([] if audio_distances is None else [("chance", "chance")]),
         ("trial", "trial (0: mean)"),
     )
     placed = {"y": y, "yOffset": lane, "color": colour}
+    dot: dict[str, Any] = placed | {"x": x, "tooltip": shown}
+    if audio_distances is not None:
+        dot["shape"] = shape
     layers: list[dict[str, Any]] = [
         {
             "data": {"values": ticks},
@@ -221,7 +272,7 @@ def _point_panel(
         },
         {
             "mark": {"type": "point", "size": 26, "strokeWidth": 1.4, "opacity": 0.95},
-            "encoding": placed | {"x": x, "shape": shape, "tooltip": shown},
+            "encoding": dot,
         },
     ]
     if trials:

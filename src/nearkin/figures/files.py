@@ -40,11 +40,23 @@ def save(chart: Any, stem: str | Path) -> list[Path]:
     return [svg, pdf]
 
 
-def write_all(consistency: pd.DataFrame, run: Mapping[str, Any], folder: str | Path) -> list[Path]:
-    """Write every figure of ``FIGURES`` into a folder, as SVG and PDF; return the files."""
-    from nearkin.figures import FIGURES
+def write_all(
+    consistency: pd.DataFrame,
+    run: Mapping[str, Any],
+    folder: str | Path,
+    *,
+    performance: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write every figure of ``FIGURES`` into a folder, as SVG and PDF; return the files.
+
+    With task scores there is figure 4 too, and they stand at the top of figure 12.
+    """
+    from nearkin.figures import FIGURES, figure_12, write_performance
 
     written: list[Path] = []
     for name, figure in FIGURES.items():
-        written += save(figure(consistency, run=run), Path(folder) / name)
+        more = {"performance": performance} if figure is figure_12 else {}
+        written += save(figure(consistency, run=run, **more), Path(folder) / name)
+    if performance is not None:
+        written += write_performance(performance, run, folder)
     return written
