@@ -19,6 +19,7 @@ from nearkin.cli.corpus import DATA_SETS, corpus_command
 from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.look import list_command, report_command
+from nearkin.cli.perform import perform_command
 from nearkin.cli.run import demo_command, run_command
 from nearkin.cli.train import train_command
 
@@ -42,6 +43,7 @@ app.command("score")(score_command)
 app.command("corpus", epilog=DATA_SETS)(corpus_command)
 app.command("train")(train_command)
 app.command("report")(report_command)
+app.command("perform")(perform_command)
 app.command("list")(list_command)
 
 

@@ -1,0 +1,104 @@
+"""Which clips a task is scored on: the first manifest that has what the task needs.
+
+A manifest is read once a task; its rows of the split are the test set of all models of that task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nearkin.audio import sha256_file
+from nearkin.corpora.manifest import SPLITS, read_labelled
+from nearkin.errors import InputError, printable
+from nearkin.performance.scored import Scored, label
+from nearkin.performance.units import TestSet
+from nearkin.plan import Plan
+from nearkin.registry import suggest
+
+ALL = "all"
+
+
+def sets_for(
+    models: Sequence[Scored], manifests: Sequence[Path], *, split: str, plan: Plan
+) -> tuple[TestSet, ...]:
+    """Find every task's clips, and check that its models can be scored on them.
+
+    Returns
+    -------
+    tuple of TestSet
+        A task each, in the order of their first models; a task's models by encoder and trial.
+
+    Raises
+    ------
+    InputError
+        If two models are one, a task has no manifest, or a manifest or its labels cannot be used.
+    """
+    if not models:
+        raise InputError("no model given: name at least one FILE.safetensors")
+    if not manifests:
+        raise InputError("no manifest given: pass --manifest with the test set's")
+    if split not in (*SPLITS, ALL):
+        raise InputError(f"--split {split}: {suggest(split, (*SPLITS, ALL))}")
+    _refuse_twins(models)
+    columns = {path: columns_of(path) for path in manifests}
+    sets = []
+    for task in dict.fromkeys(model.task for model in models):
+        mine = [model for model in models if model.task == task]
+        order = list(dict.fromkeys(model.encoder for model in mine))
+        mine.sort(key=lambda model: (order.index(model.encoder), model.trial))
+        column = mine[0].column
+        found = next((p for p in manifests if column is None or column in columns[p]), None)
+        if found is None:
+            names = ", ".join(printable(path) for path in manifests)
+            raise InputError(
+                f"task {task}: needs the column '{column}', which {names} "
+                f"{'lacks' if len(manifests) == 1 else 'all lack'}; pass another --manifest too"
+            )
+        rows = read_labelled(found, column=column, split=None if split == ALL else split).rows
+        for model in mine:
+            needed = model.minimum_samples / model.sample_rate
+            if plan.clip_seconds < needed:
+                raise InputError(
+                    f"clip_seconds={plan.clip_seconds:g}: must be >= {needed:.2f} for {model.file}"
+                )
+            model.check(rows)
+        sets.append(TestSet(task, mine[0].measure, found, sha256_file(found), rows, tuple(mine)))
+    return tuple(sets)
+
+
+def columns_of(manifest: Path) -> tuple[str, ...]:
+    """Return the names of a manifest's columns without reading its rows.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if manifest.suffix.lower() == ".parquet":
+            return tuple(pq.read_schema(manifest).names)
+        return tuple(map(str, pd.read_csv(manifest, nrows=0, dtype=str).columns))
+    except OSError as error:
+        raise InputError(
+            f"{printable(manifest)}: cannot be read ({error.strerror or error}); check the path"
+        ) from error
+    except (ValueError, pa.ArrowException) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{printable(manifest)}: is no manifest ({text})") from error
+
+
+def _refuse_twins(models: Sequence[Scored]) -> None:
+    seen: dict[tuple[str, str, int], str] = {}
+    for model in models:
+        who = (model.encoder, model.task, model.trial)
+        if who in seen:
+            raise InputError(
+                f"{seen[who]} and {model.file}: both are {label(model)}: must be told apart; leave "
+                "one out, or train it with another --trial"
+            )
+        seen[who] = model.file

@@ -1,0 +1,217 @@
+"""From the clips' scores to performance.parquet: sums over clips, intervals, means over trials.
+
+Arrays are [M, P, N]: M models of one task, P points of the grid (the first is the unchanged clip),
+N clips in the order of their names. One set of resamples of the N clips serves all models and
+points of a task, so that differences between them may be taken replicate by replicate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nearkin.experiment import OK
+from nearkin.grids import Point
+from nearkin.seeds import stream
+from nearkin.statistics.bootstrap import (
+    Counts,
+    crossed_replicates,
+    mean_replicates,
+    percentile_interval,
+    resamples,
+)
+from nearkin.statistics.medians import median_replicates
+
+Floats = NDArray[np.float64]
+
+MEDIANS = frozenset({"SDR"})
+"""Measures whose scores are summed up by the median over clips, as the field reports them; the
+others by the mean."""
+REASONS_TOLD = 2
+
+PERFORMANCE_COLUMNS = (
+    *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
+    *("transformation", "magnitude", "value", "ci_low", "ci_high", "n", "chance", "status"),
+)
+CLIP_COLUMNS = (
+    *("encoder", "task", "trial", "clip_id", "transformation", "magnitude"),
+    *("value", "chance", "status"),
+)
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """What the models of one task scored on its test set.
+
+    Attributes
+    ----------
+    task, measure : str
+    models : tuple of (encoder, trial)
+        M models.
+    clip_ids : tuple of str
+        N clips, those that could not be used too.
+    value, chance : float64[M, P, N]
+        Scores, NaN where a clip has none.
+    not_ok : mapping of (m, p, n) to str
+        Every status that is not ok.
+    """
+
+    task: str
+    measure: str
+    models: tuple[tuple[str, int], ...]
+    clip_ids: tuple[str, ...]
+    value: Floats
+    chance: Floats
+    not_ok: Mapping[tuple[int, int, int], str]
+
+    def status(self, model: int, point: int) -> list[str]:
+        """Return what became of every clip."""
+        return [self.not_ok.get((model, point, clip), OK) for clip in range(len(self.clip_ids))]
+
+
+def summed_up(values: Floats, measure: str) -> float:
+    """Return the score over clips, values[N]; NaN where there is none."""
+    there = values[~np.isnan(values)]
+    if not there.size:
+        return float("nan")
+    return float(np.median(there) if measure in MEDIANS else there.mean())
+
+
+def performance_table(
+    scores: TaskScores, points: Sequence[Point], *, seed: int, n_resamples: int
+) -> pd.DataFrame:
+    """Return one task's rows of performance.parquet.
+
+    Parameters
+    ----------
+    scores : TaskScores
+        Of the clips.
+    points : sequence of P Point
+        The unchanged clip first.
+    seed : int
+        Of the resamples.
+    n_resamples : int
+        How many.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a model and point; where several models are trials of one encoder, also ``trial`` 0:
+        the mean over trials, its interval from trials and clips resampled crossed.
+    """
+    n = len(scores.clip_ids)
+    counts = resamples(n, n_resamples=n_resamples, rng=stream(seed, "bootstrap", n))
+    found = [
+        [_row(scores, model, point, counts) for point in range(len(points))]
+        for model in range(len(scores.models))
+    ]
+    rows = [
+        one.row(encoder, scores, trial, point)
+        for (encoder, trial), of_model in zip(scores.models, found, strict=True)
+        for one, point in zip(of_model, points, strict=True)
+    ]
+    for encoder in dict.fromkeys(encoder for encoder, _ in scores.models):
+        mine = [at for at, (name, _) in enumerate(scores.models) if name == encoder]
+        if len(mine) < 2:
+            continue
+        rng = stream(seed, "trials", encoder, scores.task, len(mine))
+        drawn = resamples(len(mine), n_resamples=n_resamples, rng=rng).T
+        for place, point in enumerate(points):
+            one = _over_trials([found[model][place] for model in mine], drawn)
+            rows.append(one.row(encoder, scores, 0, point))
+    return pd.DataFrame(rows, columns=PERFORMANCE_COLUMNS)
+
+
+def clip_table(scores: TaskScores, points: Sequence[Point]) -> pd.DataFrame:
+    """Return one task's rows of performance_clips.parquet: a row a model, point and clip."""
+    parts = []
+    for model, (encoder, trial) in enumerate(scores.models):
+        for place, point in enumerate(points):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "encoder": encoder,
+                        "task": scores.task,
+                        "trial": trial,
+                        "clip_id": scores.clip_ids,
+                        "transformation": point.code,
+                        "magnitude": point.magnitude,
+                        "value": scores.value[model, place],
+                        "chance": scores.chance[model, place],
+                        "status": scores.status(model, place),
+                    },
+                    columns=CLIP_COLUMNS,
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def left_out(status: Sequence[str]) -> str:
+    """Say how many clips do not count and why.
+
+    Examples
+    --------
+    >>> left_out(["ok", "silent vocals", "ok"])
+    '1 of 3 clips left out: silent vocals'
+    >>> left_out(["silent vocals", "silent vocals", "skipped: too short"])
+    '3 of 3 clips left out: silent vocals (2), skipped: too short (1)'
+    >>> left_out(["ok"])
+    'ok'
+    """
+    reasons = Counter(text for text in status if text != OK).most_common()
+    if not reasons:
+        return OK
+    told = f"{sum(n for _, n in reasons)} of {len(status)} clips left out: "
+    if len(reasons) == 1:
+        return told + reasons[0][0]
+    told += ", ".join(f"{text} ({n})" for text, n in reasons[:REASONS_TOLD])
+    more = len(reasons) - REASONS_TOLD
+    return f"{told} and {more} more reasons" if more > 0 else told
+
+
+@dataclass(frozen=True)
+class _AtPoint:
+    """A model's score at a point with its replicates."""
+
+    value: float
+    replicates: Floats
+    n: int
+    chance: float
+    status: str
+
+    def row(self, encoder: str, scores: TaskScores, trial: int, point: Point) -> tuple[Any, ...]:
+        low, high, _ = percentile_interval(self.replicates)
+        return (
+            *(encoder, scores.task, trial, scores.measure, "", ""),
+            *(point.code, point.magnitude, self.value, float(low), float(high)),
+            *(self.n, self.chance, self.status),
+        )
+
+
+def _row(scores: TaskScores, model: int, point: int, counts: Counts) -> _AtPoint:
+    values = scores.value[model, point]
+    counted = ~np.isnan(values)
+    resample = median_replicates if scores.measure in MEDIANS else mean_replicates
+    return _AtPoint(
+        value=summed_up(values, scores.measure),
+        replicates=resample(values, counts),
+        n=int(counted.sum()),
+        chance=summed_up(scores.chance[model, point][counted], scores.measure),
+        status=left_out(scores.status(model, point)),
+    )
+
+
+def _over_trials(trials: Sequence[_AtPoint], drawn: Floats | Counts) -> _AtPoint:
+    return _AtPoint(
+        value=float(np.mean([one.value for one in trials])),
+        replicates=crossed_replicates(np.stack([one.replicates for one in trials]), drawn),
+        n=min(one.n for one in trials),
+        chance=float(np.mean([one.chance for one in trials])),
+        status=next((one.status for one in trials if one.status != OK), OK),
+    )
