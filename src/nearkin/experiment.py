@@ -330,11 +330,13 @@ def transformed(
         loudness cannot be measured.
     """
     change = transformation_at(plan, point, noise=noise)
-    together = companions is not None and point.code in TOGETHER
-    signal = np.vstack([original.context, companions]) if together else original.context
+    signal = original.context
+    if companions is not None and point.code in TOGETHER:
+        signal = np.vstack([signal, companions])
     out, magnitude = change.apply(
         signal, sr=plan.working_rate, rng=original.stream(plan, point.code)
     )
+    together = signal.ndim == 2
     changed = out[0] if together else out
     if companions is not None:
         companions = out[1:] if together else companions
