@@ -60,7 +60,7 @@ def train_command(
         from nearkin.progress import show
 
         torch = need("torch", extra="torch")
-        from nearkin.training import train
+        from nearkin.training import is_first, train
 
         if threads is not None:
             torch.set_num_threads(threads)
@@ -94,6 +94,8 @@ def train_command(
                 progress=progress,
                 tell=tell,
             )
+        if not is_first():
+            return
         if not quiet:
             for line in _lines(model):
                 say(line)

@@ -7,7 +7,7 @@ the Lightning module with what goes with it (`module`, `run`).
 from __future__ import annotations
 
 from nearkin.training.cache import AudioCache
-from nearkin.training.run import train
+from nearkin.training.run import is_first, train
 from nearkin.training.settings import Settings
 
-__all__ = ["AudioCache", "Settings", "train"]
+__all__ = ["AudioCache", "Settings", "is_first", "train"]

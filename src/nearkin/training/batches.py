@@ -272,11 +272,12 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
     n_samples : int
         Samples of a clip.
     batch : int
-        Clips of a batch.
+        Clips of a batch, of all processes together.
     most : int
         Take at most so many clips, spread evenly over the split.
     rank, world : int
-        This process among how many; batches are dealt out in turn.
+        This process among how many. Clips are dealt out in turn, equally many to each: the few
+        that are over are left out.
     """
 
     def __init__(
@@ -290,16 +291,17 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
         world: int = 1,
     ) -> None:
         self.recordings, self.n_samples = recordings, n_samples
-        self.places = fixed_places(recordings.lengths, n_samples=n_samples, most=most)
-        self._batches = range(0, len(self.places), batch)[rank::world]
-        self._batch = batch
+        places = fixed_places(recordings.lengths, n_samples=n_samples, most=most)
+        if len(places) < world:
+            places *= world
+        self.places = places[: len(places) // world * world][rank::world]
+        self._batch = batch // world
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return -(-len(self.places) // self._batch)
 
     def __getitem__(self, number: int) -> Batch:
-        first = self._batches[number]
-        chosen = self.places[first : first + self._batch]
+        chosen = self.places[number * self._batch : (number + 1) * self._batch]
         which, offsets = zip(*chosen, strict=True)
         return self.recordings.batch(which, offsets, self.n_samples)
 

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.audio import SAMPLE_RATE
 from nearkin.corpora.manifest import Row, read_labelled
 from nearkin.errors import InputError, RunError, printable
 from nearkin.models import Model, load, save
@@ -134,7 +133,7 @@ def train(
     target = Path(out)
     if target.suffix != ".safetensors":
         raise InputError(f"{printable(target)}: must end in .safetensors; name it so")
-    first = pytorch.utilities.rank_zero_only.rank == 0
+    first = is_first()
     tell = tell if tell is not None and first else _silent_line
     progress = progress if progress is not None and first else _silent
     folder = target.with_name(target.name + ".training")
@@ -210,6 +209,11 @@ def train(
         return model
     save(target, model)
     return load(target)
+
+
+def is_first() -> bool:
+    """Whether this process is the one of several that writes and tells."""
+    return bool(pytorch.utilities.rank_zero_only.rank == 0)
 
 
 def score(
@@ -477,6 +481,3 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _silent_line(line: str) -> None:
     """Say nothing."""
-
-
-__all__ = ["SAMPLE_RATE", "content_sha256", "score", "train"]

@@ -1,0 +1,625 @@
+"""Training: the cache against the reader, batches by step, and a killed run against a straight one.
+
+Networks are as small as they come (the MFCC encoder's head, clips of 1.5 s), a period is two steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("safetensors")
+
+from typer.testing import CliRunner  # noqa: E402
+
+from nearkin.audio import read  # noqa: E402
+from nearkin.cli import app  # noqa: E402
+from nearkin.corpora.manifest import read_labelled  # noqa: E402
+from nearkin.errors import InputError, RunError  # noqa: E402
+from nearkin.models import load  # noqa: E402
+from nearkin.tasks import task  # noqa: E402
+from nearkin.training import AudioCache, Settings, train  # noqa: E402
+from nearkin.training.batches import (  # noqa: E402
+    FixedBatches,
+    Order,
+    Recordings,
+    TrainingBatches,
+    fixed_places,
+)
+from nearkin.training.cache import quantised  # noqa: E402
+from nearkin.training.module import Budget, Course  # noqa: E402
+
+SR = 22_050
+CROP_S = 1.5
+TINY: dict[str, Any] = {"batch": 4, "crop_s": CROP_S, "period": 2, "device": "cpu"}
+
+
+def make_corpus(folder: Path, *, n: int = 10, seconds: float = 2.0) -> Path:
+    """Tones called organ and noises called drum, each with a quiet voice in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    t = np.arange(round(seconds * SR)) / SR
+    lines = ["path,split,group,tags,instrument,vocals_path"]
+    for k in range(n):
+        split = {3: "valid", 4: "test"}.get(k % 5, "train")
+        voice = 0.05 * np.sin(2 * np.pi * (200 + 20 * rng.integers(20)) * t)
+        tone = 0.2 * np.sign(np.sin(2 * np.pi * (700 + 30 * rng.integers(20)) * t))
+        other, word = (tone, "organ") if k % 2 else (0.2 * rng.standard_normal(len(t)), "drum")
+        soundfile.write(folder / f"mix{k}.wav", voice + other, SR, subtype="FLOAT")
+        soundfile.write(folder / f"voice{k}.wav", voice, SR, subtype="FLOAT")
+        lines.append(f"mix{k}.wav,{split},song{k},{word};any,{word},voice{k}.wav")
+    manifest = folder / "manifest.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def trained(corpus: Path, out: Path, cache: Path, what: str = "ir", **changed: Any) -> Any:
+    settings = {**TINY, "features": "mfcc", "max_steps": 5, **changed}
+    return train(what, corpus, out, cache=cache, **settings)
+
+
+def weights(path: Path) -> dict[str, Any]:
+    return dict(load(path).network.state_dict())
+
+
+def equal(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[name]) for name, value in first.items()
+    )
+
+
+def curve(out: Path) -> list[str]:
+    """The curve without its times."""
+    text = (out.with_name(out.name + ".training") / "curve.csv").read_text()
+    return [line.rsplit(",", 3)[0] for line in text.splitlines()]
+
+
+# The cache
+
+
+def test_the_cache_holds_what_the_reader_reads(corpus: Path, tmp_path: Path) -> None:
+    paths = sorted(corpus.parent.glob("*.wav"))
+    store = AudioCache(tmp_path / "cache")
+    found = store.fill(paths)
+    samples = np.memmap(store.samples_path, dtype="<i2", mode="r")
+    assert len(samples) == sum(place.samples for place in found.values())
+    for path in paths:
+        place, truth = found[path], read(path, sr=SR)
+        kept = samples[place.start : place.start + place.samples] * np.float64(place.scale)
+        assert np.abs(samples[place.start : place.start + place.samples]).max() == 32_767
+        assert np.abs(kept - truth).max() <= place.scale * 0.500001
+
+
+def test_a_quiet_recording_keeps_its_resolution() -> None:
+    y = (1e-6 * np.sin(np.arange(1000))).astype(np.float32)
+    values, scale = quantised(y)
+    assert np.abs(values * scale - y).max() <= 1e-6 / 32_767 * 0.51
+    values, scale = quantised(np.zeros(5, np.float32))
+    assert scale == 1.0
+    assert not values.any()
+
+
+def test_nothing_is_decoded_twice_and_what_changed_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nearkin.training import cache as module
+
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full(SR, 0.5), SR)
+    decoded: list[Path] = []
+
+    def counted(path: Path, *, sr: int) -> Any:
+        decoded.append(path)
+        return read(path, sr=sr)
+
+    monkeypatch.setattr(module, "read", counted)
+    store = AudioCache(tmp_path / "cache")
+    first = store.fill([path, path])
+    assert AudioCache(tmp_path / "cache").fill([path]) == first
+    assert len(decoded) == 1
+    soundfile.write(path, np.full(2 * SR, 0.5), SR)
+    again = store.fill([path])[path]
+    assert len(decoded) == 2
+    assert again.samples == 2 * SR
+    assert again.start == SR
+
+
+def test_what_was_being_written_when_it_was_killed_is_written_anew(tmp_path: Path) -> None:
+    paths = []
+    for k in range(3):
+        paths.append(tmp_path / f"{k}.wav")
+        soundfile.write(paths[-1], np.linspace(-0.5, 0.5, SR + k), SR, subtype="FLOAT")
+    store = AudioCache(tmp_path / "cache")
+    store.fill(paths[:2])
+    with store.samples_path.open("ab") as file:  # samples without a row of the index
+        file.write(b"\x01" * 1000)
+    found = store.fill(paths)
+    samples = np.memmap(store.samples_path, dtype="<i2", mode="r")
+    place = found[paths[2]]
+    assert place.start == 2 * SR + 1
+    kept = samples[place.start : place.start + place.samples] * place.scale
+    np.testing.assert_allclose(kept, np.linspace(-0.5, 0.5, SR + 2), atol=place.scale)
+    with store.samples_path.open("r+b") as file:  # rows without their samples
+        file.truncate(2 * SR)
+    assert store.fill(paths)[paths[0]].start == 0
+
+
+def test_a_file_that_cannot_be_decoded_is_a_sentence(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no sound")
+    missing = tmp_path / "missing.wav"
+    found = AudioCache(tmp_path / "cache").fill([bad, missing])
+    assert "bad.wav" in found[bad]
+    assert "missing.wav" in found[missing]
+
+
+def test_a_cache_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full(SR, 0.5), SR)
+    store = AudioCache(tmp_path / "cache")
+    store.fill([path])
+    (store.root / "index.sqlite").write_bytes(b"something else entirely" * 100)
+    with pytest.raises(RunError, match="delete the folder"):
+        store.fill([path])
+
+
+# Batches
+
+
+def order(**changed: Any) -> Order:
+    lengths = np.array([40_000, 50_000, 33_075, 70_000, 60_000])
+    settings = {"seed": 0, "task": "ir", "trial": 1, "lengths": lengths, "batch": 4}
+    return Order(**{**settings, "n_samples": 33_075, **changed})
+
+
+def test_a_batch_is_a_function_of_its_step() -> None:
+    forwards = order()
+    seen = [forwards.places(step) for step in range(40)]
+    backwards = order()
+    assert [backwards.places(step) for step in reversed(range(40))] == seen[::-1]
+    assert order().places(17) == seen[17]
+
+
+def test_an_epoch_is_one_crop_of_every_recording() -> None:
+    drawn = order()
+    places = [drawn.places(step) for step in range(50)]
+    which = [index for chosen, _ in places for index in chosen]
+    offsets = [offset for _, chosen in places for offset in chosen]
+    for epoch in range(40):
+        assert sorted(which[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
+    room = drawn.lengths - 33_075
+    assert all(0 <= offset <= room[index] for index, offset in zip(which, offsets, strict=True))
+    assert len({tuple(which[5 * epoch : 5 * epoch + 5]) for epoch in range(40)}) > 20
+    of_longest = [o for i, o in zip(which, offsets, strict=True) if i == 3]
+    assert max(of_longest) > 0.8 * room[3]
+    assert min(of_longest) < 0.2 * room[3]
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"trial": 2}, {"task": "at"}])
+def test_seeds_trials_and_tasks_see_other_crops(changed: dict[str, Any]) -> None:
+    assert order().places(0) != order(**changed).places(0)
+
+
+def ramp(tmp_path: Path, lengths: list[int], **changed: Any) -> Recordings:
+    """Recordings whose samples are their places in the flat file."""
+    path = tmp_path / "samples.i16"
+    np.arange(sum(lengths)).astype("<i2").tofile(path)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return Recordings(path, starts, np.array(lengths), np.full(len(lengths), 0.5, "f4"), **changed)
+
+
+def test_crops_come_from_their_places(tmp_path: Path) -> None:
+    recordings = ramp(tmp_path, [100, 200], targets=np.array([7, 8]))
+    batch = recordings.batch([1, 0], [5, 90], 10)
+    assert batch.audio.dtype == torch.float32
+    np.testing.assert_array_equal(batch.audio[0], np.arange(105, 115) * 0.5)
+    np.testing.assert_array_equal(batch.audio[1], np.arange(90, 100) * 0.5)
+    assert batch.target.tolist() == [8, 7]
+    voiced = ramp(tmp_path, [100, 200], vocal_starts=np.array([50, 0]), vocal_scales=np.ones(2))
+    np.testing.assert_array_equal(voiced.batch([0], [3], 4).target[0], [53, 54, 55, 56])
+
+
+def test_processes_share_a_batch(tmp_path: Path) -> None:
+    recordings = ramp(tmp_path, [100] * 6)
+    drawn = order(lengths=recordings.lengths, n_samples=20)
+    whole = TrainingBatches(recordings, drawn, rank=0, world=1)[3].audio
+    parts = [TrainingBatches(recordings, drawn, rank=k, world=2)[3].audio for k in range(2)]
+    assert [len(part) for part in parts] == [2, 2]
+    assert {tuple(row.tolist()) for row in whole} == {
+        tuple(row.tolist()) for part in parts for row in part
+    }
+    fixed = [
+        FixedBatches(recordings, n_samples=20, batch=4, most=5, rank=k, world=2) for k in range(2)
+    ]
+    assert [len(part.places) for part in fixed] == [2, 2]
+    assert not set(fixed[0].places) & set(fixed[1].places)
+
+
+@pytest.mark.parametrize("most", [1, 3, 10, 100])
+def test_fixed_clips_lie_within_their_recordings_and_apart(most: int) -> None:
+    lengths = np.array([20, 20, 95, 300, 33, 47])
+    places = fixed_places(lengths, n_samples=20, most=most)
+    assert len(places) <= most
+    for index, offset in places:
+        assert 0 <= offset <= lengths[index] - 20
+    for (one, at), (other, after) in itertools.pairwise(places):
+        assert one < other or after - at >= 20
+    assert fixed_places(np.array([30]), n_samples=10, most=1) == [(0, 10)]
+
+
+# Training
+
+
+def test_standardisation_is_that_of_librosas_decibels(corpus: Path, tmp_path: Path) -> None:
+    librosa = pytest.importorskip("librosa")
+    out = tmp_path / "m.safetensors"
+    trained(corpus, out, tmp_path / "cache", crop_s=2.0, max_steps=1)
+    rows = [row for row in read_labelled(corpus).rows if row.split == "train"]
+    frames = []
+    for row in rows:  # 2-s crops of 2-s recordings: whole ones
+        spectrum = librosa.stft(read(row.path, sr=SR), n_fft=1024, hop_length=256)
+        power = np.abs(spectrum.T.astype(np.complex128)) ** 2
+        decibels = 10 * np.log10(np.maximum(power, 1e-10))
+        frames.append(np.maximum(decibels, decibels.max() - 80))
+    truth = np.concatenate(frames)
+    front = load(out).network.front
+    np.testing.assert_allclose(front.mean, truth.mean(axis=0), atol=0.01)
+    np.testing.assert_allclose(front.std, truth.std(axis=0), atol=0.01)
+
+
+def test_a_task_that_can_be_learnt_is_learnt(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    model = trained(corpus, out, cache, max_steps=60, period=30)
+    first, last = (float(line.split(",")[3]) for line in (curve(out)[1], curve(out)[-1]))
+    assert last < 0.8 * first
+    assert model.scores["valid"]["value"] == model.scores["test"]["value"] == 1.0
+    assert model.scores["test"]["chance"] == 0.5
+    assert model.scores["test"]["n"] == 2
+    assert (model.task, model.features, model.labels) == ("ir", "mfcc", ("drum", "organ"))
+    assert model.epochs == round(model.steps * 4 / 6, 3)
+
+
+def test_equal_seeds_equal_weights(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    outs = [tmp_path / f"{k}.safetensors" for k in range(4)]
+    for out, changed in zip(outs, [{}, {}, {"seed": 1}, {"trial": 2}], strict=True):
+        trained(corpus, out, cache, max_steps=2, **changed)
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert not equal(outs[0], outs[2])
+    assert not equal(outs[0], outs[3])
+    assert load(outs[0]).training_sha256 == load(outs[2]).training_sha256
+
+
+def interrupted_at(step: int) -> Any:
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "steps trained" and done == step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.parametrize("what", ["ir", "vs"])
+def test_interrupted_and_resumed_is_straight_through(
+    corpus: Path, tmp_path: Path, cache: Path, what: str
+) -> None:
+    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
+    features = "vgg" if what == "ir" else "mfcc"
+    settings: dict[str, Any] = {"features": features, "batch": 2}
+    trained(corpus, straight, cache, what, **settings)
+    before = signal.getsignal(signal.SIGINT)
+    for step in (1, 3, 5):
+        with pytest.raises(KeyboardInterrupt):
+            trained(corpus, broken, cache, what, progress=interrupted_at(step), **settings)
+        assert not broken.exists()
+    assert signal.getsignal(signal.SIGINT) is before
+    trained(corpus, broken, cache, what, **settings)
+    assert curve(broken) == curve(straight)
+    assert broken.read_bytes() == straight.read_bytes()
+
+
+def test_more_steps_go_on_and_a_finished_training_is_not_repeated(
+    corpus: Path, tmp_path: Path, cache: Path
+) -> None:
+    straight, longer = tmp_path / "straight.safetensors", tmp_path / "longer.safetensors"
+    trained(corpus, straight, cache, max_steps=6)
+    trained(corpus, longer, cache, max_steps=4)
+    told: list[tuple[str, int, int]] = []
+    trained(corpus, longer, cache, max_steps=4, progress=lambda *told_: told.append(told_))
+    assert not told
+    trained(corpus, longer, cache, max_steps=6)
+    assert curve(longer) == curve(straight)
+    assert longer.read_bytes() == straight.read_bytes()
+
+
+def test_a_changed_setting_is_refused_by_name(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    trained(corpus, out, cache, max_steps=1)
+    with pytest.raises(RunError, match=r"seed 0, not 1.*--force"):
+        trained(corpus, out, cache, max_steps=1, seed=1)
+    other = make_corpus(tmp_path / "other", n=15)
+    with pytest.raises(RunError, match="other training recordings"):
+        trained(other, out, cache, max_steps=1)
+    assert trained(corpus, out, cache, max_steps=1, seed=1, force=True).seed == 1
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(out.read_bytes())
+    with pytest.raises(RunError, match="is there already"):
+        trained(corpus, foreign, cache, max_steps=1)
+
+
+def test_the_minutes_end_with_a_period(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    trained(corpus, out, cache, max_steps=6, max_minutes=1e-9)
+    assert len(curve(out)) == 2
+    trained(corpus, out, cache, max_steps=6)
+    assert len(curve(out)) == 4
+
+
+def test_when_training_ends() -> None:
+    budget = Budget(steps=250, patience=3, period=100, minutes=2)
+    assert budget.spent(Course(step=100, stale=2, seconds=119)) == ""
+    assert budget.spent(Course(step=250)) == "steps"
+    assert budget.spent(Course(step=100, stale=3)) == "plateau"
+    assert budget.spent(Course(step=100, seconds=120)) == "minutes"
+    assert [budget.period_end(step) for step in (0, 99, 100, 200)] == [100, 100, 200, 250]
+
+
+def test_how_many_steps() -> None:
+    what = task("vs")
+    assert Settings("vs").n_steps(what, 70) == 300
+    assert Settings("vs", scale="paper").n_steps(what, 70) == -(-5000 * 70 // 24)
+    assert Settings("vs", scale="paper", max_steps=7).n_steps(what, 70) == 7
+
+
+def test_silent_vocals_are_counted(tmp_path: Path, cache: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    soundfile.write(corpus.parent / "voice3.wav", np.zeros(2 * SR), SR)
+    out = tmp_path / "m.safetensors"
+    model = trained(corpus, out, cache, "vs", batch=2, max_steps=1)
+    assert model.scores["valid"]["left_out"] == {"silent vocals": 1}
+    assert model.scores["valid"]["n"] == 1
+    assert model.scores["test"]["n"] == 2
+
+
+def test_training_leaves_the_process_as_it_was(
+    corpus: Path, tmp_path: Path, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def state() -> list[Any]:
+        return [
+            torch.random.get_rng_state().tolist(),
+            np.random.get_state()[1].tolist(),  # noqa: NPY002
+            random.getstate(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.utils.deterministic.fill_uninitialized_memory,
+            torch.is_grad_enabled(),
+            torch.get_num_threads(),
+            list(warnings.filters),
+            signal.getsignal(signal.SIGINT),
+            signal.getsignal(signal.SIGTERM),
+            logging.getLogger("lightning.pytorch").level,
+        ]
+
+    before = state()
+    trained(corpus, tmp_path / "m.safetensors", cache, max_steps=2)
+    assert state() == before
+    out, err = capfd.readouterr()
+    assert out == err == ""
+
+
+def test_the_log_can_be_read_by_tensorboard(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out = tmp_path / "m.safetensors"
+    trained(corpus, out, cache, max_steps=4)
+    log = events.EventAccumulator(str(tmp_path / "m.safetensors.training" / "tensorboard"))
+    log.Reload()
+    told = [(event.step, event.value) for event in log.Scalars("validation_loss")]
+    lines = [line.split(",") for line in curve(out)[1:]]
+    assert [step for step, _ in told] == [int(line[0]) for line in lines] == [2, 4]
+    np.testing.assert_allclose([v for _, v in told], [float(line[3]) for line in lines], rtol=1e-6)
+
+
+# Bad input
+
+
+def test_recordings_that_cannot_be_used_are_left_out_and_told(tmp_path: Path, cache: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    (corpus.parent / "mix0.wav").write_bytes(b"no sound")
+    soundfile.write(corpus.parent / "mix1.wav", np.ones(SR), SR)
+    told: list[str] = []
+    trained(corpus, tmp_path / "m.safetensors", cache, max_steps=1, tell=told.append)
+    assert len(told) == 1
+    assert told[0].startswith("train: 2 of 6 recordings left out")
+
+
+def test_bad_manifests_are_one_sentence_each(tmp_path: Path, cache: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    good = corpus.read_text()
+    out = tmp_path / "m.safetensors"
+
+    def refused(text: str, match: str, what: str = "ir") -> None:
+        corpus.write_text(text)
+        with pytest.raises(InputError, match=match) as caught:
+            trained(corpus, out, cache, what)
+        assert "\n" not in str(caught.value)
+
+    refused(good.replace(",valid,", ",train,"), "no row of split 'valid'")
+    refused(good.replace("mix7.wav", "gone.wav"), "line 9.*gone.wav")
+    refused(good.replace("instrument", "else"), "no column 'instrument'")
+    refused(good.replace("drum,voice3", "x,voice3").replace("organ,voice3", "x,voice3"), "'x'")
+    soundfile.write(corpus.parent / "voice2.wav", np.zeros(SR), SR)
+    refused(good, "mix2.wav lasts 2.00 s and its vocals .*voice2.wav 1.00 s", "vs")
+    for path in corpus.parent.glob("mix[38].wav"):
+        soundfile.write(path, np.ones(SR), SR)
+    refused(good, "no usable valid recording .*shorter than 1.5 s")
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"features": "vg"}, "features='vg'"),
+        ({"scale": "large"}, "scale='large'"),
+        ({"trial": 0}, "trial=0"),
+        ({"batch": 1}, "batch=1"),
+        ({"max_steps": 0}, "max_steps=0"),
+        ({"max_minutes": 0}, "max_minutes=0"),
+        ({"crop_s": 1.0}, "crop_s=1"),
+        ({"devices": 3}, "batch=4: must be shared equally among 3"),
+        ({"precision": "8"}, "precision='8'"),
+        ({"device": "abacus"}, "device='abacus'"),
+        ({"device": "mps"}, "device='mps'.*cannot be used here"),
+    ],
+)
+def test_bad_settings_are_one_sentence_each(
+    corpus: Path, tmp_path: Path, cache: Path, changed: dict[str, Any], match: str
+) -> None:
+    if changed.get("device") == "mps" and torch.backends.mps.is_available():
+        pytest.skip("there is one here")
+    with pytest.raises(InputError, match=match):
+        trained(corpus, tmp_path / "m.safetensors", cache, **changed)
+
+
+def test_bad_names_are_one_sentence_each(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(InputError, match="irr"):
+        trained(corpus, tmp_path / "m.safetensors", cache, "irr")
+    with pytest.raises(InputError, match=r"must end in \.safetensors"):
+        trained(corpus, tmp_path / "m.pt", cache)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: not enough memory: you tried to "
+        "allocate 99 bytes.",
+        "CUDA out of memory. Tried to allocate 20.00 MiB.",
+    ],
+)
+def test_too_little_memory_is_one_sentence(
+    corpus: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    from nearkin.tasks.instruments import InstrumentRecognition
+
+    def loss(self: Any, network: Any, batch: Any) -> Any:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(InstrumentRecognition, "loss", loss)
+    with pytest.raises(InputError, match=r"batch=4: does not fit into memory.*--batch 2"):
+        trained(corpus, tmp_path / "m.safetensors", cache)
+
+
+def test_a_loss_that_is_not_finite_is_one_sentence(
+    corpus: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nearkin.tasks.instruments import InstrumentRecognition
+
+    def loss(self: Any, network: Any, batch: Any) -> Any:
+        return network(batch.audio).mean() * float("nan")
+
+    monkeypatch.setattr(InstrumentRecognition, "loss", loss)
+    with pytest.raises(RunError, match="step 2: the loss is nan"):
+        trained(corpus, tmp_path / "m.safetensors", cache)
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+# The command
+
+
+def test_the_command_says_what_became_of_it(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    words = ["train", "ir", "--manifest", str(corpus), "--out", str(tmp_path / "m.safetensors")]
+    words += ["--features", "mfcc", "--max-steps", "1", "--batch", "4", "--cache", str(cache)]
+    done = CliRunner().invoke(app, [*words, "--device", "cpu", "--workers", "1", "--json"])
+    assert done.exit_code == 0, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["steps"] == 1
+    assert last["scores"]["test"]["measure"] == "accuracy"
+    assert "mfcc-ir: 1 steps" in done.stdout
+    again = CliRunner().invoke(app, [*words, "--seed", "5"])
+    assert again.exit_code == 2
+    assert "seed 0, not 5" in again.stderr
+
+
+@pytest.mark.parametrize("missing", ["torch", "lightning"])
+def test_without_torch_there_is_a_sentence(corpus: Path, tmp_path: Path, missing: str) -> None:
+    code = (
+        f"import sys; sys.modules['{missing}'] = None; from nearkin.cli import main; "
+        f"sys.argv = ['nearkin', 'train', 'ir', '--manifest', {str(corpus)!r}, '--out', "
+        f"{str(tmp_path / 'm.safetensors')!r}]; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"nearkin: {missing}")
+    assert "pip install 'nearkin[torch]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def start(corpus: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
+    code = (
+        "from nearkin.training import train; "
+        f"train('ir', {str(corpus)!r}, {str(out)!r}, cache={str(cache)!r}, batch=4, crop_s=1.5, "
+        "period=3, max_steps=20, device='cpu')"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
+def test_killed_at_random_steps_it_ends_with_the_same_weights(corpus: Path, tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
+    begun = time.monotonic()
+    assert start(corpus, straight, tmp_path / "cache").wait() == 0
+    whole = time.monotonic() - begun
+    rng = random.Random(0)
+    for _ in range(6):
+        process = start(corpus, broken, tmp_path / "cache2")
+        try:
+            process.wait(timeout=rng.uniform(0.3, 0.9) * whole)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert start(corpus, broken, tmp_path / "cache2").wait() == 0
+    assert curve(broken) == curve(straight)
+    assert broken.read_bytes() == straight.read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    """The MFCC network has no batch normalisation: shares of a batch average to the whole."""
+    for n_devices in (1, 2):
+        words = ["train", "ir", "--manifest", str(corpus), "--features", "mfcc", "--device", "cpu"]
+        words += ["--out", str(tmp_path / f"{n_devices}.safetensors"), "--batch", "4"]
+        words += ["--max-steps", "5", "--devices", str(n_devices), "--cache", str(cache)]
+        done = subprocess.run(
+            [sys.executable, "-m", "nearkin", *words, "--quiet"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    one, two = weights(tmp_path / "1.safetensors"), weights(tmp_path / "2.safetensors")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6)
