@@ -50,6 +50,7 @@ class MadeUp:
     column: str | None = None
     sample_rate: int = RATE
     minimum_samples: int = 32_512
+    device: str = "cpu"
     sha256: str = "ab" * 32
     asked: list[str] = field(default_factory=list)
 
@@ -470,6 +471,8 @@ def test_changed_settings_are_refused_by_name(labelled: Path, tmp_path: Path) ->
         again(plan=plan_of("{PN: [0, 3]}"))
     with pytest.raises(InputError, match=r"split \(was test, now all\)"):
         again(plan=plan, split="all")
+    with pytest.raises(InputError, match=r"device \(was cpu, now cuda\)"):
+        perform([MadeUp(loudness, device="cuda")], [labelled], out, plan=plan)
     other = MadeUp(loudness, sha256="cd" * 32)
     with pytest.raises(InputError, match=r"model vgg · ae, trial 1 \(was abab.*, now cdcd"):
         perform([other], [labelled], out, plan=plan)

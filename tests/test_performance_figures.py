@@ -97,6 +97,8 @@ def test_an_encoders_role_is_that_of_the_run(scores, data) -> None:
     assert roles["mfcc", "ir"] == "reference"
     assert roles["vgg", "ir"] == "tested"
     assert {one.role for one in task_series(scores, {})} == {"tested"}
+    shipped = [{"name": "vgg", "task": task, "role": "reference"} for task in ("ae", "at")]
+    assert {one.role for one in task_series(scores, {"encoders": shipped})} == {"tested"}
 
 
 def test_standardised_by_hand(scores) -> None:

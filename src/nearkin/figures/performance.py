@@ -96,8 +96,12 @@ def row_title(task: str, measure: str) -> str:
 
 
 def task_series(performance: pd.DataFrame, run: Mapping[str, Any]) -> list[Series]:
-    """Return every scored encoder and task, an encoder's role being what it is in the run."""
-    roles = {str(row.get("name")): str(row.get("role")) for row in run.get("encoders", ())}
+    """Return every scored encoder and task; a reference is one that the run has without a task."""
+    roles = {
+        str(row.get("name")): str(row.get("role"))
+        for row in run.get("encoders", ())
+        if not row.get("task")
+    }
     order = _task_order(performance["task"].unique())
     found = [
         one._replace(role=roles.get(one.encoder, "tested")) for one in series_of({}, performance)

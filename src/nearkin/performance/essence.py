@@ -17,6 +17,7 @@ from nearkin.magnitudes import ORIGINAL
 from nearkin.task_scores import SIGNS
 
 LISTED = 10
+UNITS = {"SDR": "SDR, dB", "MSE": "MSE (less is better)"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Essence:
             rows.append(
                 (
                     f"{row['encoder']} · {row['task']}, {trial}",
-                    row["measure"] + (" (less is better)" if SIGNS[row["measure"]] < 0 else ""),
+                    UNITS.get(row["measure"], row["measure"]),
                     f"{_number(row['value'])} [{_number(row['ci_low'])}, "
                     f"{_number(row['ci_high'])}]",
                     _number(row["chance"]),

@@ -194,6 +194,8 @@ def _done(session: Session, task: str, name: str) -> bool:
 def inputs_of(session: Session) -> dict[str, str]:
     """Return what, beside the settings, must be equal for the work to go on, by name."""
     inputs = {"nearkin": metadata.version("nearkin"), "noise": session.noise.sha256}
+    models = [model for test in session.tests.values() for model in test.models]
+    inputs["device"] = ", ".join(sorted({model.device for model in models}))
     for test in session.tests.values():
         inputs[f"manifest of {test.task}"] = test.sha256
         inputs[f"recordings of {test.task}"] = _sizes(test)

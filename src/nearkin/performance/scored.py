@@ -62,6 +62,8 @@ class Scored(Protocol):
         Hz at which it takes audio.
     minimum_samples : int
         The shortest clip it takes, at that rate.
+    device : str
+        Where it computes: last bits differ between devices.
     file, sha256 : str
         Where it comes from, and the hash of its content.
     """
@@ -73,6 +75,7 @@ class Scored(Protocol):
     column: str | None
     sample_rate: int
     minimum_samples: int
+    device: str
     file: str
     sha256: str
 
