@@ -64,7 +64,7 @@ def train_command(
 
         if threads is not None:
             torch.set_num_threads(threads)
-        _keep_freed_memory()
+        keep_freed_memory()
         told: list[str] = []
 
         def tell(sentence: str) -> None:
@@ -106,7 +106,7 @@ def train_command(
         raise typer.Exit(code)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep the memory of freed tensors for the next ones.
 
     Otherwise it goes back to the system at every step and is fetched anew: a third and more of a
