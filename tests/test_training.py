@@ -316,6 +316,13 @@ def test_equal_seeds_equal_weights(corpus: Path, tmp_path: Path, cache: Path) ->
     assert load(outs[0]).training_sha256 == load(outs[2]).training_sha256
 
 
+def test_loader_processes_change_nothing(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    outs = [tmp_path / f"{k}.safetensors" for k in range(2)]
+    for n_loaders, out in enumerate(outs):
+        trained(corpus, out, cache, loaders=n_loaders)
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
 def interrupted_at(step: int) -> Any:
     def progress(stage: str, done: int, total: int) -> None:
         if stage == "steps trained" and done == step:
@@ -338,7 +345,10 @@ def test_interrupted_and_resumed_is_straight_through(
             trained(corpus, broken, cache, what, progress=interrupted_at(step), **settings)
         assert not broken.exists()
     assert signal.getsignal(signal.SIGINT) is before
+    litter = tmp_path / "broken.safetensors.training" / ".checkpoint.pt.1.tmp"
+    litter.write_bytes(b"half a checkpoint")
     trained(corpus, broken, cache, what, **settings)
+    assert not litter.exists()
     assert curve(broken) == curve(straight)
     assert broken.read_bytes() == straight.read_bytes()
 

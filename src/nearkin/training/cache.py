@@ -124,6 +124,22 @@ class AudioCache:
                 found[path] = known[key]
         return found
 
+    def keep(self, path: Path, values: NDArray[np.float64]) -> None:
+        """Write an array beside the recordings, whole or not at all.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                np.save(file, values)
+            temporary.replace(path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def _decode(
         self, todo: Sequence[Path], keys: dict[Path, _Key], workers: int
     ) -> Iterator[tuple[int, Path, str]]:
@@ -173,10 +189,13 @@ class AudioCache:
                     os.fsync(file.fileno())
                 index.execute("COMMIT")
         except OSError as error:
-            raise RunError(
-                f"{printable(self.root)}: decoded audio cannot be kept there "
-                f"({error.strerror or error}); make room or name another folder with --cache"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"{printable(self.root)}: decoded audio cannot be kept there "
+            f"({error.strerror or error}); make room or name another folder with --cache"
+        )
 
     @property
     def _index_path(self) -> Path:

@@ -52,8 +52,8 @@ class Course:
         Periods since then.
     curve : list of dict
         A row of `COLUMNS` for every period.
-    network, optimizer : dict
-        Their states at `step`.
+    network, optimizer, scaler : dict
+        Their states at `step`; the last is of the loss's scale in half precision.
     """
 
     step: int = 0
@@ -65,6 +65,7 @@ class Course:
     curve: list[dict[str, float]] = field(default_factory=list)
     network: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -232,6 +233,8 @@ class Watch(pytorch.Callback):  # type: ignore[misc,name-defined]
 
     def on_train_start(self, trainer: Any, module: Training) -> None:
         """Start the clock."""
+        if module.course.scaler:
+            trainer.precision_plugin.load_state_dict(module.course.scaler)
         self._begun = time.perf_counter()
         self.progress("steps trained", module.course.step, module.budget.steps)
 
@@ -270,6 +273,7 @@ class Watch(pytorch.Callback):  # type: ignore[misc,name-defined]
             logger.log_metrics(course.curve[-1], step=course.step)
         course.network = state_of(module.network)
         course.optimizer = module.optimizers().optimizer.state_dict()
+        course.scaler = trainer.precision_plugin.state_dict()
         if trainer.is_global_zero:
             course.save(self.folder / "checkpoint.pt")
             write_curve(self.folder / "curve.csv", course)

@@ -7,13 +7,10 @@ checkpoint, a period back at the most, and ends with the weights it would have e
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
-import logging
 import os
 import shutil
-import signal
-import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,16 +28,16 @@ from nearkin.seeds import stream
 from nearkin.tasks import Task
 from nearkin.tasks import task as task_named
 from nearkin.tasks.protocol import OK
-from nearkin.training.batches import FixedBatches, Order, Recordings, TrainingBatches, recordings
+from nearkin.training.batches import FixedBatches, Order, Recordings, recordings
 from nearkin.training.cache import AudioCache, Cached, Progress
-from nearkin.training.module import Budget, Course, Steps, Training, Waiting, Watch
+from nearkin.training.fitting import fit
+from nearkin.training.module import Budget, Course
 from nearkin.training.settings import Settings, claim
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
 
 SPLITS = ("train", "valid", "test")
-VALIDATION_CLIPS = 400
 SCORED_CLIPS = 1_000
 STANDARDISED_RECORDINGS = 2_000
 
@@ -113,21 +110,21 @@ def train(
         If torch or Lightning is not installed.
     """
     settings = Settings(
-        task,
-        features,
-        trial,
-        seed,
-        scale,
-        max_steps,
-        max_minutes,
-        batch,
-        crop_s,
-        device,
-        devices,
-        nodes,
-        precision,
-        patience,
-        period,
+        task=task,
+        features=features,
+        trial=trial,
+        seed=seed,
+        scale=scale,
+        max_steps=max_steps,
+        max_minutes=max_minutes,
+        batch=batch,
+        crop_s=crop_s,
+        device=device,
+        devices=devices,
+        nodes=nodes,
+        precision=precision,
+        patience=patience,
+        period=period,
     )
     what = task_named(task)
     target = Path(out)
@@ -167,6 +164,8 @@ def train(
         hashes[name] = content_sha256(used, found)
     identity = settings.identity(hashes["train"], hashes["valid"])
     claim(folder, identity)
+    if first:
+        _sweep(folder, target)
     budget = Budget(
         settings.n_steps(what, len(parts["train"])),
         settings.patience or _patience(len(parts["train"]), settings),
@@ -182,8 +181,7 @@ def train(
     with _memory(settings):
         _standardise(network, parts["train"], hashes["train"], settings, store, progress)
         if not budget.spent(course):
-            with _quiet(), _deterministic():
-                _fit(network, what, parts, course, budget, settings, folder, loaders, progress)
+            fit(network, what, parts, course, budget, settings, folder, loaders, progress)
         network.load_state_dict(course.best_weights)
         network.cpu().to(memory_format=torch.contiguous_format).eval()
         scores = {
@@ -277,6 +275,12 @@ def _patience(n_recordings: int, settings: Settings) -> int:
     return max(20, -(-10 * n_recordings // (settings.batch * settings.period)))
 
 
+def _sweep(folder: Path, target: Path) -> None:
+    """Remove what was being written when a training was killed."""
+    for old in (*folder.glob(".*.tmp"), *target.parent.glob(f".{glob.escape(target.name)}.*.tmp")):
+        old.unlink(missing_ok=True)
+
+
 def content_sha256(rows: Sequence[Row], found: dict[Path, Cached | str]) -> str:
     """Return the hash of recordings and labels, whatever their names and order.
 
@@ -311,10 +315,7 @@ def _standardise(
             moments = np.load(path)
         else:
             moments = _moments(measure, part, settings, progress)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            with temporary.open("wb") as file:
-                np.save(file, moments)
-            temporary.replace(path)
+            store.keep(path, moments)
         network.standardise(*moments.astype(np.float32))
 
 
@@ -338,125 +339,6 @@ def _moments(
             progress("recordings measured", min(first + settings.batch, n), n)
     mean, square = sums / count
     return np.stack([mean, np.sqrt(np.maximum(square - mean**2, 0.0))])
-
-
-def _fit(
-    network: Any,
-    what: Task,
-    parts: dict[str, Recordings],
-    course: Course,
-    budget: Budget,
-    settings: Settings,
-    folder: Path,
-    loaders: int | None,
-    progress: Progress,
-) -> None:
-    network.to(memory_format=torch.channels_last)
-    module = Training(network, what, course, budget)
-    waiting = Waiting()
-    watch = Watch(
-        folder,
-        waiting,
-        steps_per_epoch=len(parts["train"]) / settings.batch,
-        progress=progress,
-    )
-    n_devices = settings.devices * settings.nodes
-    logger = pytorch.loggers.TensorBoardLogger(
-        str(folder), name="", version="tensorboard", purge_step=course.step + 1
-    )
-    try:
-        trainer = pytorch.Trainer(
-            accelerator="gpu" if settings.device == "cuda" else settings.device,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            strategy="auto" if n_devices == 1 else "ddp",
-            precision=settings.precision,
-            max_epochs=-1,
-            logger=logger,
-            callbacks=[watch],
-            profiler=waiting,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            default_root_dir=str(folder),
-        )
-    except (RuntimeError, ValueError, pytorch.utilities.exceptions.MisconfigurationException) as e:
-        text = " ".join(str(e).split())[:200]
-        raise InputError(
-            f"device={settings.device!r}, devices={settings.devices}, "
-            f"precision={settings.precision!r}: cannot be used here ({text})"
-        ) from e
-    on_gpu = trainer.strategy.root_device.type != "cpu"
-    if n_devices > 1 and on_gpu:
-        module.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module.network)
-    order = Order(
-        settings.seed,
-        settings.task,
-        settings.trial,
-        parts["train"].lengths,
-        settings.batch,
-        settings.n_samples,
-    )
-    share = {"rank": trainer.global_rank, "world": trainer.world_size}
-    n_loaders = loaders if loaders is not None else 2 * on_gpu
-    common = {"batch_size": None, "pin_memory": on_gpu, "generator": torch.Generator()}
-    training = torch.utils.data.DataLoader(
-        TrainingBatches(parts["train"], order, **share),
-        sampler=Steps(course, budget),
-        num_workers=n_loaders,
-        persistent_workers=n_loaders > 0,
-        **common,
-    )
-    fixed = FixedBatches(
-        parts["valid"],
-        n_samples=settings.n_samples,
-        batch=settings.batch,
-        most=VALIDATION_CLIPS,
-        **share,
-    )
-    validation = torch.utils.data.DataLoader(fixed, shuffle=False, **common)
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(module, training, validation)
-    except SystemExit as error:  # what Lightning makes of an interruption
-        raise KeyboardInterrupt from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's remarks from the user: nearkin tells what there is to tell."""
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
-    loggers.append(logging.getLogger("lightning.fabric"))
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _deterministic() -> Iterator[None]:
-    """Let torch compute the same bits every time where it can; its setting is put back."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    try:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 @contextlib.contextmanager

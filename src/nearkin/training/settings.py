@@ -97,10 +97,11 @@ class Settings:
                 raise InputError(f"{name}={value}: must be >= {bound}")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise InputError(f"max_minutes={self.max_minutes:g}: must be > 0")
-        if self.batch % (self.devices * self.nodes):
+        n_devices = self.devices * self.nodes
+        if self.batch % n_devices or self.batch < 2 * n_devices:
             raise InputError(
                 f"batch={self.batch}: must be shared equally among {self.devices} x {self.nodes} "
-                "devices; pass a multiple"
+                "devices, 2 clips or more for each; pass a multiple"
             )
         if not (math.isfinite(self.crop_s) and self.crop_s >= 1.5):
             raise InputError(f"crop_s={self.crop_s:g}: must be >= 1.5 s, 128 frames")
