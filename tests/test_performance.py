@@ -239,6 +239,31 @@ def test_the_gain_of_the_mixture_is_on_the_voice(labelled: Path, tmp_path: Path)
         assert noisy["value"] == pytest.approx(-10 * np.log10(1 + 2 * 0.01), abs=2)
 
 
+def test_the_voice_may_be_a_stream_of_the_mixtures_file(tmp_path: Path) -> None:
+    """MUSDB18's stems: the tone of the vocals' stream, an octave up where the mixture is."""
+    from trees import STEM_HZ, STEMS, stem_file
+
+    def peak(y: Any) -> float:
+        return float(np.argmax(np.abs(np.fft.rfft(y * np.hanning(len(y))))) * RATE / len(y))
+
+    def peaks(heard: Any, vocals: Any, row: Row) -> ClipScore:
+        return ClipScore(peak(vocals), peak(heard), "ok")
+
+    lines = ["path,split,vocals_path"]
+    for number in range(2):
+        stem_file(tmp_path / f"{number}.stem.mp4", dict.fromkeys(STEMS, 4.5))
+        lines.append(f"{number}.stem.mp4,test,{number}.stem.mp4#stream=4")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    model = separator()
+    model.act = peaks
+    perform([model], [tmp_path / "m.csv"], tmp_path / "out", plan=plan_of("{PS: [12]}"))
+    table, _ = tables(tmp_path / "out")
+    assert (table["status"] == "ok").all()
+    for row, octave in zip(table.itertuples(), (1, 2), strict=True):
+        assert row.value == pytest.approx(octave * STEM_HZ["vocals"], rel=0.01)
+        assert row.chance == pytest.approx(octave * STEM_HZ["mixture"], rel=0.01)
+
+
 def test_accuracy_is_a_share_with_a_binomial_interval(scored: Path) -> None:
     table, _ = tables(scored)
     mine = table[(table["task"] == "ir") & (table["transformation"] == "OG")].set_index("trial")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,3 +264,34 @@ def test_the_command_line_end_to_end(
         assert refused.exit_code == 2
         assert text in refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
+def test_killed_twice_it_ends_with_the_same_bytes(
+    labelled: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "g.yaml").write_text("{PN: [0, 30], TS: [0.9], PS: [4], MP: [64]}")
+    words = ["perform", str(made(tmp_path, "vs", features="vgg")), "--manifest", str(labelled)]
+    words += ["--grid", str(tmp_path / "g.yaml"), "--workers", "2", "--quiet"]
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "nearkin", *words, "--out", str(out)]
+        return subprocess.Popen(command, start_new_session=True)
+
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    assert start(straight).wait() == 0
+    shards = broken / "work" / "performance"
+    for n_shards in (1, N_CLIPS - 1):
+        process = start(broken)
+        while process.poll() is None and len(list(shards.glob("*.npz"))) < n_shards:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        time.sleep(2)  # its workers notice that they are orphans
+    assert start(broken).wait() == 0
+    for name in ("performance.parquet", "performance.csv", "performance_clips.parquet"):
+        assert (straight / name).read_bytes() == (broken / name).read_bytes()
+    assert not list(broken.rglob("*.tmp"))
+    assert not (broken / "work").exists()
