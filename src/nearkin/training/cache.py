@@ -161,10 +161,14 @@ class AudioCache:
     def _known(self) -> dict[_Key, Cached]:
         if not self._index_path.is_file() or not self.samples_path.is_file():
             return {}
-        end = self.samples_path.stat().st_size // 2
         with self._index() as index:
-            rows = index.execute("SELECT * FROM recordings WHERE start + samples <= ?", (end,))
-            return {tuple(row[:3]): Cached(*row[3:]) for row in rows}
+            return self._rows(index)
+
+    def _rows(self, index: sqlite3.Connection) -> dict[_Key, Cached]:
+        """Return the recordings whose samples are there in full."""
+        end = self.samples_path.stat().st_size // 2
+        rows = index.execute("SELECT * FROM recordings WHERE start + samples <= ?", (end,))
+        return {tuple(row[:3]): Cached(*row[3:]) for row in rows}
 
     def _append(self, made: Iterable[tuple[_Key, _Decoded]]) -> None:
         """Write samples first, then, in one transaction, their rows of the index."""
@@ -175,9 +179,12 @@ class AudioCache:
                 (start,) = index.execute(
                     "SELECT COALESCE(MAX(start + samples), 0) FROM recordings"
                 ).fetchone()
+                known = self._rows(index)  # another process may have been quicker
                 with self.samples_path.open("r+b") as file:
                     file.seek(2 * start)
                     for key, decoded in made:
+                        if key in known:
+                            continue
                         file.write(decoded.values.astype("<i2", copy=False).tobytes())
                         n_samples = len(decoded.values)
                         row = (*key, start, n_samples, decoded.scale, decoded.sha256)
