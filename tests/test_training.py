@@ -31,6 +31,7 @@ from typer.testing import CliRunner  # noqa: E402
 from nearkin.audio import read  # noqa: E402
 from nearkin.cli import app  # noqa: E402
 from nearkin.corpora.manifest import read_labelled  # noqa: E402
+from nearkin.encoders import resolve  # noqa: E402
 from nearkin.errors import InputError, RunError  # noqa: E402
 from nearkin.models import load  # noqa: E402
 from nearkin.tasks import task  # noqa: E402
@@ -563,6 +564,7 @@ def test_the_command_says_what_became_of_it(corpus: Path, tmp_path: Path, cache:
     words += ["--features", "mfcc", "--max-steps", "1", "--batch", "4", "--cache", str(cache)]
     done = CliRunner().invoke(app, [*words, "--device", "cpu", "--workers", "1", "--json"])
     assert done.exit_code == 0, done.stderr
+    assert resolve(str(tmp_path / "m.onnx")).task == "ir"
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["steps"] == 1
     assert last["scores"]["test"]["measure"] == "accuracy"

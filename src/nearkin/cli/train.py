@@ -53,9 +53,13 @@ def train_command(
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
-    """Train a network for a task; the same command goes on where it was stopped."""
+    """Train a network for a task; the same command goes on where it was stopped.
+
+    Beside FILE.safetensors stands FILE.onnx: its encoder alone, for any tool.
+    """
     with sentences():
         from nearkin.execution import available_cores
+        from nearkin.models import export_onnx
         from nearkin.optional import need
         from nearkin.progress import show
 
@@ -96,10 +100,14 @@ def train_command(
             )
         if not is_first():
             return
+        encoder = out.with_suffix(".onnx")
+        if not encoder.exists() or encoder.stat().st_mtime < out.stat().st_mtime:
+            export_onnx(model, encoder)
         if not quiet:
             for line in _lines(model):
                 say(line)
             say(f"model: {out}")
+            say(f"its encoder as ONNX: {encoder}")
         code = EXIT_FAILURES if told else 0
         if as_json:
             say(json.dumps({**_summary(out, model), "left_out": told, "exit": code}))
@@ -143,6 +151,7 @@ def _lines(model: Model) -> list[str]:
 def _summary(out: Path, model: Model) -> dict[str, object]:
     return {
         "model": str(out),
+        "onnx": str(out.with_suffix(".onnx")),
         "task": model.task,
         "features": model.features,
         "trial": model.trial,
