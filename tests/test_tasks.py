@@ -77,6 +77,7 @@ def test_silent_vocals_are_left_out_and_said() -> None:
     half[:22_050] = 0
     found = sdr_per_clip(np.stack([s, np.zeros_like(s), half]), np.stack([e, e, e]))
     assert found.status == ("ok", "silent vocals", "ok")
+    assert sdr_per_clip(s[None], np.zeros((1, 44_100))).status == ("silent estimate",)
     assert np.isnan(found.values[1])
     alone = 10 * np.log10((s[22_050:] ** 2).sum() / ((s - e)[22_050:] ** 2).sum())
     assert found.values[2] == pytest.approx(alone)

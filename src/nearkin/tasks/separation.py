@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from nearkin.corpora.manifest import Row
 
-SILENT = "silent vocals"
+SILENT, NOTHING_FOUND = "silent vocals", "silent estimate"
 
 
 class VoiceSeparation(Task):
     """A mask on the mixture's magnitudes; the measure is the SDR of the vocals in dB.
 
-    The vocals get the mixture's phase. A clip whose vocals are silent has no SDR: it is left out
-    and counted.
+    The vocals get the mixture's phase. A clip whose vocals (or whose estimate) are silent has no
+    SDR: it is left out and counted.
     """
 
     name: ClassVar[str] = "vs"
@@ -87,7 +87,8 @@ def sdr_per_clip(
     Returns
     -------
     Scores
-        dB; ``"silent vocals"`` where no frame has any.
+        dB; ``"silent vocals"`` where no frame has any, ``"silent estimate"`` where nothing was
+        found in those that have.
 
     Examples
     --------
@@ -110,5 +111,7 @@ def sdr_per_clip(
         known = row[~np.isnan(row)]
         if len(known):
             values[index] = np.median(known)
-        status.append(OK if len(known) else SILENT)
+            status.append(OK)
+        else:
+            status.append(NOTHING_FOUND if signal[index].any() else SILENT)
     return Scores(values, tuple(status))
