@@ -25,6 +25,7 @@ import nearkin
 from conftest import RATE, tune, write_tunes
 from nearkin.audio import encode_mp3
 from nearkin.cli import app
+from nearkin.encoders import REFERENCES, TRAINED
 
 SMALL_GRID = "{PN: [30], TS: [1.1], MP: [64]}\n"
 
@@ -60,7 +61,7 @@ def test_a_run_ends_in_tables_figures_and_a_report(music: Path, grid: Path, tmp_
     last = json.loads(done.stdout.strip().splitlines()[-1])
     assert last["n"] == 5
     assert last["exit"] == 0
-    assert {row["name"] for row in last["encoders"]} == {"mfcc", "random", "constant"}
+    assert [row["name"] for row in last["encoders"]] == [*REFERENCES, *TRAINED]
     assert (out / "report.html").is_file()
     assert sorted(path.suffix for path in (out / "figures").iterdir()).count(".svg") >= 6
     assert not (out / "work").exists()
@@ -146,7 +147,13 @@ def test_config_file_has_a_key_for_every_flag(music: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("what", "word"),
-    [("encoders", "mfcc"), ("transformations", "PN"), ("grids", "paper"), ("distances", "dtw")],
+    [
+        ("encoders", "mfcc"),
+        ("transformations", "PN"),
+        ("grids", "paper"),
+        ("distances", "dtw"),
+        ("tasks", "AUC_C"),
+    ],
 )
 def test_list(what: str, word: str) -> None:
     done = command("list", what)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import RATE, tune
-from nearkin.encoders import ENCODERS, EncoderError, Key, embed, resolve
+from nearkin.encoders import ENCODERS, TRAINED, EncoderError, Key, embed, resolve
 from nearkin.encoders.protocol import pool
 from nearkin.errors import InputError
 
@@ -179,3 +179,62 @@ def test_broken_answers(answer: Any, sentence: str, clips: Any) -> None:
 
     with pytest.raises(EncoderError, match=sentence):
         embed(resolve(Broken()), clips, KEYS)
+
+
+def test_trained_references_are_what_they_say(clips: Any) -> None:
+    for name in TRAINED:
+        encoder = resolve(name)
+        assert (encoder.name, encoder.task, encoder.trial) == ("vgg", name[-2:], 1)
+        assert encoder.label == name
+        assert len(encoder.sha256) == 64
+        vectors = embed(encoder, clips, KEYS).vectors
+        assert vectors.shape == (3, 256)
+        assert (vectors >= 0).all(), "the latent layer ends in ReLU"
+        assert np.ptp(vectors, axis=0).max() > 0.1
+    with pytest.raises(EncoderError, match=r"22050 samples: must have at least 32512 \(1\.47 s\)"):
+        embed(resolve("vgg-at"), clips[:, :22_050], KEYS)
+
+
+def test_a_trained_references_file_is_an_encoder_too(clips: Any) -> None:
+    """The shipped file given by its path: what ``nearkin train`` exports says what it is."""
+    from nearkin.encoders.shipped import WEIGHTS
+
+    given = resolve(str(WEIGHTS / "vgg-ir.onnx"))
+    assert (given.name, given.task, given.trial, given.sample_rate) == ("vgg", "ir", 1, 22_050)
+    named = resolve("vgg-ir")
+    assert given.sha256 == named.sha256
+    assert np.array_equal(embed(given, clips, KEYS).vectors, embed(named, clips, KEYS).vectors)
+
+
+def test_every_trained_reference_has_a_card_and_a_size() -> None:
+    from nearkin.encoders.shipped import WEIGHTS
+
+    for name in TRAINED:
+        assert (WEIGHTS / f"{name}.onnx").stat().st_size <= 8_000_000
+        card = (WEIGHTS / f"{name}.md").read_text("utf-8")
+        for said in ("trained on", "hash", "epochs", "chance", "MFCC"):
+            assert said in card, (name, said)
+
+
+def test_own_weights(tmp_path: Path, clips: Any) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from nearkin.models import Model, save
+    from nearkin.networks import NetworkConfig, build
+
+    network = build(NetworkConfig("vgg", "mask"), seed=3).eval()
+    path = tmp_path / "mine.safetensors"
+    save(path, Model("vs", "vgg", "mask", network, trial=4, steps=7))
+    encoder = resolve(str(path))
+    assert (encoder.name, encoder.task, encoder.trial) == ("vgg", "vs", 4)
+    assert "7 steps" in encoder.matched
+    with torch.no_grad():
+        want = np.stack([network.embed(torch.from_numpy(clip[None]))[0].numpy() for clip in clips])
+    found = embed(encoder, clips, KEYS)
+    assert found.status == ("ok",) * 3
+    assert np.array_equal(found.vectors, want)
+    path.write_bytes(b"no model")
+    with pytest.raises(InputError, match="is no model of nearkin's"):
+        resolve(str(path))
+    with pytest.raises(InputError, match="no file"):
+        resolve(str(tmp_path / "gone.safetensors"))

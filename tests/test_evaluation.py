@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 
 import nearkin
 from conftest import tune, write_tunes
+from nearkin.encoders import TRAINED
 from nearkin.errors import InputError, RunError
 
 TABLES = ("clips.parquet", "queries.parquet", "consistency.parquet", "failures.parquet")
@@ -60,7 +61,7 @@ def test_clips_and_points_do_not_depend_on_one_another(music: Path, tmp_path: Pa
     whole = nearkin.evaluate(["mfcc", spectrum], music, grid=str(large)).queries
     files = sorted(music.iterdir())[1:4]
     part = nearkin.evaluate(["mfcc", spectrum], files[::-1], grid=str(small)).queries
-    columns = ["encoder", "distance", "transformation", "magnitude", "clip_id"]
+    columns = ["encoder", "task", "distance", "transformation", "magnitude", "clip_id"]
     both = part.merge(whole, on=columns, suffixes=("", "_whole"))
     assert len(both) == len(part)
     assert (both["d_own"] == both["d_own_whole"]).all()
@@ -160,7 +161,8 @@ def test_a_naive_twin_agrees(kept: nearkin.Result) -> None:
 def test_tables_keep_their_promises(kept: nearkin.Result) -> None:
     queries, table = kept.queries, kept.consistency
     n = kept.run["n"]
-    assert len(queries) == n * 10 * (2 + 4 * 2)
+    encoders = len(["mfcc", "spectrum", "random", "constant"]) + len(TRAINED)
+    assert len(queries) == n * 10 * (2 + encoders * 2)
     assert (queries["error"] == (queries["rank"] > 1).astype(int)).all()
     assert ((queries["margin"] > 0) == (queries["error"] == 0)).all()
     assert (queries["clip_id"] != queries["nearest_id"]).all()

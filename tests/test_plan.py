@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from nearkin.encoders import TRAINED
 from nearkin.errors import InputError
 from nearkin.plan import changed_settings, make_plan, references_for
 
@@ -50,7 +51,7 @@ def test_unknown_settings_are_suggested() -> None:
 
 def test_references_are_added_unless_asked_for() -> None:
     plan = make_plan({"encoders": ["mfcc", "x:y"], "grid": "quick"})
-    assert references_for(plan) == ("random", "constant")
+    assert references_for(plan) == ("random", "constant", *TRAINED)
 
 
 def test_changes_are_named_with_both_values() -> None:
@@ -61,3 +62,14 @@ def test_changes_are_named_with_both_values() -> None:
         "grid (was quick with 24 points, now paper with 91 points)",
         "noise (was unset, now bar.wav)",
     ]
+
+
+def test_references() -> None:
+    plan = make_plan({"encoders": ["mfcc", "vgg-at"], "grid": "quick"})
+    assert references_for(plan) == ("random", "constant", "vgg-ae", "vgg-ir", "vgg-vs")
+    few = make_plan({"encoders": ["mfcc"], "grid": "quick", "references": "untrained"})
+    assert references_for(few) == ("random", "constant")
+    short = make_plan({"encoders": [], "grid": "quick", "clip_seconds": 1.4})
+    assert references_for(short) == ("mfcc", "random", "constant"), "they need 128 frames"
+    with pytest.raises(InputError, match="references='none'"):
+        make_plan({"encoders": ["mfcc"], "grid": "quick", "references": "none"})

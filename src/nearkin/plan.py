@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES
-from nearkin.encoders import POOLINGS, REFERENCES, Handling
+from nearkin.encoders import POOLINGS, REFERENCES, TRAINED, Handling
 from nearkin.errors import InputError
 from nearkin.grids import Grid, Point, grid
 from nearkin.registry import suggest
@@ -80,6 +80,9 @@ class Plan(BaseModel):
     simple_window: int = Field(50, ge=2, description="frames of a SiMPle window")
     resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples")
     split: str | None = None
+    references: Literal["all", "untrained"] = Field(
+        "all", description="reference lines beside the tested encoders: with the trained, or not"
+    )
 
     @field_validator("pool")
     @classmethod
@@ -219,9 +222,13 @@ def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str
 
 
 def references_for(plan: Plan) -> tuple[str, ...]:
-    """Return the reference encoders that the user did not ask for himself."""
+    """Return the reference encoders that the user did not ask for himself.
+
+    The trained ones need clips of 1.5 s: where clips are shorter, they stay out.
+    """
     asked = {choice.spec for choice in plan.encoders}
-    return tuple(name for name in REFERENCES if name not in asked)
+    trained = TRAINED if plan.references == "all" and plan.clip_seconds >= 1.5 else ()
+    return tuple(name for name in (*REFERENCES, *trained) if name not in asked)
 
 
 def _refuse_twins(choices: tuple[EncoderChoice, ...]) -> None:

@@ -2,7 +2,8 @@
 
 Tidy tables in, tidy tables out. An encoder with several trials has one row a trial (``trial`` >= 1)
 and rows of the mean over trials (``trial`` 0) with the crossed interval: the mean speaks, the
-trials are drawn as points. References (mfcc, random, constant) come after the tested encoders.
+trials are drawn as points. References (mfcc, random, constant, and the trained ones) come after the
+tested encoders.
 """
 
 from __future__ import annotations

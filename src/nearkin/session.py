@@ -85,12 +85,17 @@ class Session:
     @functools.cached_property
     def resolved(self) -> tuple[ResolvedEncoder, ...]:
         """All encoders as they came, with labels that no two share."""
-        resolved = []
+        resolved: list[ResolvedEncoder] = []
         for source in self.sources:
+            tested = {(one.name, one.task) for one in resolved if one.role == "tested"}
             for encoder in resolve_all(
                 source.spec, options=source.options, **self.plan.handling(source.role)
             ):
-                resolved.append(encoder.as_reference() if source.role == "reference" else encoder)
+                if source.role == "tested":
+                    resolved.append(encoder)
+                elif (encoder.name, encoder.task) not in tested:
+                    # a user's own trials of a trained reference take its place
+                    resolved.append(encoder.as_reference())
         return tuple(_distinct(resolved))
 
     @functools.cached_property

@@ -23,8 +23,9 @@ def run_command(
         list[str] | None,
         typer.Option(
             "--encoder",
-            help="mfcc, random, constant, package.module:attribute, ./file.py:attribute, "
-            "hear:package.module[@weights], FILE.onnx, torchscript:FILE.pt, hf:PATH_OR_NAME, "
+            help="mfcc, random, constant, vgg-ae, vgg-at, vgg-ir, vgg-vs, "
+            "package.module:attribute, ./file.py:attribute, hear:package.module[@weights], "
+            "FILE.onnx, FILE.safetensors, torchscript:FILE.pt, hf:PATH_OR_NAME, "
             "embeddings:FILE.parquet; give it again for several. [mfcc]",
         ),
     ] = None,
@@ -51,6 +52,10 @@ def run_command(
     mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
     audio_window: Annotated[str | None, typer.Option(help="clip or full [clip].")] = None,
     rho: Annotated[str | None, typer.Option(help="pooled, clips or own [pooled].")] = None,
+    references: Annotated[
+        str | None,
+        typer.Option(help="all, or untrained: leave out vgg-ae, vgg-at, vgg-ir, vgg-vs [all]."),
+    ] = None,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz at which a plain callable takes audio [22050].")
     ] = None,
@@ -111,6 +116,7 @@ def run_command(
             "mp3_rate": mp3_rate,
             "audio_window": audio_window,
             "rho": rho,
+            "references": references,
             "sample_rate": sample_rate,
             "pool": pool,
             "distances": distance,

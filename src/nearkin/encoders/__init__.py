@@ -32,6 +32,7 @@ __all__ = [
     "PADDINGS",
     "POOLINGS",
     "REFERENCES",
+    "TRAINED",
     "Embedded",
     "Encoder",
     "EncoderError",
@@ -49,12 +50,19 @@ ENCODERS = Table(
         "mfcc": "nearkin.encoders.builtin:MfccEncoder",
         "random": "nearkin.encoders.builtin:RandomEncoder",
         "constant": "nearkin.encoders.builtin:ConstantEncoder",
+        "vgg-ae": "nearkin.encoders.shipped:VggAE",
+        "vgg-at": "nearkin.encoders.shipped:VggAT",
+        "vgg-ir": "nearkin.encoders.shipped:VggIR",
+        "vgg-vs": "nearkin.encoders.shipped:VggVS",
     },
     group="nearkin.encoders",
 )
 """Name to ``"module:attribute"``; packages add theirs as entry points of ``nearkin.encoders``."""
 
 REFERENCES = ("mfcc", "random", "constant")
+"""The reference lines that need no training."""
+TRAINED = ("vgg-ae", "vgg-at", "vgg-ir", "vgg-vs")
+"""The trained ones: the paper's tasks, one network each."""
 
 _PREFIXES = {
     "embeddings": "nearkin.encoders.vectors:from_spec",
@@ -62,7 +70,10 @@ _PREFIXES = {
     "hf": "nearkin.encoders.huggingface:from_spec",
     "torchscript": "nearkin.encoders.torchscript:from_spec",
 }
-_SUFFIXES = {".onnx": "nearkin.encoders.onnx:from_spec"}
+_SUFFIXES = {
+    ".onnx": "nearkin.encoders.onnx:from_spec",
+    ".safetensors": "nearkin.encoders.own:from_spec",
+}
 _PICKLES = frozenset(
     {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib", ".dill", ".npy", ".h5", ".keras"}
 )
@@ -76,10 +87,11 @@ def resolve(
     Parameters
     ----------
     spec : str or object
-        ``mfcc``, ``random``, ``constant``, ``package.module:attribute``, ``./file.py:attribute``,
-        ``hear:package.module[@weights]``, ``FILE.onnx``, ``torchscript:FILE.pt``,
-        ``hf:PATH_OR_NAME``, ``embeddings:FILE.parquet``, or an encoder object, HEAR module, X-ARES
-        encoder, class or callable itself.
+        ``mfcc``, ``random``, ``constant``, ``vgg-ae``, ``vgg-at``, ``vgg-ir``, ``vgg-vs``,
+        ``package.module:attribute``, ``./file.py:attribute``, ``hear:package.module[@weights]``,
+        ``FILE.onnx``, ``FILE.safetensors``, ``torchscript:FILE.pt``, ``hf:PATH_OR_NAME``,
+        ``embeddings:FILE.parquet``, or an encoder object, HEAR module, X-ARES encoder, class or
+        callable itself.
     options : mapping, optional
         Keyword arguments for a class; settings for the other forms.
     **handling
@@ -152,10 +164,12 @@ def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> Resolve
     except TypeError as error:
         raise InputError(f"encoder '{spec}': options {sorted(options)}: {error}") from error
     return ResolvedEncoder(
-        name=spec,
+        name=getattr(encoder, "encoder_name", spec),
+        task=getattr(encoder, "task", ""),
         spec=spec,
         matched=f"built in: {encoder.sample_rate} Hz, {encoder.embedding_size} values",
         encoder=encoder,
+        sha256=getattr(encoder, "sha256", ""),
     )
 
 

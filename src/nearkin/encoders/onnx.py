@@ -2,7 +2,8 @@
 
 Its input is a waveform: [batch, samples] or [samples], each length symbolic or fixed, with or
 without one more axis of length 1. Its rate is ``sample_rate`` in the file's metadata where it is
-stated, else ``--sample-rate``.
+stated, else ``--sample-rate``; a file that ``nearkin train`` exported also states its encoder, task
+and trial.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
             answers = [a[:n_rows] if a.ndim and len(a) == taken.batch else a for a in answers]
         return answers[0] if len(names) == 1 else dict(zip(names, answers, strict=True))
 
-    stated = session.get_modelmeta().custom_metadata_map.get("sample_rate", "")
+    about = session.get_modelmeta().custom_metadata_map
+    stated, least = about.get("sample_rate", ""), about.get("minimum_samples", "")
     has_rate = stated.isdecimal() and int(stated) > 0
     rate = chosen.handling.sample_rate if chosen.rate_stated or not has_rate else int(stated)
     samples = taken.samples or chosen.samples
@@ -95,11 +97,15 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         single=single,
         batch=taken.batch or BATCH,
         alone=chosen.handling.device == "cpu",
+        minimum_samples=int(least) if least.isdecimal() else None,
     )
     source = "" if has_rate or chosen.rate_stated else " (the file states none)"
     length = "any length" if samples is None else f"{samples} samples, longer clips in windows"
+    trial = about.get("nearkin.trial", "")
     return ResolvedEncoder(
-        name=path.stem,
+        name=about.get("nearkin.encoder", "") or path.stem,
+        task=about.get("nearkin.task", ""),
+        trial=int(trial) if trial.isdecimal() and int(trial) > 0 else 1,
         spec=spec,
         matched=f"matched an ONNX graph: {rate} Hz{source}, {length}",
         encoder=encoder,

@@ -25,8 +25,20 @@ TESTED = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
     *("#5b3c88", "#8c510a", "#01665e", "#999933"),
 )
-REFERENCE = {"mfcc": "#7d6c4f", "random": "#6f7f80", "constant": "#a3a3a3"}
-REFERENCE_DASH = {"mfcc": (7, 3), "random": (4, 2), "constant": (1, 3)}
+REFERENCE = {
+    "mfcc": "#7d6c4f",
+    "random": "#6f7f80",
+    "constant": "#a3a3a3",
+    "vgg · ae": "#9a8fc4",
+    "vgg · at": "#6fa58f",
+    "vgg · ir": "#c08a76",
+    "vgg · vs": "#86a3c9",
+}
+"""Colours by label: untrained ones grey and brown, trained ones pale."""
+REFERENCE_DASH = {
+    **{"mfcc": (7, 3), "random": (4, 2), "constant": (1, 3)},
+    **{"vgg · ae": (8, 2), "vgg · at": (5, 2), "vgg · ir": (3, 2), "vgg · vs": (2, 2)},
+}
 AUDIO_GREY = "#b4b4b4"
 AUDIO_COLOUR = {"dtw": "#0072b2", "simple": "#d55e00"}
 AUDIO_DASH = {"dtw": (1, 0), "simple": (6, 3)}
@@ -43,8 +55,8 @@ def series_styles(series: Sequence[Series]) -> dict[str, tuple[str, tuple[int, i
             colour = TESTED[len(styles) % len(TESTED)]
             styles[one.label] = (colour, (1, 0))
         else:
-            dash = REFERENCE_DASH.get(one.encoder, (5, 2))
-            styles[one.label] = (REFERENCE.get(one.encoder, "#8a8a8a"), dash)
+            dash = REFERENCE_DASH.get(one.label, (5, 2))
+            styles[one.label] = (REFERENCE.get(one.label, "#8a8a8a"), dash)
     return styles
 
 

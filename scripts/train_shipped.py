@@ -1,0 +1,178 @@
+"""Train the encoders that come with the package, and write their ONNX files and model cards.
+
+python scripts/train_shipped.py DATA MODELS [--music FOLDER] [--only at-vgg,at-mfcc] [--minutes 60]
+
+Renders the three corpora into DATA (extra ``render``), trains each task's VGG-like network and,
+for comparison, the same head on MFCCs (extra ``torch``); every step goes on where it stopped.
+The autoencoder also learns from recorded music where a FOLDER of it is given. With ``--ship`` the
+encoders are exported into the package, each with its card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nearkin.audio import sound_info
+from nearkin.corpora.manifest import write_manifest
+from nearkin.encoders.shipped import WEIGHTS
+from nearkin.models import Model, export_onnx, load
+from nearkin.tasks import task as task_named
+from nearkin.tasks.tagging import roc_auc_per_clip
+
+HOURS = {"instruments": 3.0, "tags": 3.0, "vocals": 2.5}
+MANIFESTS = {"ae": "reconstruction", "at": "tags", "ir": "instruments", "vs": "vocals"}
+SAID = {
+    "ae": "the renderings of vgg-at",
+    "at": "renderings of public scores with exact tags (`nearkin corpus rendered-tags`)",
+    "ir": "renderings with a predominant instrument (`nearkin corpus rendered-instruments`)",
+    "vs": "renderings with a sung part (`nearkin corpus rendered-vocals`)",
+}
+RECORDED_TIMES = 10
+"""Crops of a recording an epoch: recordings are minutes long, rendered clips seconds."""
+
+
+def nearkin(*arguments: str | Path) -> None:
+    subprocess.run(["nearkin", *map(str, arguments)], check=True)
+
+
+def corpora(data: Path, music: Path | None) -> None:
+    for name, hours in HOURS.items():
+        root = data / name
+        out = root / "manifest.csv"
+        nearkin("corpus", f"rendered-{name}", "--root", root, "--out", out, "--hours", f"{hours}")
+    tables = [rows(data / "tags" / "manifest.csv")]
+    if music is not None:
+        recorded = data / "recorded.csv"
+        nearkin("corpus", "folder", "--root", music, "--out", recorded)
+        table = rows(recorded)
+        again = pd.concat([table[table["split"] == "train"]] * (RECORDED_TIMES - 1))
+        tables += [table, again]
+    joined = pd.concat(tables, ignore_index=True)
+    joined["clip_id"] = [f"{number:05d}" for number in range(len(joined))]
+    root = data / "reconstruction"
+    root.mkdir(parents=True, exist_ok=True)
+    write_manifest(root / "manifest.csv", joined[["path", "clip_id", "split", "group"]])
+
+
+def rows(manifest: Path) -> pd.DataFrame:
+    table = pd.read_csv(manifest)
+    folder = manifest.parent
+    return table.assign(path=[os.path.normpath(folder / path) for path in table["path"]])
+
+
+def ship(data: Path, models: Path, task: str) -> None:
+    """Export one encoder into the package, and write its card."""
+    vgg, mfcc = (load(models / f"{features}-{task}.safetensors") for features in ("vgg", "mfcc"))
+    path = WEIGHTS / f"vgg-{task}.onnx"
+    path.parent.mkdir(exist_ok=True)
+    export_onnx(vgg, path)
+    off = difference(vgg, path)
+    if off > 1e-4:
+        raise SystemExit(f"{path}: differs from its network by {off:g}")
+    path.with_suffix(".md").write_text(card(data, vgg, mfcc, path), "utf-8")
+
+
+def difference(model: Model, path: Path) -> float:
+    """Return the largest difference of a latent value between ONNX and torch, on noise."""
+    import onnxruntime
+    import torch
+
+    audio = np.random.default_rng(0).standard_normal((4, 44_100)).astype(np.float32) * 0.1
+    (found,) = onnxruntime.InferenceSession(str(path)).run(None, {"audio": audio})
+    with torch.no_grad():
+        want = model.network.embed(torch.from_numpy(audio)).numpy()
+    return float(np.abs(found - want).max())
+
+
+def card(data: Path, vgg: Model, mfcc: Model, path: Path) -> str:
+    what = task_named(vgg.task)
+    manifest = rows(data / MANIFESTS[vgg.task] / "manifest.csv")
+    training = manifest[manifest["split"] == "train"]
+    hours = sum(sound_info(Path(name)).duration_s for name in training["path"].unique()) / 3600
+    foreign = {path for path in training["path"] if not path.startswith(str(data.resolve()))}
+    recorded = f" and {len(foreign)} freely licensed recordings" if foreign else ""
+    lines = [
+        f"# vgg-{vgg.task}",
+        "",
+        f"The VGG-like network of Kim et al. (2019), Table 1, trained for: {what.title.lower()}. "
+        "A reference line for reports: what a small network learns from little, made music. It is "
+        "no encoder to build on.",
+        "",
+        "| | |",
+        "|---|---|",
+        "| takes | audio[batch, samples] at 22,050 Hz, from 32,512 samples (1.47 s) up |",
+        "| gives | 256 values, none below 0 |",
+        f"| file | `{path.name}`, {path.stat().st_size / 1e6:.1f} MB; opening it runs no code |",
+        f"| trained on | {SAID[vgg.task]}{recorded}: {training['path'].nunique():,} files, "
+        f"{hours:.1f} h, {training['group'].nunique():,} pieces that are in no other split |",
+        f"| training set's hash | `{vgg.training_sha256}` |",
+        f"| for | {vgg.steps:,} steps of 24 clips of 2 s ({vgg.epochs:g} epochs; the paper's "
+        f"{what.epochs}), Adam at 0.001, seed {vgg.seed}, bfloat16 where torch takes it |",
+        f"| labels | {', '.join(vgg.labels) or 'none'} |",
+        "| recipe | `scripts/train_shipped.py` |",
+        "",
+        f"{what.measure}{f' in {what.unit}' if what.unit else ''} on 2-s clips of its corpus, "
+        f"{'more' if what.more_is_better else 'less'} is better:",
+        "",
+        "| split | clips | vgg | MFCC, same head | chance |",
+        "|---|---|---|---|---|",
+    ]
+    for split, score in vgg.scores.items():
+        lines.append(
+            f"| {split} | {score['n']:,} | {score['value']:.3f} | "
+            f"{mfcc.scores[split]['value']:.3f} | {score['chance']:.3f} |"
+        )
+    said = f"The MFCC head was trained for {mfcc.steps:,} steps."
+    if vgg.task == "at":
+        said += (
+            " Who ranks the tags by their frequency in training, the same for every clip, scores "
+            f"{by_frequency(training, manifest[manifest['split'] == 'test'], vgg.labels):.3f} on "
+            "the test split: read the scores against that, too."
+        )
+    return "\n".join([*lines, "", said, ""])
+
+
+def by_frequency(training: pd.DataFrame, test: pd.DataFrame, labels: tuple[str, ...]) -> float:
+    """Return the AUC_C of one ranking of the tags for all clips."""
+    has = [
+        np.array([[label in tags.split(";") for label in labels] for tags in table["tags"]])
+        for table in (training, test)
+    ]
+    ranked = np.tile(has[0].mean(axis=0), (len(test), 1))
+    return task_named("at").reduce(roc_auc_per_clip(ranked, has[1]).values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--music", type=Path, help="folder of recorded music, for ae")
+    parser.add_argument("--only", help="such as at-vgg,ae-mfcc; all eight if not given")
+    parser.add_argument("--minutes", type=float, default=60.0, help="for each training at most")
+    parser.add_argument("--ship", action="store_true", help="export into the package")
+    given = parser.parse_args()
+    corpora(given.data.resolve(), given.music and given.music.resolve())
+    wanted = given.only.split(",") if given.only else None
+    data = given.data
+    for task, name in MANIFESTS.items():
+        for features in ("vgg", "mfcc"):
+            if wanted is None or f"{task}-{features}" in wanted:
+                out = given.models / f"{features}-{task}.safetensors"
+                manifest = data / name / "manifest.csv"
+                nearkin(
+                    *("train", task, "--manifest", manifest, "--out", out, "--features", features),
+                    *("--scale", "paper", "--max-minutes", f"{given.minutes:g}", "--threads", "1"),
+                    *("--precision", "bf16-mixed", "--patience", "60"),
+                )
+        if given.ship:
+            ship(data, given.models, task)
+
+
+if __name__ == "__main__":
+    main()
