@@ -135,5 +135,9 @@ def test_onnx_computes_the_same(tmp_path: Path) -> None:
         assert np.abs(found - want).max() < 1e-4
         assert np.abs(want).max() > 0.01
     stated = session.get_modelmeta().custom_metadata_map
-    assert {stated[f"nearkin.{name}"] for name in ("encoder", "task", "trial")} == {"vgg", "at", "2"}
+    assert {stated[f"nearkin.{name}"] for name in ("encoder", "task", "trial")} == {
+        "vgg",
+        "at",
+        "2",
+    }
     assert stated["sample_rate"] == "22050"

@@ -26,7 +26,9 @@ def report_command(
 
 
 def list_command(
-    what: Annotated[str, typer.Argument(help="encoders, transformations, grids, distances or tasks")],
+    what: Annotated[
+        str, typer.Argument(help="encoders, transformations, grids, distances or tasks")
+    ],
 ) -> None:
     """List what is built in; nothing is imported, built or downloaded for it."""
     with sentences():
