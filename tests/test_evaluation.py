@@ -44,6 +44,11 @@ def same_tables(one: Path, two: Path) -> None:
         assert path.read_bytes() == (two / "embeddings" / path.name).read_bytes(), path.name
 
 
+def evaluated(*arguments: Any, **settings: Any) -> nearkin.Result:
+    """A run without the trained references, which would be most of its work."""
+    return nearkin.evaluate(*arguments, **{"references": "untrained", **settings})
+
+
 def test_the_same_bytes_for_any_number_of_workers(music: Path, grid: str, tmp_path: Path) -> None:
     for workers in (1, 2, 3):
         nearkin.evaluate(
@@ -79,12 +84,12 @@ def test_goes_on_after_any_interruption(music: Path, grid: str, tmp_path: Path) 
             raise StopError
 
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    nearkin.evaluate(["mfcc", spectrum], music, grid=grid, out=straight)
+    evaluated(["mfcc", spectrum], music, grid=grid, out=straight)
     reached: dict[str, int] = {}
     stops = 0
     while True:
         try:
-            nearkin.evaluate(["mfcc", spectrum], music, grid=grid, out=broken, progress=stop_once)
+            evaluated(["mfcc", spectrum], music, grid=grid, out=broken, progress=stop_once)
             break
         except StopError:
             stops += 1
@@ -101,15 +106,15 @@ def test_a_broken_shard_is_made_again(music: Path, grid: str, tmp_path: Path) ->
             raise StopError
 
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    nearkin.evaluate(["mfcc"], music, grid=grid, out=straight)
+    evaluated(["mfcc"], music, grid=grid, out=straight)
     with pytest.raises(StopError):
-        nearkin.evaluate(["mfcc"], music, grid=grid, out=broken, progress=stop)
+        evaluated(["mfcc"], music, grid=grid, out=broken, progress=stop)
     shards = sorted((broken / "work" / "originals").iterdir())
     shards[0].write_bytes(shards[0].read_bytes()[:1000])
     shards[1].write_bytes(b"")
     queries = sorted((broken / "work" / "queries").glob("*.npz"))
     queries[0].unlink()
-    nearkin.evaluate(["mfcc"], music, grid=grid, out=broken)
+    evaluated(["mfcc"], music, grid=grid, out=broken)
     same_tables(straight, broken)
 
 
@@ -234,7 +239,7 @@ def test_several_trials_are_pooled_with_a_crossed_interval(music: Path, grid: st
         def embed(self, audio: Any) -> Any:
             return np.abs(np.fft.rfft(audio[:, self.trial * 4_000 :][:, :256]))
 
-    result = nearkin.evaluate([Trial(1), Trial(2), Trial(3)], music, grid=grid)
+    result = evaluated([Trial(1), Trial(2), Trial(3)], music, grid=grid)
     rows = result.consistency.query("encoder == 'trained' and measure == 'C_W'")
     assert set(rows["trial"]) == {0, 1, 2, 3}
     assert set(rows["task"]) == {"ir"}
@@ -245,8 +250,8 @@ def test_several_trials_are_pooled_with_a_crossed_interval(music: Path, grid: st
 
 
 def test_clips_are_drawn_and_the_rest_left_alone(music: Path, grid: str) -> None:
-    two = nearkin.evaluate(["mfcc"], music, grid=grid, clips=2).clips
-    three = nearkin.evaluate(["mfcc"], music, grid=grid, clips=3).clips
+    two = evaluated(["mfcc"], music, grid=grid, clips=2).clips
+    three = evaluated(["mfcc"], music, grid=grid, clips=3).clips
     assert len(two) == 2
     assert set(two["clip_id"]) < set(three["clip_id"])
 
@@ -255,7 +260,7 @@ def test_the_draw_goes_on_past_clips_that_cannot_be_used(grid: str, tmp_path: Pa
     folder = write_tunes(tmp_path / "music", 3)
     for name in "abcdef":
         (folder / f"{name}.wav").write_text("no audio")
-    result = nearkin.evaluate(["mfcc"], folder, grid=grid, clips=3)
+    result = evaluated(["mfcc"], folder, grid=grid, clips=3)
     assert result.run["n"] == 3
     assert (result.clips["status"] == "ok").sum() == 3
 
@@ -264,13 +269,13 @@ def test_several_excerpts_of_one_recording(grid: str, tmp_path: Path) -> None:
     import soundfile
 
     soundfile.write(tmp_path / "long.wav", tune(1, seconds=20), 22_050)
-    result = nearkin.evaluate(["mfcc"], tmp_path / "long.wav", grid=grid, excerpts_per_file=3)
+    result = evaluated(["mfcc"], tmp_path / "long.wav", grid=grid, excerpts_per_file=3)
     assert list(result.clips["clip_id"]) == ["long.wav#1", "long.wav#2", "long.wav#3"]
 
 
 @pytest.mark.parametrize("rho", ["clips", "own"])
 def test_the_other_readings_of_rho(rho: str, music: Path, grid: str) -> None:
-    result = nearkin.evaluate(["mfcc"], music, grid=grid, rho=rho, keep_distances=True)
+    result = evaluated(["mfcc"], music, grid=grid, rho=rho, keep_distances=True)
     rows = result.consistency.query("measure == 'C_B_rho' and encoder == 'mfcc'")
     part = rows.query("transformation == 'PN' and magnitude == 0 and audio_distance == 'dtw'")
     part = part.query("latent_distance == 'euclidean'")
@@ -301,7 +306,7 @@ def test_save_and_load(kept: nearkin.Result, tmp_path: Path) -> None:
 
 
 def test_a_temporary_run_lives_as_long_as_its_result(music: Path, grid: str) -> None:
-    result = nearkin.evaluate("constant", music, grid=grid)
+    result = evaluated("constant", music, grid=grid)
     assert result.path.is_dir()
     assert len(result.consistency)
     path = result.path
@@ -323,4 +328,4 @@ def test_worker_that_dies_is_one_sentence(
         "    return audio[:8]\n"
     )
     with pytest.raises(RunError, match="a worker process died"):
-        nearkin.evaluate([f"{code}:die"], music, grid=grid, out=tmp_path / "run", workers=2)
+        evaluated([f"{code}:die"], music, grid=grid, out=tmp_path / "run", workers=2)
