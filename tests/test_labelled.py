@@ -149,6 +149,12 @@ def test_files_are_groups_where_there_are_none(tmp_path: Path) -> None:
             "test",
             "group 'g' is in train and valid: must be in one split; split by group",
         ),
+        (
+            "path,clip_id,split,group\na.wav,1,train,g\na.wav,2,valid,h\n",
+            None,
+            None,
+            "file 'a.wav' is in train and valid: must be in one split",
+        ),
         ("", None, None, "cannot be read as a manifest"),
         ("path\na.wav\n", "tag", None, "column='tag': .* did you mean 'tags'"),
         ("path\na.wav\n", None, "validation", "split='validation': .* did you mean 'valid'"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, RunError
 from nearkin.models import Model, export_onnx, load, read_header, save
 
 torch = pytest.importorskip("torch")
@@ -33,6 +33,8 @@ def model(**fields: object) -> Model:
         "scale": "paper",
         "steps": 120,
         "epochs": 1.5,
+        "trained_steps": 200,
+        "stopped": "plateau",
         "training_sha256": "ab" * 32,
         "scores": {"valid": {"measure": "AUC_C", "value": 0.7, "n": 9, "chance": 0.5}},
         "network": network.eval(),
@@ -118,6 +120,14 @@ def test_a_truncated_one(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="its weights are not those of its network"):
         load(path)
+
+
+def test_onnx_that_cannot_be_written(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    (tmp_path / "m.onnx").mkdir()
+    with pytest.raises(RunError, match=r"m\.onnx: cannot be written"):
+        export_onnx(model(), tmp_path / "m.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_onnx_computes_the_same(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from nearkin.corpora.manifest import Row
 from nearkin.errors import InputError
 from nearkin.tasks import TASKS, Batch, Task, task
+from nearkin.tasks.protocol import NOT_FINITE
 from nearkin.tasks.separation import sdr_per_clip
 from nearkin.tasks.tagging import roc_auc_per_clip
 
@@ -111,6 +112,23 @@ def test_clips_without_a_curve_are_left_out_and_said() -> None:
     assert found.status == ("no negative tag", "no positive tag", "ok")
     assert np.isnan(found.values).tolist() == [True, True, False]
     assert task("at").reduce(found.values) == 0.0
+
+
+def test_what_is_not_finite_is_no_score() -> None:
+    broken = np.array([[np.nan, 0.0], [1.0, 0.0]])
+    found = roc_auc_per_clip(broken, np.array([[True, False]] * 2))
+    assert found.status == (NOT_FINITE, "ok")
+    assert np.isnan(found.values[0])
+    s, e = noisy(1, 1.0, 0.1)
+    found = sdr_per_clip(np.stack([s, s]), np.stack([e * np.nan, e]))
+    assert found.status == (NOT_FINITE, "ok")
+    torch = pytest.importorskip("torch")
+    batch = Batch(clips(2), torch.tensor([0, 0]))
+    found = task("ir").scores(fake(broken, n_outputs=2), batch)
+    assert found.status == (NOT_FINITE, "ok")
+    assert task("ir").reduce(found.values) == 1.0
+    silent = fake(lambda network, audio: network.front(audio) * np.nan)
+    assert set(task("ae").scores(silent, batch).status) == {NOT_FINITE}
 
 
 # -- targets -------------------------------------------------------------------------------------

@@ -47,6 +47,10 @@ class Model:
         ``"small"`` or ``"paper"``.
     steps, epochs : int, float
         What it was trained for, to the weights that were kept.
+    trained_steps : int
+        Steps in all; those after `steps` did not lower the validation loss.
+    stopped : str
+        Why it ended: ``"steps"``, ``"plateau"`` or ``"minutes"``.
     training_sha256 : str
         Hash of the training set.
     scores : mapping
@@ -69,6 +73,8 @@ class Model:
     epochs: float = 0.0
     training_sha256: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
+    trained_steps: int = 0
+    stopped: str = ""
     sha256: str = ""
 
     @property
@@ -90,6 +96,7 @@ _HEADER: dict[str, Any] = {
     "training_sha256": str,
     "scores": dict,
 }
+_OPTIONAL: dict[str, Any] = {"trained_steps": 0, "stopped": ""}
 
 
 def save(path: str | os.PathLike[str], model: Model) -> None:
@@ -109,7 +116,7 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
     from nearkin import __version__
 
     safetensors = need("safetensors.torch", extra="torch")
-    header = {name: getattr(model, name) for name in _HEADER}
+    header = {name: getattr(model, name) for name in (*_HEADER, *_OPTIONAL)}
     header["labels"] = list(model.labels)
     about = {"format": FORMAT, "nearkin": __version__, **header}
     weights = {
@@ -117,18 +124,7 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         for name, tensor in model.network.state_dict().items()
     }
     data = safetensors.save(weights, metadata={_KEY: json.dumps(about, allow_nan=False)})
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"{printable(target)}: cannot be written ({error.strerror or error}); mend that and "
-            "give the same command again"
-        ) from error
+    _write(Path(path), data)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -215,6 +211,7 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
         labels=tuple(about["labels"]),
         sha256=hashlib.sha256(data).hexdigest(),
         **{name: about[name] for name in _HEADER if name != "labels"},
+        **{name: type(empty)(about.get(name, empty)) for name, empty in _OPTIONAL.items()},
     )
 
 
@@ -228,6 +225,8 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     ------
     ExtraError
         If torch or its exporter is not installed.
+    RunError
+        If the file cannot be written.
     """
     import contextlib
     import io
@@ -279,7 +278,19 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     for name, value in stated.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, str(value)
-    target = Path(path)
+    _write(Path(path), proto.SerializeToString())
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(proto.SerializeToString())
-    temporary.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"{printable(target)}: cannot be written ({error.strerror or error}); mend that and "
+            "give the same command again"
+        ) from error

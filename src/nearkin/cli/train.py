@@ -64,6 +64,7 @@ def train_command(
         from nearkin.progress import show
 
         torch = need("torch", extra="torch")
+        need("onnxscript", extra="torch")
         from nearkin.training import is_first, train
 
         if threads is not None:

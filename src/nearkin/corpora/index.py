@@ -11,8 +11,9 @@ from typing import NamedTuple
 from nearkin.corpora import CORPORA
 from nearkin.corpora.files import Progress
 from nearkin.corpora.manifest import SPLITS, write_manifest
+from nearkin.corpora.tables import MANIFEST_SUFFIXES
 from nearkin.decoding import promised_s
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 from nearkin.registry import lookup
 
 
@@ -89,6 +90,11 @@ def index(
     if hours is not None and not hours > 0:
         raise InputError(f"hours={hours:g}: must be above 0; pass more, or leave --hours out")
     root, out = Path(root), Path(out)
+    if out.suffix.lower() not in MANIFEST_SUFFIXES:
+        raise InputError(
+            f"{printable(out)}: a manifest must end in {' or '.join(sorted(MANIFEST_SUFFIXES))}; "
+            "name it so"
+        )
     table = function(root, hours=hours, seed=seed, workers=workers, progress=progress or _silent)
     left_out = tuple(table.attrs.get("left_out", ()))
     rows = table.to_dict("records")

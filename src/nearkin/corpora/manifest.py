@@ -255,7 +255,10 @@ def read_labelled(
     for name in ["path", *([column] if column else []), *(["split"] if split else [])]:
         if name not in table.columns:
             columns = ", ".join(map(str, table.columns))
-            raise InputError(f"{printable(path)}: has no column '{name}' (it has: {columns})")
+            raise InputError(
+                f"{printable(path)}: has no column '{name}' (it has: {columns})"
+                + ("; add it, or pass --split all to perform" if name == "split" else "; add it")
+            )
     check_groups(table, path)
     if split is not None:
         table = table[table["split"] == split]

@@ -107,15 +107,16 @@ def clip_name(cells: Mapping[Any, str]) -> str:
     if cells.get("clip_id"):
         return cells["clip_id"]
     start = cells.get("start_s")
-    return f"{cells['path']}@{float(start):g}" if start else cells["path"]
+    return f"{cells['path']}@{float(start):.9g}" if start else cells["path"]
 
 
 def check_groups(table: pd.DataFrame, path: Path) -> None:
-    """Refuse splits of other names, and groups (files, where there are none) in two splits."""
+    """Refuse splits of other names, and groups or files in two splits."""
     if "split" not in table.columns:
         return
     groups = table["group"] if "group" in table.columns else table["path"]
     found: dict[str, set[str]] = {}
+    files: dict[str, set[str]] = {}
     for line, split, group, file in zip(
         table.index + 2, table["split"], groups, table["path"], strict=True
     ):
@@ -125,6 +126,7 @@ def check_groups(table: pd.DataFrame, path: Path) -> None:
                 f"{', '.join(SPLITS)}; {suggest(split, SPLITS)}"
             )
         found.setdefault(group or file, set()).add(split)
+        files.setdefault(file, set()).add(split)
     crossing = {group: splits for group, splits in found.items() if len(splits) > 1}
     for group, splits in crossing.items():
         others = f" (and {len(crossing) - 1} more)" if len(crossing) > 1 else ""
@@ -133,6 +135,13 @@ def check_groups(table: pd.DataFrame, path: Path) -> None:
             f"{printable(path)}: group '{printable(group)}'{others} is in {named}: must be in one "
             "split; split by group"
         )
+    for file, splits in files.items():
+        if len(splits) > 1:
+            named = " and ".join(sorted(splits, key=SPLITS.index))
+            raise InputError(
+                f"{printable(path)}: file '{printable(file)}' is in {named}: must be in one split, "
+                "however many clips are taken of it; give its rows one split"
+            )
 
 
 def relative_paths(files: Iterable[Path], folder: Path) -> list[str]:

@@ -35,6 +35,8 @@ class Essence:
         By task: clips found, used, skipped, failed.
     notes : list of str
         What was left out, in sentences.
+    failed : bool
+        Whether a clip could not be read or scored (one that is skipped did not fail).
     """
 
     out: str
@@ -42,11 +44,7 @@ class Essence:
     models: list[dict[str, Any]]
     test_sets: dict[str, Any]
     notes: list[str]
-
-    @property
-    def failed(self) -> bool:
-        """Whether a clip could not be read or scored (one that is skipped did not fail)."""
-        return any("failed" in note for note in self.notes)
+    failed: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -98,6 +96,8 @@ def essence(
         models=models,
         test_sets=sets,
         notes=_notes(table, sets),
+        failed=bool(table["status"].str.contains("failed").any())
+        or any(counts.get("failed") for counts in sets.values()),
     )
 
 

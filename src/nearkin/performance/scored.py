@@ -131,6 +131,11 @@ class TrainedModel:
                 f"{printable(self.path)}: its task '{self.about['task']}' is unknown: must be one "
                 f"of {', '.join(TASKS)}; use the version of nearkin that wrote it"
             )
+        if self.about["head"] != task(self.about["task"]).head:
+            raise InputError(
+                f"{printable(self.path)}: its head '{self.about['head']}' is not that of its task "
+                f"'{self.about['task']}'; train the model anew"
+            )
         need("torch", extra="torch")
         from nearkin.networks import MINIMUM_SAMPLES, SAMPLE_RATE
 
@@ -174,7 +179,7 @@ class TrainedModel:
         if self.column == "tags" and not any(np.any(target) for target in targets):
             raise InputError(
                 f"{self.file}: knows none of the test set's tags (it knows {len(self.labels)} such "
-                f"as '{self.labels[0]}'); pass the manifest of the corpus it was trained on"
+                f"as {self.labels[:1]}); pass the manifest of the corpus it was trained on"
             )
 
     def score(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.tasks.protocol import OK, Batch, Scores, Task, array, mean_of
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array, mean_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -45,7 +45,8 @@ class Autoencoder(Task):
 
     def scores(self, network: Any, batch: Batch) -> Scores:
         """Score each clip by its mean squared error over frames and bins."""
-        return Scores(array(self._errors(network, batch)), (OK,) * len(batch.audio))
+        errors = array(self._errors(network, batch))
+        return Scores(errors, tuple(OK if np.isfinite(one) else NOT_FINITE for one in errors))
 
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
         """Return the error of who always says the training set's mean spectrum."""

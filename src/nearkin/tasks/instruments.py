@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.tasks.protocol import OK, Batch, Scores, Task, array, mean_of
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array, mean_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -51,8 +51,11 @@ class InstrumentRecognition(Task):
 
     def scores(self, network: Any, batch: Batch) -> Scores:
         """Score each clip: 1 where the highest logit is the right class's, else 0."""
-        said = array(network(batch.audio)).argmax(axis=1)
-        return Scores((said == array(batch.target)).astype(float), (OK,) * len(said))
+        logits = array(network(batch.audio))
+        right = (logits.argmax(axis=1) == array(batch.target)).astype(float)
+        known = np.isfinite(logits.sum(axis=1))
+        status = tuple(OK if one else NOT_FINITE for one in known.tolist())
+        return Scores(np.where(known, right, np.nan), status)
 
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
         """Return one over the number of classes."""

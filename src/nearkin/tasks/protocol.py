@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nearkin.corpora.manifest import Row
 
 OK = "ok"
+NOT_FINITE = "failed: the network's output is not finite"
 
 
 class Batch(NamedTuple):

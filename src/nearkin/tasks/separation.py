@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.audio import SAMPLE_RATE
-from nearkin.tasks.protocol import OK, Batch, Scores, Task, array
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array
 
 if TYPE_CHECKING:
     from typing import Any
@@ -114,4 +114,6 @@ def sdr_per_clip(
             status.append(OK)
         else:
             status.append(NOTHING_FOUND if signal[index].any() else SILENT)
+    for clip in np.flatnonzero(~np.isfinite(estimates).all(axis=1)):
+        values[clip], status[clip] = np.nan, NOT_FINITE
     return Scores(values, tuple(status))

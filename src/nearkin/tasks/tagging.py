@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.tasks.protocol import OK, Batch, Scores, Task, array, mean_of
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array, mean_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -88,4 +88,6 @@ def roc_auc_per_clip(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -
     pairs = n_positive * (n_tags - n_positive)
     values = np.divide(above, pairs, out=np.full(len(scores), np.nan), where=pairs > 0)
     status = [OK if n else ONE_SIDED[int(k > 0)] for n, k in zip(pairs, n_positive, strict=True)]
+    for clip in np.flatnonzero(~np.isfinite(scores).all(axis=1)):
+        values[clip], status[clip] = np.nan, NOT_FINITE
     return Scores(values, tuple(status))

@@ -148,6 +148,11 @@ def train(
         paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
     found = store.fill(paths, workers=workers, progress=progress)
     labels = what.labels(splits["train"])
+    if what.head == "classes" and not labels:
+        raise InputError(
+            f"{printable(Path(manifest))}: its training rows hold no {what.column}: must hold at "
+            f"least one; fill the column '{what.column}'"
+        )
     parts: dict[str, Recordings] = {}
     hashes: dict[str, str] = {}
     for name, rows in splits.items():
@@ -199,6 +204,8 @@ def train(
         seed=seed,
         scale=scale,
         steps=course.best_step,
+        trained_steps=course.step,
+        stopped=budget.spent(course),
         epochs=round(course.best_step * batch / len(parts["train"]), 3),
         training_sha256=hashes["train"],
         scores=scores,
@@ -256,6 +263,8 @@ def _finite(value: float) -> float | None:
 
 def _splits(what: Task, manifest: Path) -> dict[str, list[Row]]:
     rows = read_labelled(manifest, column=what.column).rows
+    # by name: the order of a manifest's lines must not decide which crops are drawn
+    rows = tuple(sorted(rows, key=lambda row: row.name))
     splits = {name: [row for row in rows if row.split == name] for name in SPLITS}
     for name in SPLITS[:2]:
         if not splits[name]:
@@ -291,7 +300,7 @@ def content_sha256(rows: Sequence[Row], found: dict[Path, Cached | str]) -> str:
     for row in rows:
         parts = [found[row.path], found.get(row.vocals_path) if row.vocals_path else None]
         files = [part.sha256 if isinstance(part, Cached) else "" for part in parts]
-        start = "" if row.start_s is None else f"{row.start_s:g}"
+        start = "" if row.start_s is None else f"{row.start_s:.9g}"
         lines.append("\t".join([*files, start, row.instrument, ";".join(sorted(row.tags))]))
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 

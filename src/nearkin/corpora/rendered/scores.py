@@ -257,10 +257,6 @@ def _file(collection: str, work: str, path: Path, folder: Path) -> Source:
     return Source(collection, f"{collection} {work}", path.relative_to(folder).as_posix(), -1)
 
 
-def _tune(collection: str, work: str, path: Path, folder: Path, number: int) -> Source:
-    return Source(collection, work, path.relative_to(folder).as_posix(), number)
-
-
 def _text(path: Path) -> str:
     return path.read_text("utf-8", errors="replace")
 
