@@ -180,7 +180,9 @@ def train(
     path = folder / "checkpoint.pt"
     course = Course.load(path) if path.is_file() else Course()
     if budget.spent(course) and target.is_file():
-        return load(target)
+        written = load(target)
+        if written.trained_steps == course.step:
+            return written  # else it is of a training that has since gone on
     config = NetworkConfig(features, what.head, len(labels) if what.head == "classes" else 0)
     network = build(config, seed=int(stream(seed, task, trial).integers(2**31)))
     with _memory(settings):
