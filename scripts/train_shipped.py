@@ -146,7 +146,7 @@ def card(data: Path, vgg: Model, mfcc: Model, path: Path, spent: list[str]) -> s
     ours, theirs = vgg.scores["test"]["value"], mfcc.scores["test"]["value"]
     if vgg.task == "ae":
         said += (
-            f" Its error is {ours / theirs:.2f} times that of the MFCC head: less than half was "
+            f" The network's error is {ours / theirs:.2f} times that of the MFCC head: less than half was "
             "hoped for, and is not reached after so short a training."
         )
     elif ours - theirs < 0.005:
