@@ -146,8 +146,8 @@ def card(data: Path, vgg: Model, mfcc: Model, path: Path, spent: list[str]) -> s
     ours, theirs = vgg.scores["test"]["value"], mfcc.scores["test"]["value"]
     if vgg.task == "ae":
         said += (
-            f" The network's error is {ours / theirs:.2f} times that of the MFCC head: less than half was "
-            "hoped for, and is not reached after so short a training."
+            f" The network's error is {ours / theirs:.2f} times that of the MFCC head: less than "
+            "half was hoped for, and is not reached after so short a training."
         )
     elif ours - theirs < 0.005:
         said += " On the test split the network does not beat it: it learnt from too little music."
