@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearkin.errors import InputError, RunError, printable
+from nearkin.errors import InputError, printable
 from nearkin.optional import need
+from nearkin.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +125,7 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         for name, tensor in model.network.state_dict().items()
     }
     data = safetensors.save(weights, metadata={_KEY: json.dumps(about, allow_nan=False)})
-    _write(Path(path), data)
+    write_whole(Path(path), lambda file: file.write(data))
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -278,19 +279,4 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     for name, value in stated.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = name, str(value)
-    _write(Path(path), proto.SerializeToString())
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"{printable(target)}: cannot be written ({error.strerror or error}); mend that and "
-            "give the same command again"
-        ) from error
+    write_whole(Path(path), lambda file: file.write(proto.SerializeToString()))

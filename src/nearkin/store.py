@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from nearkin.consistency import Neighbours
 from nearkin.errors import InputError, RunError
 from nearkin.experiment import Original, Queries, Vectors
+from nearkin.writing import disk_full, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +103,7 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise _full(self.root) from error
+                raise disk_full(self.root) from error
             raise InputError(
                 f"--out {self.root}: cannot be written ({error.strerror}); name another folder"
             ) from error
@@ -367,21 +368,7 @@ class RunFolder:
         RunError
             If the disk is full or the file cannot be written; what was there before stays.
         """
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                put(file)
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _full(path.parent) from error
-            raise RunError(
-                f"{path}: cannot be written ({error.strerror or error}); mend that and give the "
-                "same command again"
-            ) from error
+        write_whole(path, put)
 
 
 def clip_row(clip: Original) -> dict[str, Any]:
@@ -447,13 +434,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _full(path: Path) -> RunError:
-    return RunError(
-        f"{path}: the disk is full; free some space and give the same command again, it goes on "
-        "where it stopped"
-    )
 
 
 def _pack(

@@ -6,14 +6,14 @@ empty cell is ``""``. Rows are numbered as lines of the file, the header being l
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nearkin.errors import InputError, RunError, printable
+from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
+from nearkin.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,26 +80,20 @@ def write_texts(path: Path, table: pd.DataFrame) -> None:
     if path.suffix.lower() == ".parquet" and "start_s" in table.columns:
         starts = table["start_s"].replace("", np.nan).astype(float)
         table = table.assign(start_s=starts)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".parquet":
-            table.to_parquet(temporary, index=False)
-        else:
-            table.to_csv(temporary, index=False, encoding="utf-8", errors="surrogateescape")
-        temporary.replace(path)
+        write_whole(path, lambda file: _put(file, table, path.suffix.lower()))
     except UnicodeEncodeError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(
             f"{printable(path)}: Parquet cannot hold a file name that is not UTF-8; write a .csv"
         ) from error
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"{printable(path)}: cannot be written ({error.strerror or error}); mend that and give "
-            "the same command again"
-        ) from error
+
+
+def _put(file: BinaryIO, table: pd.DataFrame, suffix: str) -> None:
+    if suffix == ".parquet":
+        table.to_parquet(file, index=False)
+    else:
+        text = table.to_csv(index=False, lineterminator="\n")
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def clip_name(cells: Mapping[Any, str]) -> str:

@@ -122,15 +122,21 @@ def _session(path: Path, spec: str, device: str) -> Any:
             f"encoder '{spec}': device '{device}' is not there (this onnxruntime has no "
             f"{provider}); use --device cpu"
         )
-    settings = ort.SessionOptions()
-    # nearkin's workers share the cores, and sums must not depend on how many there are
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(path), settings, providers=[provider])
+        return open_session(path, provider)
     except Exception as error:  # onnxruntime's errors share no root of their own
         text = " ".join(str(error).split())[:300]
         raise InputError(f"encoder '{spec}': onnxruntime cannot open it: {text}") from error
+
+
+def open_session(path: Path, provider: str = PROVIDERS["cpu"]) -> Any:
+    """Open a graph for one thread: workers share the cores, and sums must not depend on them."""
+    import onnxruntime as ort
+
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    return ort.InferenceSession(str(path), settings, providers=[provider])
 
 
 def _input(spec: str, inputs: list[Any]) -> Input:

@@ -7,7 +7,6 @@ long, and how it scores). Opening one runs no code and needs no torch.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,12 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.audio import sha256_file
+from nearkin.encoders.onnx import open_session
 from nearkin.encoders.protocol import Key
 from nearkin.errors import InputError
 
 WEIGHTS = Path(__file__).parent / "weights"
-MINIMUM_SAMPLES = 127 * 256
-"""128 frames; as `nearkin.networks.MINIMUM_SAMPLES`, which needs torch to be read."""
 
 
 class TrainedEncoder:
@@ -40,7 +39,7 @@ class TrainedEncoder:
     @property
     def sha256(self) -> str:
         """Hash of the ONNX file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return sha256_file(self.path)
 
     def embed(self, audio: NDArray[np.float32], *, keys: Sequence[Key] = ()) -> NDArray[np.float32]:
         """Embed float32[batch, samples] as float32[batch, 256].
@@ -52,12 +51,12 @@ class TrainedEncoder:
         InputError
             If the clips have fewer than 128 frames (1.47 s).
         """
-        if audio.shape[1] < MINIMUM_SAMPLES:
+        session, least = _session(self.path)
+        if audio.shape[1] < least:
             raise InputError(
-                f"a clip of {audio.shape[1]} samples: must have at least {MINIMUM_SAMPLES} "
-                f"({MINIMUM_SAMPLES / self.sample_rate:.2f} s); take longer clips"
+                f"a clip of {audio.shape[1]} samples: must have at least {least} "
+                f"({least / self.sample_rate:.2f} s); take longer clips"
             )
-        session = _session(str(self.path))
         return np.concatenate([session.run(None, {"audio": clip[None]})[0] for clip in audio])
 
 
@@ -86,10 +85,7 @@ class VggVS(TrainedEncoder):
 
 
 @functools.lru_cache(maxsize=8)
-def _session(path: str) -> Any:
-    import onnxruntime as ort
-
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    return ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+def _session(path: Path) -> tuple[Any, int]:
+    """Return a graph and the samples it needs at the least."""
+    session = open_session(path)
+    return session, int(session.get_modelmeta().custom_metadata_map["minimum_samples"])

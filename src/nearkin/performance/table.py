@@ -27,12 +27,10 @@ from nearkin.statistics.bootstrap import (
     resamples,
 )
 from nearkin.statistics.medians import median_replicates
+from nearkin.tasks import task
 
 Floats = NDArray[np.float64]
 
-MEDIANS = frozenset({"SDR"})
-"""Measures whose scores are summed up by the median over clips, as the field reports them; the
-others by the mean."""
 REASONS_TOLD = 2
 
 PERFORMANCE_COLUMNS = (
@@ -73,14 +71,6 @@ class TaskScores:
     def status(self, model: int, point: int) -> list[str]:
         """Return what became of every clip."""
         return [self.not_ok.get((model, point, clip), OK) for clip in range(len(self.clip_ids))]
-
-
-def summed_up(values: Floats, measure: str) -> float:
-    """Return the score over clips, values[N]; NaN where there is none."""
-    there = values[~np.isnan(values)]
-    if not there.size:
-        return float("nan")
-    return float(np.median(there) if measure in MEDIANS else there.mean())
 
 
 def performance_table(
@@ -197,12 +187,13 @@ class _AtPoint:
 def _row(scores: TaskScores, model: int, point: int, counts: Counts) -> _AtPoint:
     values = scores.value[model, point]
     counted = ~np.isnan(values)
-    resample = median_replicates if scores.measure in MEDIANS else mean_replicates
+    what = task(scores.task)
+    resample = median_replicates if what.average == "median" else mean_replicates
     return _AtPoint(
-        value=summed_up(values, scores.measure),
+        value=what.reduce(values),
         replicates=resample(values, counts),
         n=int(counted.sum()),
-        chance=summed_up(scores.chance[model, point][counted], scores.measure),
+        chance=what.reduce(scores.chance[model, point][counted]),
         status=left_out(scores.status(model, point)),
     )
 

@@ -181,7 +181,7 @@ def mean_replicates(values: ArrayLike, counts: Counts) -> Floats:
     """
     table = np.asarray(values, np.float64)
     rows = np.atleast_2d(table)
-    _fit(rows.shape[-1], counts)
+    require_fit(rows.shape[-1], counts)
     there = ~np.isnan(rows)
     filled = np.where(there, rows, 0.0)
     means = np.empty((len(rows), len(counts)))
@@ -302,7 +302,7 @@ class RankedSpace:
     def sums(self, counts: Counts) -> PairSums:
         """Return the weighted sums that every correlation of this space needs (kept)."""
         if self._sums is None or self._sums[0] is not counts:
-            _fit(len(self.columns), counts)
+            require_fit(len(self.columns), counts)
             weights = self.row_weights(counts)
             rows = self.rows.astype(np.float64)
             columns = self.columns.astype(np.float64)
@@ -477,7 +477,8 @@ def _unit(centred: Floats) -> Floats:
     return centred / deviation if deviation > 0 else centred
 
 
-def _fit(n_clips: int, counts: NDArray[Any]) -> None:
+def require_fit(n_clips: int, counts: NDArray[Any]) -> None:
+    """Refuse counts that are not [B, n_clips]: an `InputError`."""
     if counts.ndim != 2 or counts.shape[1] != n_clips:
         raise InputError(
             f"counts of shape {list(counts.shape)} for {n_clips} clips: must be [B, {n_clips}]; "

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nearkin.consistency import Floats
-from nearkin.errors import InputError
-from nearkin.statistics.bootstrap import Counts
+from nearkin.statistics.bootstrap import Counts, require_fit
 
 
 def median_replicates(values: ArrayLike, counts: Counts) -> Floats:
@@ -42,11 +41,7 @@ def median_replicates(values: ArrayLike, counts: Counts) -> Floats:
     """
     table = np.asarray(values, np.float64)
     rows = np.atleast_2d(table)
-    if counts.ndim != 2 or counts.shape[1] != rows.shape[-1]:
-        raise InputError(
-            f"counts of shape {list(counts.shape)} for {rows.shape[-1]} clips: must be [B, "
-            f"{rows.shape[-1]}]; draw the resamples for these clips"
-        )
+    require_fit(rows.shape[-1], counts)
     medians = np.full((len(rows), len(counts)), np.nan)
     for row, target in zip(rows, medians, strict=True):
         there = np.flatnonzero(~np.isnan(row))

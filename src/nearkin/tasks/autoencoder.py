@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array, mean_of
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array
 
 if TYPE_CHECKING:
     from typing import Any
@@ -51,10 +51,6 @@ class Autoencoder(Task):
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
         """Return the error of who always says the training set's mean spectrum."""
         return array((network.front(batch.audio) ** 2).mean(dim=(1, 2)))
-
-    def reduce(self, values: NDArray[np.float64]) -> float:
-        """Return the mean over clips."""
-        return mean_of(values)
 
     def _errors(self, network: Any, batch: Batch) -> Any:
         error = network(batch.audio).float() - network.front(batch.audio)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array, mean_of
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,7 +60,3 @@ class InstrumentRecognition(Task):
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
         """Return one over the number of classes."""
         return np.full(len(batch.audio), 1 / network.config.n_outputs)
-
-    def reduce(self, values: NDArray[np.float64]) -> float:
-        """Return the share of clips that are right."""
-        return mean_of(values)

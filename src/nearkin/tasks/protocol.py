@@ -58,6 +58,8 @@ class Task(Protocol):
     measure: ClassVar[str]
     unit: ClassVar[str]
     more_is_better: ClassVar[bool]
+    average: ClassVar[str] = "mean"
+    """``"mean"`` or ``"median"``: how scores of clips are brought down to one."""
     column: ClassVar[str | None]
     """The manifest's column it learns from; None where audio alone will do."""
     head: ClassVar[str]
@@ -87,13 +89,11 @@ class Task(Protocol):
         """Return the score of every clip for who has learnt nothing, float64[batch]."""
 
     def reduce(self, values: NDArray[np.float64]) -> float:
-        """Bring the scores of clips down to one, those that are NaN left out."""
-
-
-def mean_of(values: NDArray[np.float64]) -> float:
-    """Return the mean of what is not NaN; NaN if nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+        """Bring the scores of clips down to one, those that are NaN left out; NaN if all are."""
+        known = values[~np.isnan(values)]
+        if not known.size:
+            return float("nan")
+        return float(np.median(known) if self.average == "median" else known.mean())
 
 
 def array(tensor: Any) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ class VoiceSeparation(Task):
     measure: ClassVar[str] = "SDR"
     unit: ClassVar[str] = "dB"
     more_is_better: ClassVar[bool] = True
+    average: ClassVar[str] = "median"
     column: ClassVar[str | None] = "vocals_path"
     head: ClassVar[str] = "mask"
     epochs: ClassVar[int] = 5000
@@ -62,11 +63,6 @@ class VoiceSeparation(Task):
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
         """Return the SDR of the mixture itself, handed back as it came."""
         return sdr_per_clip(array(batch.target), array(batch.audio)).values
-
-    def reduce(self, values: NDArray[np.float64]) -> float:
-        """Return the median over clips."""
-        known = values[~np.isnan(values)]
-        return float(np.median(known)) if len(known) else float("nan")
 
 
 def sdr_per_clip(

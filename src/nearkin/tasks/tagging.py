@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array, mean_of
+from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array
 
 if TYPE_CHECKING:
     from typing import Any
@@ -56,10 +56,6 @@ class AutoTagging(Task):
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
         """Return 1/2."""
         return np.full(len(batch.audio), 0.5)
-
-    def reduce(self, values: NDArray[np.float64]) -> float:
-        """Return the mean over clips."""
-        return mean_of(values)
 
 
 def roc_auc_per_clip(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Scores:

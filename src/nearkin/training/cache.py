@@ -22,6 +22,7 @@ from nearkin.audio import SAMPLE_RATE, read, sha256_file
 from nearkin.decoding import addressed
 from nearkin.errors import InputError, RunError, printable
 from nearkin.execution import open_workers
+from nearkin.writing import write_whole
 
 Progress = Callable[[str, int, int], None]
 
@@ -132,13 +133,7 @@ class AudioCache:
         RunError
             If it cannot be written.
         """
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                np.save(file, values)
-            temporary.replace(path)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        write_whole(path, lambda file: np.save(file, values))
 
     def _decode(
         self, todo: Sequence[Path], keys: dict[Path, _Key], workers: int

@@ -26,6 +26,24 @@ need("tensorboard", extra="torch")
 VALIDATION_CLIPS = 400
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's remarks from the user: nearkin tells what there is to tell."""
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
+    loggers.append(logging.getLogger("lightning.fabric"))
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@_quiet()
 def fit(
     network: Any,
     what: Task,
@@ -67,21 +85,6 @@ def fit(
     KeyboardInterrupt
         If it was interrupted.
     """
-    with _quiet():
-        _fit(network, what, parts, course, budget, settings, folder, loaders, progress)
-
-
-def _fit(
-    network: Any,
-    what: Task,
-    parts: dict[str, Recordings],
-    course: Course,
-    budget: Budget,
-    settings: Settings,
-    folder: Path,
-    loaders: int | None,
-    progress: Progress,
-) -> None:
     network.to(memory_format=torch.channels_last)
     module = Training(network, what, course, budget)
     waiting = Waiting()
@@ -157,23 +160,6 @@ def _fit(
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's remarks from the user: nearkin tells what there is to tell."""
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
-    loggers.append(logging.getLogger("lightning.fabric"))
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ are a function of the step, a checkpoint is all that a training needs to go on b
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from nearkin.errors import RunError, printable
 from nearkin.optional import need
 from nearkin.tasks import Batch, Task
 from nearkin.training.cache import Progress
+from nearkin.writing import write_whole
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
@@ -69,12 +69,9 @@ class Course:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            torch.save(vars(self), temporary)
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
+            write_whole(path, lambda file: torch.save(vars(self), file))
+        except RuntimeError as error:  # torch's own word for a write that failed
             raise RunError(
                 f"{printable(path)}: cannot be written ({error}); make room and give the same "
                 "command again"
@@ -290,6 +287,5 @@ def write_curve(path: Path, course: Course) -> None:
     """Write the curve as CSV, whole or not at all."""
     lines = [",".join(COLUMNS)]
     lines += [",".join(f"{row[name]:.8g}" for name in COLUMNS) for row in course.curve]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    temporary.replace(path)
+    text = "\n".join(lines) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))

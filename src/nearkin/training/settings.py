@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from nearkin.audio import SAMPLE_RATE
 from nearkin.errors import InputError, RunError, printable
 from nearkin.tasks import Task, task
+from nearkin.writing import write_whole
 
 SCALES = ("small", "paper")
 SMALL_STEPS = 300
@@ -148,10 +148,8 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
         if path.is_file():
             _refuse_changes(folder, json.loads(path.read_text("utf-8")), identity)
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(identity, indent=1) + "\n", "utf-8")
-        temporary.replace(path)
+        text = json.dumps(identity, indent=1) + "\n"
+        write_whole(path, lambda file: file.write(text.encode()))
     except (OSError, ValueError) as error:
         raise RunError(
             f"{printable(path)}: cannot be used ({error}); name another --out or pass --force"
