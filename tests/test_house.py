@@ -18,7 +18,7 @@ RANK = {
     "seeds": 0,
     "registry": 1,
     "optional": 1,
-    "writing": 1,
+    "files": 1,
     "simd": 1,
     "decoding": 1,
     "audio": 2,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, printable
 from nearkin.optional import need
-from nearkin.writing import write_whole
+from nearkin.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from nearkin.consistency import Neighbours
 from nearkin.errors import InputError, RunError
 from nearkin.experiment import Original, Queries, Vectors
-from nearkin.writing import disk_full, write_whole
+from nearkin.files import disk_full, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
-from nearkin.writing import write_whole
+from nearkin.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

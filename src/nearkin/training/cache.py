@@ -22,7 +22,7 @@ from nearkin.audio import SAMPLE_RATE, read, sha256_file
 from nearkin.decoding import addressed
 from nearkin.errors import InputError, RunError, printable
 from nearkin.execution import open_workers
-from nearkin.writing import write_whole
+from nearkin.files import write_whole
 
 Progress = Callable[[str, int, int], None]
 

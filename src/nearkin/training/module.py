@@ -18,7 +18,7 @@ from nearkin.errors import RunError, printable
 from nearkin.optional import need
 from nearkin.tasks import Batch, Task
 from nearkin.training.cache import Progress
-from nearkin.writing import write_whole
+from nearkin.files import write_whole
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")

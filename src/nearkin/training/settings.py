@@ -11,7 +11,7 @@ from typing import Any
 from nearkin.audio import SAMPLE_RATE
 from nearkin.errors import InputError, RunError, printable
 from nearkin.tasks import Task, task
-from nearkin.writing import write_whole
+from nearkin.files import write_whole
 
 SCALES = ("small", "paper")
 SMALL_STEPS = 300
