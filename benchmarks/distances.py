@@ -117,7 +117,7 @@ def peak_gflops():
     """What a loop of fused multiply-adds reaches on one core, to compare machines by."""
     from numba import njit
 
-    from nearkin import simd
+    from nearkin.distances import simd
 
     @njit
     def loop(x, n):

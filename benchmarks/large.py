@@ -22,10 +22,9 @@ from machine import machine, save
 from threadpoolctl import threadpool_limits
 
 from nearkin.distances import euclidean
-from nearkin.grids import Point
-from nearkin.plan import make_plan
-from nearkin.scoring import AudioAtPoint, EncoderAtPoint, Scorer
-from nearkin.spaces import Space, latent_space
+from nearkin.runs.plan import make_plan
+from nearkin.runs.scoring import AudioAtPoint, EncoderAtPoint, Scorer
+from nearkin.runs.spaces import Space, latent_space
 from nearkin.statistics.bootstrap import (
     RankedSpace,
     percentile_interval,
@@ -33,6 +32,7 @@ from nearkin.statistics.bootstrap import (
     rho,
     rho_replicates,
 )
+from nearkin.transforms.grids import Point
 
 SIZE = 144
 

@@ -31,10 +31,10 @@ import threadpoolctl
 
 from nearkin.audio import SAMPLE_RATE as SR
 from nearkin.audio import loudness_lufs, read, sound_info
-from nearkin.corpora.synthetic import clips
-from nearkin.features import mfcc
-from nearkin.grids import grid
+from nearkin.audio.features import mfcc
+from nearkin.audio.synthetic import clips
 from nearkin.transforms import transformation
+from nearkin.transforms.grids import grid
 
 CONTEXT_S, CLIP_S = 4.0, 2.0
 PACKAGES = ("nearkin", "numpy", "scipy", "librosa", "av", "python-stretch", "pyloudnorm")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import nearkin
-from nearkin.figures import figure_7, save
+from nearkin.report.figures import figure_7, save
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ import pandas as pd
 
 from nearkin.audio import sound_info
 from nearkin.corpora.manifest import write_manifest
-from nearkin.encoders.shipped import WEIGHTS
-from nearkin.models import Model, export_onnx, load
+from nearkin.encoders.references.trained import WEIGHTS
+from nearkin.networks.files import Model, export_onnx, load
 from nearkin.tasks import task as task_named
 from nearkin.tasks.tagging import roc_auc_per_clip
 

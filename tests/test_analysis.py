@@ -16,8 +16,10 @@ import pytest
 from scipy import stats
 
 from fabricated import QUALITY, TASK_MEASURES, performance
-from nearkin import analysis, effects, task_scores
-from nearkin.analysis import (
+from nearkin.errors import InputError
+from nearkin.results import analysis, task_scores
+from nearkin.results import analysis_words as effects
+from nearkin.results.analysis import (
     FACTORS,
     TABLES,
     TASK_LEVELS,
@@ -28,9 +30,8 @@ from nearkin.analysis import (
     join,
     join_performance,
 )
-from nearkin.effects import limits, sentences
-from nearkin.errors import InputError
-from nearkin.scoring import CONSISTENCY_COLUMNS
+from nearkin.results.analysis_words import limits, sentences
+from nearkin.runs.scoring import CONSISTENCY_COLUMNS
 from nearkin.statistics.additive import gam
 
 GRID = {
@@ -366,7 +367,7 @@ def test_the_command_and_the_report(tmp_path: Path, small_run: Path) -> None:
 
 def test_names_from_outside_are_escaped_on_the_page() -> None:
     from fabricated import fabricate
-    from nearkin.report import build
+    from nearkin.report.page import build
 
     name = "<script>alert(1)</script>"
     data = fabricate(grid=GRID, tested=((name, ""),), references=("mfcc",), n=20, failures_each=0)
@@ -383,7 +384,7 @@ def test_doc_examples() -> None:
 
 
 def test_tables_are_read_back_as_they_were(tmp_path: Path) -> None:
-    from nearkin.store import RunFolder
+    from nearkin.runs.folder import RunFolder
 
     found = analyze(join([scores({"1": 0.7, "NA": 0.4})]))
     folder = RunFolder(tmp_path / "analysis")
@@ -401,7 +402,7 @@ def test_tables_are_read_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_figures_show_every_mean() -> None:
-    from nearkin.figures import figure_8, figure_11
+    from nearkin.report.figures import figure_8, figure_11
 
     run = scores({"a": 0.7, "b": 0.4})
     means = analyze(join([run])).tables["marginal_means"]
@@ -521,7 +522,7 @@ def test_known_effects_on_performance_lie_in_their_intervals(
 
 
 def test_figure_5_shows_every_mean(papers_design: tuple[pd.DataFrame, Analysis]) -> None:
-    from nearkin.figures import figure_5, figure_8
+    from nearkin.report.figures import figure_5, figure_8
 
     _, found = papers_design
     run = performing(performance(trials=1, grid=SHORT))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import signals
-from nearkin.grids import grid
 from nearkin.transforms import MP3
+from nearkin.transforms.grids import grid
 
 SR = 22_050
 PAPER = grid("paper").magnitudes("MP")

@@ -16,10 +16,10 @@ from scipy import stats
 
 import nearkin
 from fabricated import fabricate
-from nearkin import comparison
-from nearkin.comparison import ALL, COLUMNS, bootstrap_p, compare, holm, lines
-from nearkin.contestants import RunTables, collection_rows
 from nearkin.errors import InputError
+from nearkin.results import comparison
+from nearkin.results.answers import RunTables, collection_rows
+from nearkin.results.comparison import ALL, COLUMNS, bootstrap_p, compare, holm, lines
 
 GRID = {"PN": [0.0, 30.0], "TS": [0.5, 0.9, 1.1, 1.5]}
 

@@ -18,8 +18,8 @@ import pytest
 import nearkin
 from conftest import RATE, tune
 from nearkin.encoders import EncoderError, Key, embed, resolve, resolve_all
-from nearkin.encoders.shapes import Reading, read_answer
-from nearkin.encoders.windows import cut
+from nearkin.encoders.calling.shapes import Reading, read_answer
+from nearkin.encoders.calling.windows import cut
 from nearkin.errors import InputError
 
 KEYS = [Key(f"clip{i}", "OG", 0.0) for i in range(3)]

@@ -49,7 +49,7 @@ def test_mfcc_is_what_the_paper_says(clips: Any) -> None:
 
 def test_random_keeps_distances(clips: Any) -> None:
     """Johnson-Lindenstrauss: 256 dimensions keep distances within about 4 / sqrt(256)."""
-    from nearkin.features import log_mel
+    from nearkin.audio.features import log_mel
 
     z = embed(resolve("random"), clips, KEYS).vectors
     x = np.stack([log_mel(clip, sr=RATE).ravel() for clip in clips])
@@ -197,7 +197,7 @@ def test_trained_references_are_what_they_say(clips: Any) -> None:
 
 def test_a_trained_references_file_is_an_encoder_too(clips: Any) -> None:
     """The shipped file given by its path: what ``nearkin train`` exports says what it is."""
-    from nearkin.encoders.shipped import WEIGHTS
+    from nearkin.encoders.references.trained import WEIGHTS
 
     given = resolve(str(WEIGHTS / "vgg-ir.onnx"))
     assert (given.name, given.task, given.trial, given.sample_rate) == ("vgg", "ir", 1, 22_050)
@@ -207,7 +207,7 @@ def test_a_trained_references_file_is_an_encoder_too(clips: Any) -> None:
 
 
 def test_every_trained_reference_has_a_card_and_a_size() -> None:
-    from nearkin.encoders.shipped import WEIGHTS
+    from nearkin.encoders.references.trained import WEIGHTS
 
     for name in TRAINED:
         assert (WEIGHTS / f"{name}.onnx").stat().st_size <= 8_000_000
@@ -219,8 +219,8 @@ def test_every_trained_reference_has_a_card_and_a_size() -> None:
 def test_own_weights(tmp_path: Path, clips: Any) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")
-    from nearkin.models import Model, save
-    from nearkin.networks import NetworkConfig, build
+    from nearkin.networks.files import Model, save
+    from nearkin.networks.network import NetworkConfig, build
 
     network = build(NetworkConfig("vgg", "mask"), seed=3).eval()
     path = tmp_path / "mine.safetensors"

@@ -219,7 +219,7 @@ def test_monotonicity_is_spearman(kept: nearkin.Result) -> None:
 def test_run_json_follows_its_schema(kept: nearkin.Result) -> None:
     from importlib import resources
 
-    schema = json.loads((resources.files("nearkin") / "run.schema.json").read_text())
+    schema = json.loads((resources.files("nearkin.runs") / "run.schema.json").read_text())
     jsonschema.validate(kept.run, schema)
     text = (kept.path / "run.json").read_text()
     assert "NaN" not in text

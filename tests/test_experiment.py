@@ -11,13 +11,13 @@ import pytest
 import soundfile
 
 from conftest import RATE, tune
-from nearkin import experiment
 from nearkin.corpora.manifest import Recording
 from nearkin.distances import PackedOriginals, dtw, simple
 from nearkin.encoders import resolve
-from nearkin.experiment import OK, centre, originals, queries, transformed
-from nearkin.grids import Grid, Point
-from nearkin.plan import Plan, make_plan
+from nearkin.runs import units as experiment
+from nearkin.runs.plan import Plan, make_plan
+from nearkin.runs.units import OK, centre, originals, queries, transformed
+from nearkin.transforms.grids import Grid, Point
 
 
 def plan_for(points: list[tuple[str, float]], **settings: Any) -> Plan:

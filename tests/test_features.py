@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import signals
+from nearkin.audio.features import log_mel, mfcc, mfcc_statistics
 from nearkin.errors import InputError
-from nearkin.features import log_mel, mfcc, mfcc_statistics
 
 SR = 22_050
 

@@ -7,10 +7,17 @@ import pandas as pd
 import pytest
 
 from fabricated import IMPERCEPTIBLE, PAPER, fabricate
-from nearkin import magnitudes
-from nearkin.figures import FIGURES, figure_3, figure_7, figure_12, figure_13, save, write_all
-from nearkin.grids import grid
-from nearkin.transforms import transformation
+from nearkin.report.figures import (
+    FIGURES,
+    figure_3,
+    figure_7,
+    figure_12,
+    figure_13,
+    save,
+    write_all,
+)
+from nearkin.transforms import magnitudes, transformation
+from nearkin.transforms.grids import grid
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import nearkin
 from conftest import RATE
 from nearkin.cli import app
 from nearkin.encoders import resolve
-from nearkin.fitness import TOLERANCE, examine, steadiness
+from nearkin.encoders.check import TOLERANCE, examine, steadiness
 
 ZOO = '''
 import numpy as np
@@ -161,7 +161,7 @@ def test_rounding_is_no_randomness() -> None:
     loud = steadiness(found)
     assert loud.state == "stochastic"
     # a difference of two draws has sqrt(2) of the noise; the scale is the median distance
-    from nearkin.fitness import _music
+    from nearkin.encoders.check import _music
 
     z = np.abs(np.fft.rfft(_music(RATE, 2.0)[:, :798]))
     pairs = [np.linalg.norm(a - b) for i, a in enumerate(z) for b in z[i + 1 :]]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fabricated import fabricate
 from nearkin.errors import InputError
-from nearkin.gates import judge, junit
-from nearkin.scoring import CONSISTENCY_COLUMNS
+from nearkin.results.gate import judge, junit
+from nearkin.runs.scoring import CONSISTENCY_COLUMNS
 
 RUN = {
     "encoders": [

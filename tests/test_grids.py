@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from nearkin.errors import InputError
-from nearkin.grids import GRIDS, Grid, Point, grid
+from nearkin.transforms.grids import GRIDS, Grid, Point, grid
 
 # Kim, Urbano, Liem, Hanjalic 2019, Table 2 and footnote 4.
 SNR_DB = [-15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30]

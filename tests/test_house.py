@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,68 +14,20 @@ import nearkin
 
 PACKAGE = Path(nearkin.__file__).parent
 
-RANK = {
-    "errors": 0,
-    "seeds": 0,
-    "registry": 1,
-    "optional": 1,
-    "files": 1,
-    "simd": 1,
-    "decoding": 1,
-    "audio": 2,
-    "kernels": 2,
-    "networks": 2,
-    "consistency": 2,
-    "statistics": 3,
-    "transforms": 3,
-    "features": 3,
-    "models": 3,
-    "distances": 3,
-    "grids": 4,
-    "magnitudes": 4,
-    "corpora": 4,
-    "encoders": 4,
-    "plan": 5,
-    "tasks": 5,
-    "series": 5,
-    "task_scores": 5,
-    "experiment": 6,
-    "fitness": 5,
-    "exchange": 11,
-    "verdicts": 6,
-    "figures": 6,
-    "contestants": 6,
-    "requirements": 2,
-    "gates": 6,
-    "analysis": 6,
-    "effects": 7,
-    "comparison": 7,
-    "methods": 6,
-    "spaces": 7,
-    "execution": 7,
-    "listings": 7,
-    "scoring": 8,
-    "training": 8,
-    "store": 8,
-    "rendering": 8,
-    "report": 8,
-    "listening": 9,
-    "session": 9,
-    "record": 10,
-    "stages": 10,
-    "demo": 10,
-    "evaluation": 11,
-    "api": 12,
-    "progress": 12,
-    "settings": 13,
-    "summary": 13,
-    "estimate": 13,
-    "catalogue": 13,
-    "performance": 13,
-    "cli": 14,
-    "__init__": 15,
-    "__main__": 15,
-}
+# From the ground up; a room imports rooms of lower layers only.
+LAYERS = (
+    ("errors", "seeds", "progress"),
+    ("registry", "optional", "files", "workers"),
+    ("audio",),
+    ("consistency", "distances", "transforms", "networks", "corpora"),
+    ("statistics", "encoders", "tasks"),
+    ("training", "runs", "results"),
+    ("performance", "report"),
+    ("api",),
+    ("cli",),
+    ("__init__", "__main__"),
+)
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 
 
 def modules() -> list[Path]:
@@ -110,9 +63,31 @@ def test_arrows_point_down(path: Path) -> None:
     assert not upward, f"{own} (rank {RANK[own]}) imports {upward}"
 
 
-def test_only_execution_knows_worker_processes() -> None:
+def module(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """Modules that a file names in its import statements, wherever they stand."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= whole or ({node.module} & known)
+    return found
+
+
+def test_no_files_import_in_a_circle() -> None:
+    files = {module(path): path for path in modules() if path.parent != PACKAGE}
+    arrows = {name: imported_modules(path, set(files)) for name, path in files.items()}
+    order = graphlib.TopologicalSorter(arrows)
+    order.prepare()  # raises CycleError, which names the circle
+
+
+def test_only_workers_know_processes() -> None:
     for path in modules():
-        if room(path) != "execution":
+        if room(path) != "workers":
             text = path.read_text("utf-8")
             assert "loky" not in text, path
             assert "multiprocessing" not in text, path

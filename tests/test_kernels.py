@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from nearkin import kernels, simd
-from nearkin.distances import MEASURES, PackedOriginals
+from nearkin.distances import MEASURES, PackedOriginals, kernels, simd
 
 ROOT = Path(__file__).parents[1]
 
@@ -163,7 +162,7 @@ def test_without_compilation(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    code = "from nearkin import kernels as k; assert k.query_audio is k.plain_audio"
+    code = "from nearkin.distances import kernels as k; assert k.query_audio is k.plain_audio"
     done = python(code + CHECK, tmp_path, NUMBA_DISABLE_JIT="1")
     assert done.returncode == 0, done.stderr
 
@@ -189,7 +188,7 @@ def test_a_cache_that_breaks_after_the_import(tmp_path):
     cache = tmp_path / "cache"
     code = f"""
 import pathlib, shutil
-from nearkin import kernels
+from nearkin.distances import kernels
 shutil.rmtree({str(cache)!r}, ignore_errors=True)
 pathlib.Path({str(cache)!r}).write_text("")
 """

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from nearkin.errors import InputError, RunError
-from nearkin.models import Model, export_onnx, load, read_header, save
+from nearkin.networks.files import Model, export_onnx, load, read_header, save
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from nearkin.networks import NetworkConfig, build  # noqa: E402
+from nearkin.networks.network import NetworkConfig, build  # noqa: E402
 
 
 def model(**fields: object) -> Model:

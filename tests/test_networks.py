@@ -6,13 +6,13 @@ import librosa
 import numpy as np
 import pytest
 
+from nearkin.audio.features import mfcc_statistics
 from nearkin.errors import InputError
-from nearkin.features import mfcc_statistics
 
 torch = pytest.importorskip("torch")
 
-from nearkin import networks  # noqa: E402
-from nearkin.networks import NetworkConfig, build  # noqa: E402
+from nearkin.networks import network as networks  # noqa: E402
+from nearkin.networks.network import NetworkConfig, build  # noqa: E402
 
 AE, AT = NetworkConfig("vgg", "decoder"), NetworkConfig("vgg", "classes", 50)
 VS = NetworkConfig("vgg", "mask")

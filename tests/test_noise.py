@@ -16,9 +16,9 @@ from scipy.signal import welch
 import signals
 from nearkin.audio import loudness_lufs
 from nearkin.errors import InputError
-from nearkin.grids import grid
 from nearkin.transforms import EnvironmentalNoise, NoiseLibrary, PinkNoise, noise
 from nearkin.transforms.babble import BABBLE_SHA256, babble_16bit, babble_at, pink_noise
+from nearkin.transforms.grids import grid
 
 SR = 22_050
 SNRS = grid("paper").magnitudes("PN")

@@ -17,18 +17,18 @@ import soundfile
 from scipy.stats import norm
 
 from conftest import RATE, tune
+from nearkin.cli.perform_summary import essence
 from nearkin.corpora.manifest import Row
 from nearkin.errors import InputError
-from nearkin.grids import Point
 from nearkin.performance import perform
-from nearkin.performance.essence import essence
-from nearkin.performance.outlook import outlook
+from nearkin.performance.estimate import outlook
 from nearkin.performance.run import make_performance_plan
 from nearkin.performance.scored import ClipScore
 from nearkin.performance.table import TaskScores, left_out, performance_table
-from nearkin.plan import Plan
+from nearkin.runs.plan import Plan
 from nearkin.tasks import TASKS, task
 from nearkin.tasks.separation import sdr_per_clip
+from nearkin.transforms.grids import Point
 
 N_CLIPS = 4
 COLUMNS = [
@@ -114,7 +114,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plan_of(text: str = GRID, **settings: Any) -> Plan:
     import yaml
 
-    from nearkin.grids import Grid
+    from nearkin.transforms.grids import Grid
 
     points = tuple(Point(code, float(x)) for code, xs in yaml.safe_load(text).items() for x in xs)
     return make_performance_plan({"grid": Grid("test", points), **settings})
@@ -539,7 +539,7 @@ def test_a_run_keeps_its_tables_and_gains_the_scores(
 
 def test_without_task_scores_nothing_of_them_is_shown() -> None:
     from fabricated import fabricate
-    from nearkin import report
+    from nearkin.report import page as report
 
     page = report.build(fabricate(n=5, grid={"PN": [0, 30]}))
     assert "figure-4" not in page

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from fabricated import fabricate, performance
-from nearkin import figures, report
 from nearkin.errors import InputError
-from nearkin.figures.performance import standardised_scores, task_series
+from nearkin.report import figures
+from nearkin.report import page as report
+from nearkin.report.figures.performance import standardised_scores, task_series
 
 GRID = {"PN": [-3, 12, 30], "TS": [0.7, 0.98, 1.02, 1.3], "MP": [16, 64, 192]}
 CHANCE = {"MSE": 1.0, "SDR": 2.0, "accuracy": 1 / 11, "AUC_C": 0.5}

@@ -19,18 +19,18 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from conftest import RATE  # noqa: E402
-from nearkin import experiment  # noqa: E402
 from nearkin.corpora.manifest import Recording, Row, read_labelled  # noqa: E402
 from nearkin.errors import InputError, RunError  # noqa: E402
-from nearkin.experiment import Version  # noqa: E402
-from nearkin.grids import Point  # noqa: E402
-from nearkin.models import Model, save  # noqa: E402
-from nearkin.networks import NetworkConfig, build  # noqa: E402
+from nearkin.networks.files import Model, save  # noqa: E402
+from nearkin.networks.network import NetworkConfig, build  # noqa: E402
 from nearkin.performance import perform  # noqa: E402
 from nearkin.performance.scored import TrainedModel  # noqa: E402
 from nearkin.performance.units import vocals_of  # noqa: E402
-from nearkin.plan import Plan  # noqa: E402
+from nearkin.runs import units as experiment  # noqa: E402
+from nearkin.runs.plan import Plan  # noqa: E402
+from nearkin.runs.units import Version  # noqa: E402
 from nearkin.tasks import task  # noqa: E402
+from nearkin.transforms.grids import Point  # noqa: E402
 from test_performance import N_CLIPS, labelled, plan_of, tables  # noqa: E402, F401
 
 LABELS = {"at": ("v", "w", "x", "y", "z"), "ir": ("organ", "piano", "voice")}

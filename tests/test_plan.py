@@ -8,7 +8,7 @@ import pytest
 
 from nearkin.encoders import TRAINED
 from nearkin.errors import InputError
-from nearkin.plan import changed_settings, make_plan, references_for
+from nearkin.runs.plan import changed_settings, make_plan, references_for
 
 
 def test_equal_settings_are_equal_plans() -> None:

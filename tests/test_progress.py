@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from nearkin.progress import duration, show
+from nearkin.cli.bars import show
+from nearkin.progress import duration
 
 
 class Terminal(io.StringIO):
@@ -26,10 +27,10 @@ def test_lines_begin_and_end_a_stage(monkeypatch: object) -> None:
 
 
 def test_lines_tell_what_remains(monkeypatch: object) -> None:
-    import nearkin.progress
+    import nearkin.cli.bars
 
     clock = iter(range(0, 10_000, 20))
-    monkeypatch.setattr(nearkin.progress.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
+    monkeypatch.setattr(nearkin.cli.bars.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
     stream = io.StringIO()
     with show(quiet=False, stream=stream) as tell:
         for done in range(4):

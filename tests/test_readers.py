@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from conftest import write_tunes
 from nearkin.audio import read, sound_info
+from nearkin.audio.decoding import addressed
 from nearkin.corpora import CORPORA, Corpus
 from nearkin.corpora.folder import folder
 from nearkin.corpora.index import index
@@ -26,7 +27,6 @@ from nearkin.corpora.manifest import collect, read_labelled
 from nearkin.corpora.msd import _splits, msd_lastfm50, read_tags
 from nearkin.corpora.musdb import musdb18
 from nearkin.corpora.splits import limited, split_by_group
-from nearkin.decoding import addressed
 from nearkin.errors import InputError
 from nearkin.registry import load
 from trees import (

@@ -334,7 +334,7 @@ def test_the_predominant_instrument_stands_out_as_stated(instrument):
 
 
 def rendered(name: str, root: Path, **options):
-    from nearkin import rendering
+    from nearkin.corpora.rendered import corpus as rendering
 
     call = getattr(rendering, name.replace("-", "_"))
     given = {"hours": THREE_CLIPS[name], "seed": 1, "workers": 1, "progress": lambda *_: None}

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from fabricated import fabricate
-from nearkin import listings, report
-from nearkin.methods import paragraph, software_bibtex
+from nearkin.report import listings
+from nearkin.report import page as report
+from nearkin.report.methods import paragraph, software_bibtex
 
 HOSTILE = [
     "</script><script>window.hacked=1</script>.ogg",

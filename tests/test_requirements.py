@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearkin import requirements as language
 from nearkin.errors import InputError
-from nearkin.requirements import COMPARISONS, RANGES, Condition, Requirement, is_code, parse
+from nearkin.results import requirements as language
+from nearkin.results.requirements import COMPARISONS, RANGES, Condition, Requirement, is_code, parse
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: x + 0.0)
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

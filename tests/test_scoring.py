@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-import nearkin.spaces
+import nearkin.runs.spaces
 from nearkin.consistency import neighbours
 from nearkin.distances import cosine, euclidean
-from nearkin.experiment import OK, drawn_clips
-from nearkin.grids import Point
-from nearkin.plan import make_plan
-from nearkin.scoring import NO_COSINE, AudioAtPoint, EncoderAtPoint, Scorer
-from nearkin.spaces import Space, latent_space
+from nearkin.runs.plan import make_plan
+from nearkin.runs.scoring import NO_COSINE, AudioAtPoint, EncoderAtPoint, Scorer
+from nearkin.runs.spaces import Space, latent_space
+from nearkin.runs.units import OK, drawn_clips
+from nearkin.transforms.grids import Point
 
 PLAN = make_plan({"encoders": ["mfcc"], "grid": "imperceptible"})
 
@@ -33,7 +33,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = np.array([0, 7, 20, 49])
     for name, function in (("euclidean", euclidean), ("cosine", cosine)):
         whole = latent_space(name, queries, originals, status, drawn)
-        monkeypatch.setattr(nearkin.spaces, "BLOCK_ROWS", 3)
+        monkeypatch.setattr(nearkin.runs.spaces, "BLOCK_ROWS", 3)
         parts = latent_space(name, queries, originals, status, drawn)
         monkeypatch.undo()
         truth = neighbours(function(queries, originals))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearkin.errors import InputError, RunError
-from nearkin.store import RunFolder, file_name, finite, key
+from nearkin.runs.folder import RunFolder, file_name, finite, key
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

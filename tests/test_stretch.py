@@ -15,8 +15,8 @@ import pytest
 
 import signals
 from nearkin.errors import ExtraError
-from nearkin.grids import grid
 from nearkin.transforms import PitchShift, TempoShift
+from nearkin.transforms.grids import grid
 
 SR = 22_050
 RATIOS = grid("paper").magnitudes("TS")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nearkin.audio import loudness_lufs
-from nearkin.corpora.synthetic import clips
+from nearkin.audio.features import mfcc_statistics
+from nearkin.audio.synthetic import clips
 from nearkin.errors import InputError
-from nearkin.features import mfcc_statistics
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from nearkin.cli import app  # noqa: E402
 from nearkin.corpora.manifest import read_labelled  # noqa: E402
 from nearkin.encoders import resolve  # noqa: E402
 from nearkin.errors import InputError, RunError  # noqa: E402
-from nearkin.models import load  # noqa: E402
+from nearkin.networks.files import load  # noqa: E402
 from nearkin.tasks import task  # noqa: E402
 from nearkin.training import AudioCache, Settings, train  # noqa: E402
 from nearkin.training.batches import (  # noqa: E402

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 import nearkin.transforms as transforms
 import signals
 from nearkin.errors import InputError
-from nearkin.grids import GRIDS, grid
 from nearkin.transforms import (
     MP3,
     OPTIONS,
@@ -30,6 +29,7 @@ from nearkin.transforms import (
     transformation,
     transformation_class,
 )
+from nearkin.transforms.grids import GRIDS, grid
 
 SR = 22_050
 CODES = list(TRANSFORMATIONS)
@@ -192,7 +192,7 @@ def test_different_settings_are_different_records():
 
 DIGEST = """
 import hashlib, numpy as np, signals
-from nearkin.grids import grid
+from nearkin.transforms.grids import grid
 from nearkin.transforms import transformation
 y = signals.music(1.5).astype(np.float32)
 total = hashlib.sha256()
@@ -219,7 +219,7 @@ def test_paper_grid_is_bit_identical_in_fresh_processes():
 
 def test_listing_imports_nothing_heavy():
     code = (
-        "import sys, nearkin.transforms, nearkin.grids, nearkin.features;"
+        "import sys, nearkin.transforms, nearkin.transforms.grids, nearkin.audio.features;"
         "print([m for m in ('scipy', 'librosa', 'av', 'soundfile', 'numba', 'soxr', 'yaml',"
         " 'python_stretch', 'pyloudnorm', 'pedalboard') if m in sys.modules])"
     )

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from fabricated import COLUMNS, IMPERCEPTIBLE, PAPER, fabricate
-from nearkin import verdicts
-from nearkin.verdicts import caveat, on_tasks, verdict
+from nearkin.results import verdicts
+from nearkin.results.verdicts import caveat, on_tasks, verdict
 
 POINTS = [(code, float(value)) for code, values in IMPERCEPTIBLE.items() for value in values]
 SIDES = [("PN", ""), ("TS", "faster"), ("TS", "slower")]

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, RunError
-from nearkin.evaluation import run, silent
-from nearkin.plan import EncoderChoice, Plan, make_plan
-from nearkin.session import EncoderSource
-from nearkin.stages import Progress
-from nearkin.store import RunFolder
+from nearkin.progress import Progress, silent
+from nearkin.runs.folder import RunFolder
+from nearkin.runs.plan import EncoderChoice, Plan, make_plan
+from nearkin.runs.run import run
+from nearkin.runs.session import EncoderSource
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nearkin.report import ReportData
+    from nearkin.report.page import ReportData
 
 
 class Result:
@@ -104,7 +104,7 @@ class Result:
 
     def report_data(self) -> ReportData:
         """Return what the report is made of."""
-        from nearkin.report import ReportData
+        from nearkin.report.page import ReportData
 
         sounds = self.folder.root / "audio"
         audio = {path.name: path.read_bytes() for path in sorted(sounds.glob("*.mp3"))}
@@ -134,7 +134,7 @@ class Result:
         Path
             The file written.
         """
-        from nearkin.report import build
+        from nearkin.report.page import build
 
         target = self.folder.root / "report.html" if path is None else Path(path)
         text = build(self.report_data())
@@ -154,7 +154,7 @@ class Result:
         list of Path
             The files written.
         """
-        from nearkin.figures import write_all, write_means
+        from nearkin.report.figures import write_all, write_means
 
         target = self.folder.root / "figures" if folder is None else Path(folder)
         try:
@@ -228,7 +228,7 @@ def evaluate(
         Keyword arguments for encoders that are classes, settings for the others, one mapping an
         encoder.
     **settings
-        Any other field of `nearkin.plan.Plan`: ``clips``, ``excerpts_per_file``,
+        Any other field of `nearkin.runs.plan.Plan`: ``clips``, ``excerpts_per_file``,
         ``clip_seconds``, ``sample_rate``, ``layer``, ``pad``, ``device``, ``noise``, ``rho`` ...
 
     Returns

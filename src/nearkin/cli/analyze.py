@@ -33,12 +33,12 @@ def analyze_command(
     with sentences():
         import pandas as pd
 
-        from nearkin.analysis import RunScores, analyze, join, join_performance
         from nearkin.api import load
-        from nearkin.effects import sentences as in_words
         from nearkin.errors import InputError
-        from nearkin.figures import holds_performance, write_means
-        from nearkin.store import RunFolder, finite
+        from nearkin.report.figures import holds_performance, write_means
+        from nearkin.results.analysis import RunScores, analyze, join, join_performance
+        from nearkin.results.analysis_words import sentences as in_words
+        from nearkin.runs.folder import RunFolder, finite
 
         results = [load(folder) for folder in runs]
         if out is None and len(runs) > 1:

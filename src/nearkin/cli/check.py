@@ -27,11 +27,11 @@ def check_command(
 ) -> None:
     """Check an encoder before it wastes an hour: exit 1 with the reason if it is unfit."""
     with sentences():
+        from nearkin.cli.settings import options_of
         from nearkin.encoders import resolve_all, takes_layers
+        from nearkin.encoders.check import examine
         from nearkin.errors import InputError
-        from nearkin.fitness import examine
-        from nearkin.settings import options_of
-        from nearkin.store import finite
+        from nearkin.runs.folder import finite
 
         if spec.startswith("embeddings:"):
             raise InputError(f"'{spec}': a table of embeddings hears nothing; check its encoder")

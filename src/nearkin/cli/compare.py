@@ -45,9 +45,9 @@ def compare_command(
     """Compare encoders of one run or of several: paired bootstrap over the clips they share."""
     with sentences():
         from nearkin.api import load
-        from nearkin.comparison import compare, lines
-        from nearkin.contestants import RunTables
-        from nearkin.store import RunFolder, finite
+        from nearkin.results.answers import RunTables
+        from nearkin.results.comparison import compare, lines
+        from nearkin.runs.folder import RunFolder, finite
 
         tables = []
         for name, folder in zip(run_names(runs), runs, strict=True):

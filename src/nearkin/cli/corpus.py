@@ -36,9 +36,9 @@ def corpus_command(
 ) -> None:
     """Index a data set into a manifest, or render one."""
     with sentences():
+        from nearkin.cli.bars import show
         from nearkin.corpora.index import index
-        from nearkin.execution import available_cores
-        from nearkin.progress import show
+        from nearkin.workers import available_cores
 
         with show(quiet=bool(quiet)) as progress:
             found = index(

@@ -42,11 +42,11 @@ def export_command(
 ) -> None:
     """Write transformed clips and a manifest, to embed anywhere and to score afterwards."""
     with sentences():
+        from nearkin.cli.bars import show
         from nearkin.errors import InputError
-        from nearkin.exchange import MANIFEST, export
-        from nearkin.execution import available_cores
-        from nearkin.plan import make_plan
-        from nearkin.progress import show
+        from nearkin.runs.exchange import MANIFEST, export
+        from nearkin.runs.plan import make_plan
+        from nearkin.workers import available_cores
 
         if not 1_000 <= sample_rate <= 192_000:
             raise InputError(f"sample_rate={sample_rate}: must be from 1000 to 192000 Hz")
@@ -99,9 +99,9 @@ def score_command(
 ) -> None:
     """Score embeddings of exported clips: the tables and the report that a run would give."""
     with sentences():
-        from nearkin.exchange import imported
-        from nearkin.execution import available_cores
-        from nearkin.settings import Settings
+        from nearkin.cli.settings import Settings
+        from nearkin.runs.exchange import imported
+        from nearkin.workers import available_cores
 
         plan, audio, sources = imported(manifest, embeddings, names=name or ())
         settings = Settings(

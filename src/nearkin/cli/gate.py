@@ -43,9 +43,9 @@ def gate_command(
     with sentences():
         from nearkin.api import load
         from nearkin.errors import InputError
-        from nearkin.gates import judge
-        from nearkin.gates import junit as junit_xml
-        from nearkin.store import RunFolder, finite
+        from nearkin.results.gate import judge
+        from nearkin.results.gate import junit as junit_xml
+        from nearkin.runs.folder import RunFolder, finite
 
         result = load(run)
         name = run.resolve().name
@@ -76,9 +76,9 @@ def _with_collections(result: Result, require: list[str]) -> pd.DataFrame:
     """Return the run's table with every C_W@n that is asked for and not in it."""
     import pandas as pd
 
-    from nearkin.contestants import RunTables, collection_rows
     from nearkin.errors import InputError
-    from nearkin.requirements import parse
+    from nearkin.results.answers import RunTables, collection_rows
+    from nearkin.results.requirements import parse
 
     parts = [result.consistency]
     sizes = set()

@@ -32,7 +32,7 @@ def list_command(
 ) -> None:
     """List what is built in; nothing is imported, built or downloaded for it."""
     with sentences():
-        from nearkin.catalogue import catalogue
+        from nearkin.cli.catalogue import catalogue
 
         for line in catalogue(what):
             say(line)

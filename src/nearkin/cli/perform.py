@@ -50,10 +50,10 @@ def perform_command(
 ) -> None:
     """Score trained models in their tasks under every transformation."""
     with sentences():
-        from nearkin.execution import available_cores
+        from nearkin.cli.bars import show
         from nearkin.performance.run import make_performance_plan, perform
         from nearkin.performance.scored import TrainedModel
-        from nearkin.progress import show
+        from nearkin.workers import available_cores
 
         given = {
             "clips": clips,
@@ -68,7 +68,7 @@ def perform_command(
         trained = [TrainedModel(path, device=device) for path in models]
         processes = available_cores() if workers is None else workers
         if dry_run:
-            from nearkin.performance.outlook import outlook
+            from nearkin.performance.estimate import outlook
 
             seen = outlook(trained, manifest, plan=plan, split=split, workers=processes)
             for line in seen.lines():
@@ -96,7 +96,7 @@ def _shown(folder: Any, progress: Any) -> Path | None:
     run = folder.read_run()
     progress("report", 0, 1)
     if run is None or not run.get("finished"):
-        from nearkin.figures import write_performance
+        from nearkin.report.figures import write_performance
 
         write_performance(folder.read_table("performance"), {}, folder.root / "figures")
         report = None
@@ -111,7 +111,7 @@ def _shown(folder: Any, progress: Any) -> Path | None:
 
 
 def _tell(folder: Any, report: Path | None, *, quiet: bool, as_json: bool) -> None:
-    from nearkin.performance.essence import essence
+    from nearkin.cli.perform_summary import essence
 
     record = folder.read_performance() or {}
     told = essence(folder.read_table("performance"), record, out=folder.root, report=report)

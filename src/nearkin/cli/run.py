@@ -132,7 +132,7 @@ def run_command(
             "quiet": quiet,
             "json": as_json,
         }
-        from nearkin.settings import merged
+        from nearkin.cli.settings import merged
 
         _run(merged(flags, config))
 
@@ -145,8 +145,8 @@ def demo_command(
 ) -> None:
     """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
     with sentences():
-        from nearkin.demo import write_clips
-        from nearkin.settings import Settings
+        from nearkin.cli.demo import write_clips
+        from nearkin.cli.settings import Settings
 
         clips = write_clips(out)
         _run(
@@ -165,7 +165,7 @@ def demo_command(
 def _run(settings: Any) -> None:
     plan, sources, workers = settings.resolved()
     if settings.dry_run:
-        from nearkin.estimate import estimate
+        from nearkin.runs.estimate import estimate
 
         outlook = estimate(plan, settings.audio, encoders=sources, workers=workers)
         for line in outlook.lines():
@@ -179,8 +179,9 @@ def _run(settings: Any) -> None:
 def run_and_tell(settings: Any, plan: Any, sources: Any, workers: int) -> NoReturn:
     """Do a run, write its report, tell its essence, and leave with its exit code."""
     from nearkin.api import Result
-    from nearkin.evaluation import run, unsaid
-    from nearkin.progress import show
+    from nearkin.cli.bars import show
+    from nearkin.progress import unsaid
+    from nearkin.runs.run import run
 
     with show(quiet=settings.quiet) as progress:
         folder = run(
@@ -205,7 +206,7 @@ def run_and_tell(settings: Any, plan: Any, sources: Any, workers: int) -> NoRetu
 
 
 def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:
-    from nearkin.summary import failed, summary
+    from nearkin.cli.summary import failed, summary
 
     told = summary(result)
     if not quiet:

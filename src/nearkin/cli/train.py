@@ -12,7 +12,7 @@ import typer
 from nearkin.cli.common import EXIT_FAILURES, Json, Quiet, Workers, note, say, sentences
 
 if TYPE_CHECKING:
-    from nearkin.models import Model
+    from nearkin.networks.files import Model
 
 
 def train_command(
@@ -58,10 +58,10 @@ def train_command(
     Beside FILE.safetensors stands FILE.onnx: its encoder alone, for any tool.
     """
     with sentences():
-        from nearkin.execution import available_cores
-        from nearkin.models import export_onnx
+        from nearkin.cli.bars import show
+        from nearkin.networks.files import export_onnx
         from nearkin.optional import need
-        from nearkin.progress import show
+        from nearkin.workers import available_cores
 
         torch = need("torch", extra="torch")
         need("onnxscript", extra="torch")

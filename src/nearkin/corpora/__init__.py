@@ -35,15 +35,15 @@ CORPORA = {
         "MUSDB18 (stem.mp4) or MUSDB18-HQ (wav): mixtures and their vocals",
     ),
     "rendered-tags": Corpus(
-        "nearkin.rendering:rendered_tags",
+        "nearkin.corpora.rendered.corpus:rendered_tags",
         "music21's scores, arranged and played: 50 tags",
     ),
     "rendered-instruments": Corpus(
-        "nearkin.rendering:rendered_instruments",
+        "nearkin.corpora.rendered.corpus:rendered_instruments",
         "music21's scores, arranged and played: 11 predominant instruments",
     ),
     "rendered-vocals": Corpus(
-        "nearkin.rendering:rendered_vocals",
+        "nearkin.corpora.rendered.corpus:rendered_vocals",
         "music21's scores, arranged and played: voices over accompaniments",
     ),
 }

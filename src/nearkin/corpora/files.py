@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nearkin.audio import AUDIO_SUFFIXES
-from nearkin.decoding import promised_s
+from nearkin.audio.decoding import promised_s
 from nearkin.errors import InputError, printable
+from nearkin.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[str, int, int], None]
 """What is told ``(stage, done, total)`` as the work goes on."""
 
 STAGE = "files looked at"

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from nearkin.audio.decoding import promised_s
 from nearkin.corpora import CORPORA
-from nearkin.corpora.files import Progress
 from nearkin.corpora.manifest import SPLITS, write_manifest
 from nearkin.corpora.tables import MANIFEST_SUFFIXES
-from nearkin.decoding import promised_s
 from nearkin.errors import InputError, printable
+from nearkin.progress import Progress, silent
 from nearkin.registry import lookup
 
 
@@ -95,7 +95,7 @@ def index(
             f"{printable(out)}: a manifest must end in {' or '.join(sorted(MANIFEST_SUFFIXES))}; "
             "name it so"
         )
-    table = function(root, hours=hours, seed=seed, workers=workers, progress=progress or _silent)
+    table = function(root, hours=hours, seed=seed, workers=workers, progress=progress or silent)
     left_out = tuple(table.attrs.get("left_out", ()))
     rows = table.to_dict("records")
     if "duration_s" in table.columns:
@@ -130,7 +130,3 @@ def _labels(rows: list[Mapping[str, object]]) -> dict[str, dict[str, int]]:
         for column, counts in found.items()
         if counts
     }
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""

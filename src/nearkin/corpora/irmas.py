@@ -11,10 +11,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.files import Progress, audio_files, existing, indexed, measured
+from nearkin.corpora.files import audio_files, existing, indexed, measured
 from nearkin.corpora.instruments import IRMAS_CODES
 from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
 from nearkin.errors import InputError, printable
+from nearkin.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

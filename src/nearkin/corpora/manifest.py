@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nearkin.audio import AUDIO_SUFFIXES
+from nearkin.audio.decoding import addressed
 from nearkin.corpora.files import audio_files
 from nearkin.corpora.tables import (
     COLUMNS,
@@ -32,7 +33,6 @@ from nearkin.corpora.tables import (
     relative_paths,
     write_texts,
 )
-from nearkin.decoding import addressed
 from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 

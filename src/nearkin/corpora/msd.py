@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from nearkin.corpora.files import Progress, audio_files, existing, indexed, measured
+from nearkin.corpora.files import audio_files, existing, indexed, measured
 from nearkin.corpora.splits import limited
 from nearkin.errors import InputError, printable
+from nearkin.progress import Progress
 from nearkin.seeds import stream
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nearkin.corpora.files import Progress, existing, indexed, measured
+from nearkin.corpora.files import existing, indexed, measured
 from nearkin.corpora.splits import limited, split_by_group
 from nearkin.errors import InputError, printable
+from nearkin.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

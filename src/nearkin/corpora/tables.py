@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nearkin.errors import InputError, printable
-from nearkin.registry import suggest
 from nearkin.files import write_whole
+from nearkin.registry import suggest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -66,7 +66,7 @@ def dtw(a: ArrayLike, b: ArrayLike) -> float:
     >>> dtw([[0.0], [1.0], [3.0]], [[0.0], [3.0]])
     1.0
     """
-    from nearkin import kernels
+    from nearkin.distances import kernels
 
     x, y = as_frames(a, "a", np.float64), as_frames(b, "b", np.float64)
     require_same_dimensions(x.shape[1], y.shape[1])
@@ -104,7 +104,7 @@ def simple(a: ArrayLike, b: ArrayLike, *, m: int = WINDOW_FRAMES) -> float:
     >>> simple([[0.0], [1.0], [2.0]], [[0.0], [1.0], [0.0], [2.0]], m=2)
     0.5
     """
-    from nearkin import kernels
+    from nearkin.distances import kernels
 
     x, y = as_frames(a, "a", np.float64), as_frames(b, "b", np.float64)
     require_same_dimensions(x.shape[1], y.shape[1])
@@ -149,7 +149,7 @@ class PackedOriginals:
     """
 
     def __init__(self, sequences: NDArray[Any] | Sequence[ArrayLike]) -> None:
-        from nearkin.kernels import DIMENSION_STEP, LANES
+        from nearkin.distances.kernels import DIMENSION_STEP, LANES
 
         if len(sequences) == 0:
             raise InputError("no originals: at least one is needed; pass [N, T, D] or a list")
@@ -355,7 +355,7 @@ def _rows(
     query: Float32, originals: PackedOriginals, wanted: tuple[str, ...], m: int
 ) -> dict[str, Float32]:
     """Distances of one checked query to every original."""
-    from nearkin import kernels
+    from nearkin.distances import kernels
 
     rows = {name: np.empty(len(originals), dtype=np.float32) for name in wanted}
     for places, packed in originals._groups:

@@ -29,7 +29,7 @@ def as_frames(sequence: ArrayLike, name: str, dtype: type[np.floating]) -> NDArr
     if array.ndim != 2 or 0 in array.shape:
         raise InputError(
             f"{name} of shape {array.shape}: must be [frames, dimensions] with at least one of "
-            "each; pass features such as nearkin.features.mfcc(y)"
+            "each; pass features such as nearkin.audio.features.mfcc(y)"
         )
     return bounded(array, name, dtype, _LARGEST_AUDIO)
 
@@ -77,7 +77,7 @@ def call_kernel(kernel: Callable[..., T], *arguments: Any) -> T:
     try:
         return kernel(*arguments)
     except OSError:  # kernels do no I/O of their own
-        from nearkin.kernels import without_cache
+        from nearkin.distances.kernels import without_cache
 
         result: T = without_cache(kernel)(*arguments)
         return result

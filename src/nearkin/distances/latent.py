@@ -33,7 +33,7 @@ def _embeddings(a: ArrayLike, b: ArrayLike) -> tuple[Float64, Float64]:
 
 
 def _squared_euclidean(a: Float64, b: Float64) -> Float64:
-    from nearkin import kernels
+    from nearkin.distances import kernels
 
     out = np.empty((len(a), len(b)))
     call_kernel(kernels.squared_euclidean, a, b, out)

@@ -47,13 +47,13 @@ __all__ = [
 
 ENCODERS = Table(
     {
-        "mfcc": "nearkin.encoders.builtin:MfccEncoder",
-        "random": "nearkin.encoders.builtin:RandomEncoder",
-        "constant": "nearkin.encoders.builtin:ConstantEncoder",
-        "vgg-ae": "nearkin.encoders.shipped:VggAE",
-        "vgg-at": "nearkin.encoders.shipped:VggAT",
-        "vgg-ir": "nearkin.encoders.shipped:VggIR",
-        "vgg-vs": "nearkin.encoders.shipped:VggVS",
+        "mfcc": "nearkin.encoders.references.untrained:MfccEncoder",
+        "random": "nearkin.encoders.references.untrained:RandomEncoder",
+        "constant": "nearkin.encoders.references.untrained:ConstantEncoder",
+        "vgg-ae": "nearkin.encoders.references.trained:VggAE",
+        "vgg-at": "nearkin.encoders.references.trained:VggAT",
+        "vgg-ir": "nearkin.encoders.references.trained:VggIR",
+        "vgg-vs": "nearkin.encoders.references.trained:VggVS",
     },
     group="nearkin.encoders",
 )
@@ -65,14 +65,14 @@ TRAINED = ("vgg-ae", "vgg-at", "vgg-ir", "vgg-vs")
 """The trained ones: the paper's tasks, one network each."""
 
 _PREFIXES = {
-    "embeddings": "nearkin.encoders.vectors:from_spec",
-    "hear": "nearkin.encoders.attribute:from_hear_spec",
-    "hf": "nearkin.encoders.huggingface:from_spec",
-    "torchscript": "nearkin.encoders.torchscript:from_spec",
+    "embeddings": "nearkin.encoders.kinds.vectors:from_spec",
+    "hear": "nearkin.encoders.kinds.attribute:from_hear_spec",
+    "hf": "nearkin.encoders.kinds.huggingface:from_spec",
+    "torchscript": "nearkin.encoders.kinds.torchscript:from_spec",
 }
 _SUFFIXES = {
-    ".onnx": "nearkin.encoders.onnx:from_spec",
-    ".safetensors": "nearkin.encoders.own:from_spec",
+    ".onnx": "nearkin.encoders.kinds.onnx:from_spec",
+    ".safetensors": "nearkin.encoders.kinds.own:from_spec",
 }
 _PICKLES = frozenset(
     {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib", ".dill", ".npy", ".h5", ".keras"}
@@ -130,7 +130,7 @@ def resolve_all(
     reading = getattr(found.encoder, "reading", None)
     if reading is None or reading.layer != "all":
         return (found,)
-    from nearkin.encoders.layers import every_layer
+    from nearkin.encoders.calling.layers import every_layer
 
     return every_layer(found)
 
@@ -142,7 +142,7 @@ def takes_layers(found: ResolvedEncoder) -> bool:
 
 def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> ResolvedEncoder:
     if not isinstance(spec, str):
-        from nearkin.encoders.attribute import from_object
+        from nearkin.encoders.kinds.attribute import from_object
 
         name = getattr(spec, "__name__", type(spec).__name__)
         return from_object(
@@ -155,7 +155,7 @@ def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> Resolve
     made = lookup(ENCODERS, spec, kind="encoder")
     provider = ENCODERS.provider(spec)
     if provider:
-        from nearkin.encoders.attribute import from_object
+        from nearkin.encoders.kinds.attribute import from_object
 
         found = from_object(made, spec=spec, name=spec, options=options, handling=handling)
         return replace(found, matched=f"{found.matched} (of {provider})")
@@ -182,11 +182,11 @@ def _kind(spec: str) -> str:
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
     if suffix in _PICKLES:
-        return "nearkin.encoders.pickles:refuse"
+        return "nearkin.encoders.kinds.pickles:refuse"
     if spec in ENCODERS:
         return ""
     if colon or suffix == ".py" or _is_module(spec):
-        return "nearkin.encoders.attribute:from_spec"
+        return "nearkin.encoders.kinds.attribute:from_spec"
     return ""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,20 +18,19 @@ from typing import Any
 
 import pandas as pd
 
-from nearkin.decoding import addressed
+from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError
-from nearkin.execution import Workers, open_workers
-from nearkin.experiment import OK
 from nearkin.performance.scored import Scored, label
 from nearkin.performance.sets import sets_for
 from nearkin.performance.table import clip_table, performance_table
 from nearkin.performance.units import Session, TestSet, gather, read_status, score_clip, shards
-from nearkin.plan import Plan, changed_settings, make_plan
-from nearkin.record import LIBRARIES, Clock, engine_of
+from nearkin.progress import Progress, silent
+from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder, finite
+from nearkin.runs.plan import Plan, changed_settings, make_plan
+from nearkin.runs.record import LIBRARIES, Clock, engine_of
+from nearkin.runs.units import OK
 from nearkin.seeds import stream
-from nearkin.store import PERFORMANCE_FILES, RunFolder, finite
-
-Progress = Callable[[str, int, int], None]
+from nearkin.workers import Workers, open_workers
 
 SETTINGS = (
     *("grid", "seed", "clips", "clip_seconds", "working_rate", "noise", "engine", "mp3_rate"),
@@ -40,10 +39,6 @@ SETTINGS = (
 """The settings of a plan that change a task's score."""
 LEAST = 2
 """Clips without which nothing can be said about a task."""
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Take progress and say nothing."""
 
 
 def make_performance_plan(settings: Mapping[str, Any]) -> Plan:

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from nearkin.audio import sha256_file
 from nearkin.corpora.manifest import Row
 from nearkin.errors import InputError, RunError, printable
-from nearkin.experiment import OK
 from nearkin.optional import need
+from nearkin.runs.units import OK
 from nearkin.tasks import TASKS, Batch, Task, task
 
 if TYPE_CHECKING:
-    from nearkin.models import Model
+    from nearkin.networks.files import Model
 
 UNDEFINED = "undefined: the model returned no finite number"
 
@@ -122,7 +122,7 @@ class TrainedModel:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: str = "cpu") -> None:
-        from nearkin.models import read_header
+        from nearkin.networks.files import read_header
 
         self.path, self.device = Path(path), device
         self.about = read_header(self.path)
@@ -137,7 +137,7 @@ class TrainedModel:
                 f"'{self.about['task']}'; train the model anew"
             )
         need("torch", extra="torch")
-        from nearkin.networks import MINIMUM_SAMPLES, SAMPLE_RATE
+        from nearkin.networks.network import MINIMUM_SAMPLES, SAMPLE_RATE
 
         self.encoder: str = self.about["features"]
         self.task: str = self.about["task"]
@@ -159,7 +159,7 @@ class TrainedModel:
 
     @functools.cached_property
     def _model(self) -> Model:
-        from nearkin.models import load
+        from nearkin.networks.files import load
 
         model = load(self.path, device=self.device)
         if model.sha256 != self.sha256:

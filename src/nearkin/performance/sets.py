@@ -13,8 +13,8 @@ from nearkin.corpora.manifest import SPLITS, read_labelled
 from nearkin.errors import InputError, printable
 from nearkin.performance.scored import Scored, label
 from nearkin.performance.units import TestSet
-from nearkin.plan import Plan
 from nearkin.registry import suggest
+from nearkin.runs.plan import Plan
 
 ALL = "all"
 

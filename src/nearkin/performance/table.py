@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nearkin.experiment import OK
-from nearkin.grids import Point
+from nearkin.runs.units import OK
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import (
     Counts,
@@ -28,6 +27,7 @@ from nearkin.statistics.bootstrap import (
 )
 from nearkin.statistics.medians import median_replicates
 from nearkin.tasks import task
+from nearkin.transforms.grids import Point
 
 Floats = NDArray[np.float64]
 

@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin import audio, experiment
+from nearkin import audio
 from nearkin.corpora.manifest import Recording, Row
 from nearkin.errors import InputError, RunError
-from nearkin.experiment import OK, Original, Version
-from nearkin.grids import Point
 from nearkin.performance.scored import ClipScore, Scored
 from nearkin.performance.table import TaskScores
-from nearkin.plan import Plan
-from nearkin.store import RunFolder, key
+from nearkin.runs import units as experiment
+from nearkin.runs.folder import RunFolder, key
+from nearkin.runs.plan import Plan
+from nearkin.runs.units import OK, Original, Version
 from nearkin.transforms import NoiseLibrary
+from nearkin.transforms.grids import Point
 
 NO_SCORE = float("nan")
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +35,9 @@ from scipy import stats
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+from nearkin.statistics.design import Design
 from nearkin.statistics.observations import observations
-
-if TYPE_CHECKING:
-    from nearkin.statistics.additive import Gam
+from nearkin.statistics.penalised import Fit
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -48,6 +47,30 @@ UNLIKE_CELLS = "unlike cells"
 CONFIDENCE = 0.95
 # Part of a function along a direction without data, relative to its length, that is round-off.
 ESTIMABLE_TOLERANCE = 1e-6
+
+
+class FittedModel(Protocol):
+    """What marginal means need of a fitted model, such as `nearkin.statistics.additive.Gam`."""
+
+    @property
+    def design(self) -> Design:
+        """Return the model matrix."""
+
+    @property
+    def fit(self) -> Fit:
+        """Return coefficients and their covariance."""
+
+    @property
+    def own_rows(self) -> FloatArray:
+        """Return the mean row of every cell, over its own magnitudes."""
+
+    @property
+    def mean_magnitude(self) -> float | None:
+        """Return the mean magnitude of the table; None without a smooth."""
+
+    @property
+    def residual_df(self) -> float:
+        """Return the degrees of freedom of the residuals."""
 
 
 class Margin(NamedTuple):
@@ -61,13 +84,13 @@ class Margin(NamedTuple):
 
 
 def means(
-    model: Gam, factor: str | Sequence[str], *, at: Literal["own", "mean"] = "own"
+    model: FittedModel, factor: str | Sequence[str], *, at: Literal["own", "mean"] = "own"
 ) -> pd.DataFrame:
     """Return estimated marginal means with standard errors and 95 % intervals.
 
     Parameters
     ----------
-    model : Gam
+    model : FittedModel
         A fitted additive model.
     factor : str or sequence of str
         One factor of the model, or several for every combination of their levels.
@@ -105,7 +128,7 @@ def means(
 
 
 def contrasts(
-    model: Gam,
+    model: FittedModel,
     factor: str | Sequence[str],
     *,
     at: Literal["own", "mean"] = "own",
@@ -115,7 +138,7 @@ def contrasts(
 
     Parameters
     ----------
-    model : Gam
+    model : FittedModel
         A fitted additive model.
     factor : str or sequence of str
         One factor of the model, or several for every combination of their levels.
@@ -185,7 +208,7 @@ def _reference(t: FloatArray, *, levels: int, df: float, adjust: str) -> tuple[f
     return critical, np.clip(p, alone, np.minimum(pairs * alone, 1))
 
 
-def _margin(model: Gam, factor: str | Sequence[str], *, at: str) -> Margin:
+def _margin(model: FittedModel, factor: str | Sequence[str], *, at: str) -> Margin:
     """Return the linear functions that are the marginal means of one factor, or several."""
     design = model.design
     all_names = list(design.levels)
@@ -238,7 +261,9 @@ def _number(
     return number
 
 
-def _estimate(model: Gam, L: FloatArray, unseen: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _estimate(
+    model: FittedModel, L: FloatArray, unseen: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return the values of linear functions and their standard errors, NaN where not estimable."""
     value = L @ model.fit.coefficients
     se = np.sqrt(np.einsum("ij,jk,ik->i", L, model.fit.covariance, L))

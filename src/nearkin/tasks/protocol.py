@@ -63,7 +63,7 @@ class Task(Protocol):
     column: ClassVar[str | None]
     """The manifest's column it learns from; None where audio alone will do."""
     head: ClassVar[str]
-    """`nearkin.networks.NetworkConfig.head`."""
+    """`nearkin.networks.network.NetworkConfig.head`."""
     epochs: ClassVar[int]
     """The paper's."""
 

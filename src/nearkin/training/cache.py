@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.audio import SAMPLE_RATE, read, sha256_file
-from nearkin.decoding import addressed
+from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError, RunError, printable
-from nearkin.execution import open_workers
 from nearkin.files import write_whole
-
-Progress = Callable[[str, int, int], None]
+from nearkin.progress import Progress
+from nearkin.workers import open_workers
 
 FULL_SCALE = 32_767
 _BYTES_AT_ONCE = 32_000_000

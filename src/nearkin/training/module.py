@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from nearkin.errors import RunError, printable
-from nearkin.optional import need
-from nearkin.tasks import Batch, Task
-from nearkin.training.cache import Progress
 from nearkin.files import write_whole
+from nearkin.optional import need
+from nearkin.progress import Progress
+from nearkin.tasks import Batch, Task
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
@@ -132,7 +132,7 @@ class Training(pytorch.LightningModule):  # type: ignore[misc,name-defined]
 
     Parameters
     ----------
-    network : nearkin.networks.TaskNetwork
+    network : nearkin.networks.network.TaskNetwork
         What learns.
     task : Task
         What for.

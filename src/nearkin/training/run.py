@@ -21,18 +21,19 @@ from numpy.typing import NDArray
 
 from nearkin.corpora.manifest import Row, read_labelled
 from nearkin.errors import InputError, RunError, printable
-from nearkin.models import Model, load, save
-from nearkin.networks import NetworkConfig, build
+from nearkin.networks.files import Model, load, save
+from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
+from nearkin.progress import Progress, silent, unsaid
 from nearkin.seeds import stream
 from nearkin.tasks import Task
 from nearkin.tasks import task as task_named
 from nearkin.tasks.protocol import OK
 from nearkin.training.batches import FixedBatches, Order, Recordings, recordings
-from nearkin.training.cache import AudioCache, Cached, Progress
-from nearkin.training.fitting import fit
+from nearkin.training.cache import AudioCache, Cached
 from nearkin.training.module import Budget, Course
 from nearkin.training.settings import Settings, claim
+from nearkin.training.trainer import fit
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
@@ -131,8 +132,8 @@ def train(
     if target.suffix != ".safetensors":
         raise InputError(f"{printable(target)}: must end in .safetensors; name it so")
     first = is_first()
-    tell = tell if tell is not None and first else _silent_line
-    progress = progress if progress is not None and first else _silent
+    tell = tell if tell is not None and first else unsaid
+    progress = progress if progress is not None and first else silent
     folder = target.with_name(target.name + ".training")
     if force and first:
         shutil.rmtree(folder, ignore_errors=True)
@@ -366,11 +367,3 @@ def _memory(settings: Settings) -> Iterator[None]:
             f"batch={settings.batch}: does not fit into memory ({text[:120]}); pass --batch "
             f"{max(2, settings.batch // 2)}"
         ) from error
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Say nothing."""
-
-
-def _silent_line(line: str) -> None:
-    """Say nothing."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from nearkin.audio import SAMPLE_RATE
 from nearkin.errors import InputError, RunError, printable
-from nearkin.tasks import Task, task
 from nearkin.files import write_whole
+from nearkin.tasks import Task, task
 
 SCALES = ("small", "paper")
 SMALL_STEPS = 300

@@ -1,0 +1,128 @@
+"""What a finished run says on a terminal: a line an encoder, what failed, where the report is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nearkin.results.verdicts import verdict
+from nearkin.runs.units import OK
+from nearkin.transforms import magnitudes
+
+if TYPE_CHECKING:
+    from nearkin.api import Result
+
+LISTED = 10
+"""Clips not used that are named on the terminal."""
+DISTANCE = "cosine"
+"""The latent distance of the terminal's table; the report has both."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The essence of a run.
+
+    Attributes
+    ----------
+    out, report : str
+        Paths of the folder and the page.
+    n : int
+        Clips compared.
+    encoders : list of dict
+        Name, role, status, verdicts, and the median C_W over the mildest and over the gravest
+        magnitude of every transformation and side.
+    notes : list of str
+        What was skipped or failed, in sentences.
+    """
+
+    out: str
+    report: str
+    n: int
+    encoders: list[dict[str, Any]]
+    notes: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return finite JSON values."""
+        from nearkin.runs.folder import finite
+
+        plain: dict[str, Any] = finite(vars(self))
+        return plain
+
+    def lines(self) -> list[str]:
+        """Return the lines for a terminal."""
+        width = max(len(encoder["name"]) for encoder in self.encoders)
+        head = f"{'encoder':{width}}  {'C_W mild':>8}  {'C_W grave':>9}  (i)           (ii)"
+        rows = []
+        for encoder in self.encoders:
+            mild, grave = (_number(encoder[name]) for name in ("C_W_mild", "C_W_grave"))
+            rows.append(
+                f"{encoder['name']:{width}}  {mild:>8}  {grave:>9}  "
+                f"{encoder['assumption_i']:13} {encoder['assumption_ii']}"
+            )
+        chance = f"{self.n} clips, chance {1 / self.n:.3g}; cosine distance; (i) small changes "
+        told = chance + "stay nearest, (ii) graver changes move further"
+        return [told, head, *rows, *self.notes, f"report: {self.report}"]
+
+
+def summary(result: Result) -> Summary:
+    """Draw the essence from a finished run."""
+    encoders = [
+        _encoder_row(result, encoder)
+        for encoder in sorted(result.run["encoders"], key=lambda row: row["role"] != "tested")
+    ]
+    return Summary(
+        out=str(result.path),
+        report=str(result.path / "report.html"),
+        n=int(result.run["n"]),
+        encoders=encoders,
+        notes=_notes(result),
+    )
+
+
+def failed(run: Mapping[str, Any]) -> bool:
+    """Tell whether a clip could not be read or an encoder failed."""
+    return run["clips"]["failed"] > 0 or any(row["status"] != OK for row in run["encoders"])
+
+
+def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
+    table = result.consistency
+    found = verdict(table, result.queries, result.run, encoder["name"], task=encoder["task"])
+    rows = table[
+        (table["encoder"] == encoder["name"])
+        & (table["task"] == encoder["task"])
+        & (table["trial"] == encoder["trial"])
+        & (table["measure"] == "C_W")
+        & (table["latent_distance"] == DISTANCE)
+    ].set_index(["transformation", "magnitude"])["value"]
+    points = [(str(code), float(value)) for code, value in result.run["grid"]["points"]]
+    mild = [(point.code, point.magnitude) for point in magnitudes.mildest(points)]
+    grave = [(point.code, point.magnitude) for point in magnitudes.gravest(points)]
+    return {
+        "name": encoder["label"],
+        "role": encoder["role"],
+        "status": encoder["status"],
+        "C_W_mild": float(rows.reindex(mild).median()),
+        "C_W_grave": float(rows.reindex(grave).median()),
+        "assumption_i": found.near.word,
+        "assumption_ii": found.graver.word,
+    }
+
+
+def _notes(result: Result) -> list[str]:
+    notes = []
+    for encoder in result.run["encoders"]:
+        if encoder["status"] != OK:
+            notes.append(f"encoder {encoder['label']} failed: {encoder['status']}")
+    clips = result.clips[result.clips["status"] != OK].sort_values("status", kind="stable")
+    for row in clips.head(LISTED).itertuples(index=False):  # "failed" comes before "skipped"
+        notes.append(f"{row.clip_id}: {row.status}")
+    if len(clips) > LISTED:
+        notes.append(f"and {len(clips) - LISTED} more not used: see the report or clips.parquet")
+    for group in result.run["clips"]["identical"]:
+        notes.append(f"identical clips, which tie: {', '.join(group)}")
+    return notes
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.3f}"

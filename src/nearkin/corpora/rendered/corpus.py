@@ -1,0 +1,59 @@
+"""The rendered corpora: every score's clips in a worker, one manifest at the end.
+
+Each function has the signature of the corpora's table. What is there is not rendered again; clips
+never depend on the number of workers, nor on one another.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearkin.corpora.rendered import plan
+from nearkin.progress import Progress
+from nearkin.workers import open_workers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rendered_tags(
+    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+) -> pd.DataFrame:
+    """Render music with 50 tags (see `nearkin.corpora.rendered.tags`)."""
+    return _rendered("rendered-tags", root, hours, seed, workers, progress)
+
+
+def rendered_instruments(
+    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+) -> pd.DataFrame:
+    """Render predominant instruments (see `nearkin.corpora.rendered.predominant`)."""
+    return _rendered("rendered-instruments", root, hours, seed, workers, progress)
+
+
+def rendered_vocals(
+    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+) -> pd.DataFrame:
+    """Render voices with accompaniments (see `nearkin.corpora.rendered.vocals`)."""
+    return _rendered("rendered-vocals", root, hours, seed, workers, progress)
+
+
+def _rendered(
+    name: str, root: Path, hours: float | None, seed: int, workers: int, progress: Progress
+) -> pd.DataFrame:
+    import pandas as pd
+
+    rendering = plan.Rendering(
+        name, Path(root), seed=seed, hours=plan.HOURS if hours is None else hours
+    )
+    plan.begin(rendering)
+    rows_of: dict[int, list[dict[str, object]]] = {}
+    with open_workers(rendering, workers=workers) as pool:
+        for unit, rows in pool.map(plan.render_unit, range(rendering.units)):
+            rows_of[unit] = rows
+            progress("render", len(rows_of), rendering.units)
+    rows = [row for unit in sorted(rows_of) for row in rows_of[unit]][: rendering.clips]
+    table = pd.DataFrame(rows)
+    kept = ("path", "split", "group", "tags", "instrument", "vocals_path")
+    table = table[[column for column in kept if column in table.columns]]
+    return table.assign(duration_s=float(rendering.recipe.SECONDS))

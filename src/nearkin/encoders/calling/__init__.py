@@ -1,0 +1,1 @@
+"""Between a model and a vector: batches, windows, layers, devices, answers read."""

@@ -1,0 +1,430 @@
+"""Whether an encoder is fit to be tested: its answer a function of the clip, and always usable.
+
+Differences are relative: the Euclidean distance between two answers for one clip, over the median
+distance between the answers for different clips. 0 is bit-equal; 1 means that calling again moves a
+clip as far as another clip lies. The clips are nearkin's synthetic music, at the encoder's rate.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.audio import SAMPLE_RATE, resample
+from nearkin.audio.synthetic import clips
+from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
+from nearkin.encoders.protocol import as_array
+
+TOLERANCE = 1e-4
+"""Largest relative difference that rounding may make; no rank of a clip hangs on it."""
+LENGTHS_S = (1.07, 1.98, 2.74, 4.0)
+CLIP_S = 2.0
+USUAL_RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+QUIET = 10 ** (-80 / 20)
+"""-80 dB below full scale."""
+
+OK, NOTE, FAULT = "ok", "note", "fault"
+
+
+class Steadiness(NamedTuple):
+    """What a second call and a larger batch change.
+
+    Attributes
+    ----------
+    state : {"steady", "stochastic", "batch", "failed", "unchecked"}
+        ``"batch"``: the answer for a clip changes with the clips beside it.
+    again, batch : float
+        Relative differences; NaN where not measured.
+    sentence : str
+        The state in words; empty where it is steady.
+    """
+
+    state: str
+    again: float = float("nan")
+    batch: float = float("nan")
+    sentence: str = ""
+
+
+class Finding(NamedTuple):
+    """One thing that was checked.
+
+    Attributes
+    ----------
+    name : str
+        What was checked.
+    verdict : {"ok", "note", "fault"}
+        A note is worth knowing; a fault makes the encoder unfit.
+    seen : str
+        What was seen.
+    """
+
+    name: str
+    verdict: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """The result of a check.
+
+    Attributes
+    ----------
+    encoder, spec, matched : str
+        What was checked.
+    findings : tuple of Finding
+    numbers : dict
+        ``sample_rate``, ``embedding_size``, ``noise_floor``, ``batch_difference``,
+        ``seconds_per_second`` and ``peak_memory_mb`` (of the whole process).
+    """
+
+    encoder: str
+    spec: str
+    matched: str
+    findings: tuple[Finding, ...]
+    numbers: dict[str, float | None]
+
+    @property
+    def faults(self) -> list[str]:
+        """What makes it unfit, in sentences."""
+        return [f"{f.name}: {f.seen}" for f in self.findings if f.verdict == FAULT]
+
+    @property
+    def fit(self) -> bool:
+        """Whether nothing makes it unfit."""
+        return not self.faults
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "encoder": self.encoder,
+            "spec": self.spec,
+            "matched": self.matched,
+            "fit": self.fit,
+            "faults": self.faults,
+            "findings": [finding._asdict() for finding in self.findings],
+            **self.numbers,
+        }
+
+    def lines(self) -> list[str]:
+        """Return the lines for a terminal."""
+        width = max(len(finding.name) for finding in self.findings)
+        rows = [f"{f.verdict:5}  {f.name:{width}}  {f.seen}" for f in self.findings]
+        return [f"{self.encoder}: {self.matched}", *rows]
+
+
+def steadiness(found: ResolvedEncoder, *, seconds: float = CLIP_S) -> Steadiness:
+    """Ask an encoder twice, and one clip of a batch alone: the quick part of `examine`.
+
+    Parameters
+    ----------
+    found : ResolvedEncoder
+    seconds : float
+        Length of the clips.
+
+    Returns
+    -------
+    Steadiness
+        ``"unchecked"`` for tables of embeddings, which hear nothing; ``"failed"`` with the reason
+        where the encoder cannot embed the test clips.
+    """
+    if found.spec.startswith("embeddings:"):
+        return Steadiness("unchecked")
+    with _batched(found):
+        return _steadiness(found, seconds)
+
+
+def _steadiness(found: ResolvedEncoder, seconds: float) -> Steadiness:
+    music = _music(found.sample_rate, seconds)
+    first = _embedded(found, music)
+    again = _embedded(found, music)
+    alone = _embedded(found, music[:1])
+    if isinstance(first, str) or isinstance(again, str) or isinstance(alone, str):
+        reasons = (answer for answer in (first, again, alone) if isinstance(answer, str))
+        return Steadiness("failed", sentence=next(reasons))
+    if first.shape != again.shape or first.shape[1] != alone.shape[1]:
+        sizes = sorted({first.shape[1], again.shape[1], alone.shape[1]})
+        told = f"returned vectors of different sizes for the same clips ({sizes})"
+        return Steadiness("failed", sentence=told)
+    moved = _difference(first, again, first)
+    if moved > TOLERANCE:
+        hint = (
+            "; it is in training mode, call .eval() on it"
+            if getattr(found.encoder, "training", lambda: False)()
+            else ""
+        )
+        return Steadiness(
+            "stochastic",
+            moved,
+            sentence=f"is stochastic: the same clip again lies {moved:.2g} of the distance between "
+            f"different clips away (cosine to itself {_cosine(first, again):.2f}){hint}",
+        )
+    beside = _difference(first[:1], alone, first)
+    if beside > TOLERANCE:
+        return Steadiness(
+            "batch",
+            moved,
+            beside,
+            f"changes with the batch: a clip alone lies {beside:.2g} of the distance between "
+            "different clips from the same clip in a batch of 4",
+        )
+    return Steadiness("steady", moved, beside)
+
+
+def examine(found: ResolvedEncoder) -> Fitness:
+    """Check everything that would spoil a run, or its numbers.
+
+    Parameters
+    ----------
+    found : ResolvedEncoder
+        Not a table of embeddings, which hears nothing.
+
+    Returns
+    -------
+    Fitness
+    """
+    with _batched(found):
+        return _examined(found)
+
+
+def _examined(found: ResolvedEncoder) -> Fitness:
+    rate = found.sample_rate
+    findings = [_rate(rate)]
+    numbers: dict[str, float | None] = {"sample_rate": rate, "embedding_size": None}
+    memory = _peak_memory_mb()
+    # a model that declares one length, or a longest shortest, is asked at that
+    model = _model(found)
+    least = getattr(model, "minimum_samples", None) or 0
+    seconds = max(CLIP_S, least / rate)
+    music = _music(rate, seconds)
+    before = music.copy()
+    keys = _keys(len(music))
+    try:
+        answer = embed(found, music, keys)
+        raw = as_array(found.encoder.embed(before, keys=keys))
+    except EncoderError as error:
+        findings.append(Finding("embeds", FAULT, f"{error} (on {seconds:g} s of music)"))
+        return _fitness(found, findings, numbers)
+    except Exception as error:  # the border to foreign code: it may raise at the second call only
+        findings.append(Finding("embeds", FAULT, f"raised {type(error).__name__}: {error}"))
+        return _fitness(found, findings, numbers)
+    vectors = answer.vectors
+    numbers["embedding_size"] = vectors.shape[1]
+    findings.append(Finding("shape", OK, f"[{len(vectors)}, {vectors.shape[1]}] for a batch of 4"))
+    narrow = raw.dtype == np.float32
+    findings.append(
+        Finding("dtype", OK if narrow else NOTE,
+                "float32" if narrow else f"{raw.dtype}, converted to float32")
+    )  # fmt: skip
+    bad = [text for text in answer.status if text != OK]
+    findings.append(Finding("finite", FAULT if bad else OK, bad[0] if bad else "every value"))
+    if not np.array_equal(before, music):
+        findings.append(Finding("input", NOTE, "it writes into its input; nearkin hands a copy"))
+    if not bad:
+        findings += _different(vectors)
+        findings += _steady(found, seconds, music, vectors, numbers)
+    findings += _extremes(found, music)
+    findings += _lengths(found, vectors.shape[1], least)
+    audit: Callable[[NDArray[np.float32]], list[str]] | None = getattr(model, "audit", None)
+    if audit is not None:
+        told = audit(music)
+        findings.append(Finding("timestamps", FAULT if told else OK, "; ".join(told) or "as HEAR"))
+    findings += _cost(found, music, seconds, numbers)
+    after = _peak_memory_mb()
+    if after is not None and memory is not None:
+        numbers["peak_memory_mb"] = round(after)
+        findings.append(
+            Finding("memory", OK, f"{after - memory:.0f} MB more while checked, {after:.0f} in all")
+        )
+    return _fitness(found, findings, numbers)
+
+
+def _fitness(
+    found: ResolvedEncoder, findings: list[Finding], numbers: dict[str, float | None]
+) -> Fitness:
+    return Fitness(found.label, found.spec, found.matched, tuple(findings), numbers)
+
+
+def _rate(rate: int) -> Finding:
+    if not 1_000 <= rate <= 192_000:
+        return Finding("rate", FAULT, f"{rate} Hz: must be from 1000 to 192000")
+    usual = rate in USUAL_RATES
+    return Finding("rate", OK if usual else NOTE, f"{rate} Hz" + ("" if usual else ", unusual"))
+
+
+def _different(vectors: NDArray[np.float32]) -> list[Finding]:
+    if not _spread(vectors) > 0:
+        seen = "the same vector for different clips: nothing can be told apart"
+        return [Finding("different clips", FAULT, seen)]
+    if (np.abs(vectors).max(axis=1) == 0).any():
+        seen = "an all-zero vector for a clip of music: it has no cosine"
+        return [Finding("different clips", FAULT, seen)]
+    return [Finding("different clips", OK, "different vectors")]
+
+
+def _steady(
+    found: ResolvedEncoder,
+    seconds: float,
+    music: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    numbers: dict[str, float | None],
+) -> list[Finding]:
+    state = steadiness(found, seconds=seconds)
+    if state.state == "failed":
+        return [Finding("same twice", FAULT, state.sentence)]
+    numbers["noise_floor"] = state.again
+    if state.state == "stochastic":
+        return [Finding("same twice", FAULT, state.sentence)]
+    seen = "bit-equal" if state.again == 0 else f"noise floor {state.again:.1e}"
+    findings = [Finding("same twice", OK, seen)]
+    numbers["batch_difference"] = state.batch
+    if state.state == "batch":
+        return [*findings, Finding("batch", FAULT, state.sentence)]
+    seen = "bit-equal" if state.batch == 0 else f"difference {state.batch:.1e}"
+    findings.append(Finding("batch", OK, f"1 against 4: {seen}"))
+    turned = _embedded(found, np.ascontiguousarray(music[::-1]))
+    if isinstance(turned, str):
+        return [*findings, Finding("order", FAULT, turned)]
+    moved = _difference(vectors, turned[::-1], vectors)
+    if moved > TOLERANCE:
+        seen = f"changes with the order in the batch: {moved:.2g} of the distance between clips"
+        return [*findings, Finding("order", FAULT, seen)]
+    return [*findings, Finding("order", OK, "does not matter")]
+
+
+def _extremes(found: ResolvedEncoder, music: NDArray[np.float32]) -> list[Finding]:
+    sounds = {
+        "silence": np.zeros_like(music[:1]),
+        "full scale": np.sign(music[:1]) + (music[:1] == 0),
+        "very quiet": music[:1] / max(float(np.abs(music[:1]).max()), 1e-9) * np.float32(QUIET),
+    }
+    findings = []
+    for name, sound in sounds.items():
+        answer = _embedded(found, sound.astype(np.float32))
+        if not isinstance(answer, str):
+            seen = "all-zero, so without a cosine" if not answer.any() else "finite"
+            findings.append(Finding(name, OK if answer.any() else NOTE, seen))
+        elif name == "silence" and answer.startswith("raised"):
+            findings.append(Finding(name, NOTE, f"refused: {answer}"))
+        else:
+            findings.append(Finding(name, FAULT, answer))
+    return findings
+
+
+def _lengths(found: ResolvedEncoder, size: int, least: int) -> list[Finding]:
+    """Any length must give the same size, or be refused: a declared minimum is no fault."""
+    findings = []
+    for seconds in LENGTHS_S:
+        name = f"{seconds:g} s"
+        if round(seconds * found.sample_rate) < least:
+            seen = f"below its declared minimum of {least / found.sample_rate:.2f} s"
+            findings.append(Finding(name, NOTE, seen))
+            continue
+        answer = _embedded(found, _music(found.sample_rate, seconds)[:1])
+        if isinstance(answer, str):
+            silent = answer.startswith("returned NaN")
+            verdict = FAULT if silent else NOTE
+            findings.append(Finding(name, verdict, answer if silent else f"refused: {answer}"))
+        elif answer.shape[1] != size:
+            seen = f"{answer.shape[1]} values, {size} for {CLIP_S:g} s: pool over time"
+            findings.append(Finding(name, FAULT, seen))
+        else:
+            findings.append(Finding(name, OK, f"{size} values"))
+    return findings
+
+
+def _cost(
+    found: ResolvedEncoder,
+    music: NDArray[np.float32],
+    seconds: float,
+    numbers: dict[str, float | None],
+) -> list[Finding]:
+    taken = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        _embedded(found, music)
+        taken.append(time.perf_counter() - begun)
+    per_second = min(taken) / (len(music) * seconds)
+    numbers["seconds_per_second"] = per_second
+    return [Finding("time", OK, f"{1000 * per_second:.3g} ms a second of audio")]
+
+
+def _music(rate: int, seconds: float) -> NDArray[np.float32]:
+    """Return float32[4, samples]: four different pieces at the encoder's rate."""
+    pieces = [y for _, y in clips(4, seconds=max(seconds, 1.0))]
+    n_samples = round(seconds * rate)
+    return np.stack(
+        [resample(y, from_sr=SAMPLE_RATE, to_sr=rate)[:n_samples] for y in pieces]
+    ).astype(np.float32)
+
+
+@contextmanager
+def _batched(found: ResolvedEncoder) -> Iterator[None]:
+    """Let a model have whole batches, also where a run would give it one clip at a time."""
+    model = _model(found)
+    alone = getattr(model, "alone", False)
+    if not alone:
+        yield
+        return
+    model.alone = False
+    try:
+        yield
+    finally:
+        model.alone = alone
+
+
+def _model(found: ResolvedEncoder) -> Any:
+    """Return what embeds: the model itself where the encoder is one layer of it."""
+    return getattr(getattr(found.encoder, "shared", None), "model", found.encoder)
+
+
+def _keys(n: int) -> list[Key]:
+    return [Key(f"test clip {index}", "OG", 0.0) for index in range(n)]
+
+
+def _embedded(found: ResolvedEncoder, audio: NDArray[np.float32]) -> NDArray[np.float32] | str:
+    """Embed, or say why a row could not be used."""
+    try:
+        answer = embed(found, audio, _keys(len(audio)))
+    except EncoderError as error:
+        return str(error)
+    bad = [text for text in answer.status if text != OK]
+    return bad[0] if bad else answer.vectors
+
+
+def _spread(vectors: NDArray[np.float32]) -> float:
+    values = vectors.astype(np.float64)
+    pairs = [np.linalg.norm(a - b) for i, a in enumerate(values) for b in values[i + 1 :]]
+    return float(np.median(pairs))
+
+
+def _difference(
+    one: NDArray[np.float32], two: NDArray[np.float32], all_clips: NDArray[np.float32]
+) -> float:
+    moved = np.linalg.norm(one.astype(np.float64) - two.astype(np.float64), axis=1).max()
+    if moved == 0:
+        return 0.0
+    # clips that all but coincide say nothing of the scale: then the vectors' own length does
+    length = float(np.linalg.norm(all_clips.astype(np.float64), axis=1).mean())
+    return float(moved / max(_spread(all_clips), 1e-3 * length, 1e-300))
+
+
+def _cosine(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    a, b = one[0].astype(np.float64), two[0].astype(np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else float("nan")
+
+
+def _peak_memory_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such count
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3

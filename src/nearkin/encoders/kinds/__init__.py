@@ -1,0 +1,1 @@
+"""One file a kind of SPEC: what turns it into an encoder."""

@@ -1,0 +1,275 @@
+"""Encoders from code: ``package.module:attribute``, ``./file.py:attribute`` or an object in hand.
+
+What the attribute may be, in the order tried: (1) an object or class with ``sample_rate``,
+``embedding_size`` and ``embed(audio)``; (2) a HEAR module or model; (3) an X-ARES encoder; (4) a
+plain callable ``f(audio, sample_rate)`` that takes float32[samples] and returns [D], or [T, D]
+whose time axis is pooled. A module named without an attribute must be (2), or itself have the
+attributes of (1). Loading such a SPEC runs its code: use files you trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.options import Options, read_options
+from nearkin.encoders.kinds import hear, xares
+from nearkin.encoders.protocol import Handling, ResolvedEncoder
+from nearkin.errors import InputError
+from nearkin.registry import suggest
+
+NO_ENCODER = (
+    "must be an object with sample_rate, embedding_size and embed(audio), a HEAR module "
+    "(load_model, get_scene_embeddings), an X-ARES encoder (sampling_rate, output_dim, forward), "
+    "or a callable f(audio, sample_rate)"
+)
+
+
+def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
+    """Resolve ``package.module:attribute``, ``path/file.py:attribute``, or a module by itself.
+
+    Raises
+    ------
+    InputError
+        If the module or attribute does not exist, raises on import, or is no encoder.
+    """
+    place, _, attribute = spec.rpartition(":")
+    if spec.endswith(".py"):
+        place, attribute = spec, ""
+    elif ":" not in spec:
+        place = spec
+        attribute = ""
+    elif not place or not attribute:
+        raise InputError(f"encoder '{spec}': must be MODULE:ATTRIBUTE or FILE.py:ATTRIBUTE")
+    module, sha256 = load_module(place, spec=spec)
+    stem = Path(place).stem if place.endswith(".py") else place
+    if not attribute:
+        return from_object(
+            module, spec=spec, name=stem, options=options, handling=handling, sha256=sha256
+        )
+    if not hasattr(module, attribute):
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise InputError(f"encoder '{spec}': {place} has no '{attribute}'; "
+                         f"{suggest(attribute, names)}")  # fmt: skip
+    return from_object(
+        getattr(module, attribute),
+        spec=spec,
+        name=f"{stem}:{attribute}",
+        options=options,
+        handling=handling,
+        sha256=sha256,
+    )
+
+
+def from_hear_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
+    """Resolve ``hear:package.module[@weights]`` or ``hear:./file.py[@weights]``.
+
+    Raises
+    ------
+    InputError
+        If the module cannot be imported or is no HEAR module.
+    """
+    place, _, weights = spec.removeprefix("hear:").partition("@")
+    module, sha256 = load_module(place, spec=spec)
+    if not hear.is_module(module):
+        raise InputError(
+            f"encoder '{spec}': {place} is no HEAR module; it must have load_model and "
+            "get_scene_embeddings"
+        )
+    chosen = read_options(options, handling, spec=spec)
+    encoder, matched, of_weights = hear.from_module(
+        module, spec=spec, weights=weights, options=chosen
+    )
+    name = Path(place).stem if place.endswith(".py") else place
+    return ResolvedEncoder(
+        name=name, spec=spec, matched=matched, encoder=encoder, sha256=of_weights or sha256
+    )
+
+
+def from_object(
+    thing: Any,
+    *,
+    spec: str,
+    name: str,
+    options: Mapping[str, Any],
+    handling: Handling,
+    sha256: str = "",
+) -> ResolvedEncoder:
+    """Recognise an object as an encoder, constructing it first if it is a class.
+
+    Raises
+    ------
+    InputError
+        If it is neither an encoder object nor a callable.
+    """
+    kind = "an object"
+    given = dict(options)
+    if inspect.isclass(thing):
+        kind, given = "a class", {}
+        try:
+            thing = thing(**options)
+        except Exception as error:  # the border to foreign code: anything may come
+            raise InputError(
+                f"encoder '{spec}': {type(error).__name__} while constructing it: {error}"
+            ) from error
+    encoder, matched = _match(thing, kind=kind, spec=spec, options=given, handling=handling)
+    return ResolvedEncoder(
+        name=str(getattr(thing, "encoder_name", name)),
+        task=str(getattr(thing, "task", "") or ""),
+        trial=int(getattr(thing, "trial", 1)),
+        spec=spec,
+        matched=matched,
+        encoder=encoder,
+        sha256=sha256,
+    )
+
+
+def _match(
+    thing: Any, *, kind: str, spec: str, options: Mapping[str, Any], handling: Handling
+) -> tuple[ModelEncoder, str]:
+    """Try the forms in their order."""
+    if callable(getattr(thing, "embed", None)):
+        return _own(thing, kind=kind, spec=spec, options=read_options(options, handling, spec=spec))
+    if hear.is_module(thing):
+        chosen = read_options(options, handling, spec=spec)
+        encoder, matched, _ = hear.from_module(thing, spec=spec, weights="", options=chosen)
+        return encoder, matched
+    if hear.is_model(thing):
+        home = sys.modules[type(thing).__module__]
+        chosen = read_options(options, handling, spec=spec)
+        encoder, matched = hear.from_model(thing, home, spec=spec, options=chosen)
+        return encoder, f"matched a HEAR model: {matched}"
+    if xares.is_xares(thing):
+        chosen = read_options(options, handling, spec=spec)
+        return xares.from_xares(thing, spec=spec, options=chosen)
+    if isinstance(thing, ModuleType):
+        names = [name for name in vars(thing) if not name.startswith("_")]
+        raise InputError(
+            f"encoder '{spec}': the module itself is no encoder; it has neither load_model and "
+            "get_scene_embeddings (HEAR) nor sample_rate, embedding_size and embed: name an "
+            f"attribute as {spec}:NAME, it has {', '.join(names[:8]) or 'none'}"
+        )
+    if callable(thing):
+        return _plain(thing, kind=kind, spec=spec, options=options, handling=handling)
+    raise InputError(f"encoder '{spec}': {type(thing).__name__} is no encoder; {NO_ENCODER}")
+
+
+def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEncoder, str]:
+    """Take an object with ``sample_rate``, ``embedding_size`` and ``embed(audio)``.
+
+    Optional attributes: ``fixed_samples`` (the only length it takes) and ``minimum_samples``.
+    """
+    missing = [name for name in ("sample_rate", "embedding_size") if not hasattr(thing, name)]
+    if missing:
+        raise InputError(
+            f"encoder '{spec}': has embed() but no {' and no '.join(missing)}; add it as an int"
+        )
+    try:
+        rate, size = int(thing.sample_rate), int(thing.embedding_size)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"encoder '{spec}': sample_rate={thing.sample_rate!r} and embedding_size="
+            f"{thing.embedding_size!r} must be ints"
+        ) from error
+    if rate < 1 or size < 1:
+        raise InputError(
+            f"encoder '{spec}': sample_rate={rate} and embedding_size={size} must be > 0"
+        )
+    encoder = ModelEncoder(
+        thing.embed,
+        sample_rate=rate,
+        reading=options.reading(size=size),
+        samples=options.samples or getattr(thing, "fixed_samples", None),
+        pad=options.handling.pad,
+        minimum_samples=getattr(thing, "minimum_samples", None),
+        training=lambda: bool(getattr(thing, "training", False)),
+    )
+    return encoder, f"{kind} with embed(): {rate} Hz, {size} values"
+
+
+def _plain(
+    thing: Any, *, kind: str, spec: str, options: Mapping[str, Any], handling: Handling
+) -> tuple[ModelEncoder, str]:
+    """Take a plain callable, called clip by clip."""
+    try:
+        chosen = read_options(options, handling, spec=spec)
+    except InputError as error:
+        raise InputError(f"{error}; only a class takes options of its own") from error
+    rate = chosen.handling.sample_rate
+    encoder = ModelEncoder(
+        lambda clip: thing(clip, rate),
+        sample_rate=rate,
+        reading=chosen.reading(time_axis=1),
+        samples=chosen.samples,
+        pad=chosen.handling.pad,
+        single=True,
+        training=lambda: bool(getattr(thing, "training", False)),
+    )
+    pool = chosen.handling.pool
+    return encoder, f"a plain callable f(audio, sample_rate): {rate} Hz, pooled by {pool}"
+
+
+def load_module(place: str, *, spec: str) -> tuple[Any, str]:
+    """Import a module by name or from a file; return it with the file's SHA-256.
+
+    Raises
+    ------
+    InputError
+        If it does not exist or raises on import.
+    """
+    if place.endswith(".py"):
+        return _module_from_file(spec, Path(place))
+    return _module_by_name(spec, place), ""
+
+
+def _module_by_name(spec: str, name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise InputError(
+                f"encoder '{spec}': no module '{error.name}'; install it, or give a path like "
+                f"./{name.replace('.', '/')}.py:ATTRIBUTE"
+            ) from error
+        raise InputError(
+            f"encoder '{spec}': importing it needs '{error.name}', which is not installed"
+        ) from error
+    except Exception as error:  # the border to foreign code: anything may come
+        raise InputError(
+            f"encoder '{spec}': {type(error).__name__} while importing it: {error}"
+        ) from error
+
+
+def _module_from_file(spec: str, path: Path) -> tuple[Any, str]:
+    if not path.is_file():
+        raise InputError(f"encoder '{spec}': no file {path}; check the path")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    # one module object a file content, under a name that cannot shadow an installed package
+    name = f"nearkin_encoder_{sha256[:16]}"
+    if name in sys.modules:
+        return sys.modules[name], sha256
+    location = importlib.util.spec_from_file_location(name, path)
+    if location is None or location.loader is None:
+        raise InputError(f"encoder '{spec}': {path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(location)
+    sys.modules[name] = module
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        location.loader.exec_module(module)
+    except Exception as error:  # the border to foreign code: anything may come
+        del sys.modules[name]
+        raise InputError(
+            f"encoder '{spec}': {type(error).__name__} while importing it: {error}"
+        ) from error
+    finally:
+        sys.path.remove(folder)
+    return module, sha256

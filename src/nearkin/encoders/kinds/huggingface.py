@@ -1,0 +1,151 @@
+"""``hf:PATH_OR_NAME``: a Hugging Face model with its own feature extractor.
+
+A folder, or a name that is in the local cache: nothing is downloaded. Weights are read from
+safetensors only, and code that a repository brings along runs only with
+``--encoder-options '{"trust_remote_code": true}'``. Without ``layer`` the last hidden state is
+taken; time is pooled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.options import read_options
+from nearkin.encoders.calling.tensors import checked_device, in_training
+from nearkin.encoders.protocol import Handling, ResolvedEncoder
+from nearkin.errors import InputError
+from nearkin.optional import need
+
+HASHED = (".safetensors", ".json", ".py")
+
+
+def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
+    """Load a Hugging Face model.
+
+    Raises
+    ------
+    InputError
+        If it is not there, brings pickled weights only, or is no model of sound.
+    ExtraError
+        If transformers or torch is not installed.
+    """
+    place = spec.removeprefix("hf:")
+    library = need("torch", extra="hf")
+    transformers = need("transformers", extra="hf")
+    logging = need("transformers.utils.logging", extra="hf")
+    chosen = read_options(options, handling, spec=spec, others=("trust_remote_code",))
+    trust = chosen.others.get("trust_remote_code", False)
+    if not isinstance(trust, bool):
+        raise InputError(f"encoder '{spec}': trust_remote_code={trust!r}: must be true or false")
+    device = checked_device(chosen.handling.device, spec=spec)
+    _refuse_pickled_only(spec, Path(place))
+    given = {"local_files_only": True, "trust_remote_code": trust}
+    extractor = _loaded(spec, logging, lambda: transformers.AutoFeatureExtractor.from_pretrained(
+        place, **given))  # fmt: skip
+    model = _loaded(spec, logging, lambda: transformers.AutoModel.from_pretrained(
+        place, use_safetensors=True, **given))  # fmt: skip
+    rate = getattr(extractor, "sampling_rate", None)
+    if not isinstance(rate, int):
+        raise InputError(
+            f"encoder '{spec}': its feature extractor {type(extractor).__name__} states no "
+            "sampling_rate: it is no model of sound"
+        )
+    if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
+        model = model.get_encoder()
+    model = model.to(device).eval()
+    layered = chosen.handling.layer is not None
+
+    def forward(audio: NDArray[np.float32]) -> Any:
+        inputs = extractor(list(audio), sampling_rate=rate, return_tensors="pt").to(device)
+        with library.no_grad():
+            if hasattr(model, "get_audio_features") and not layered:
+                return model.get_audio_features(**inputs)
+            answer = model(**inputs, output_hidden_states=layered)
+        if layered:
+            return dict(answer)
+        if "last_hidden_state" in answer:
+            return answer["last_hidden_state"]
+        return dict(answer)
+
+    encoder = ModelEncoder(
+        forward,
+        sample_rate=rate,
+        reading=chosen.reading(time_axis=1),
+        samples=chosen.samples,
+        pad=chosen.handling.pad,
+        alone=device.type == "cpu",
+        training=in_training(model),
+    )
+    taken = "all layers" if chosen.handling.layer == "all" else f"layer {chosen.handling.layer}"
+    size = getattr(model.config, "hidden_size", None)
+    return ResolvedEncoder(
+        name=place.rstrip("/").split("/")[-1],
+        spec=spec,
+        matched=f"matched a Hugging Face model, {type(model).__name__}: {rate} Hz, "
+        + (f"{size} values, " if isinstance(size, int) else "")
+        + f"{taken if layered else 'last hidden state'} pooled by {chosen.handling.pool}",
+        encoder=encoder,
+        sha256=_sha256(Path(place)),
+    )
+
+
+@contextmanager
+def _without_bars(logging: Any) -> Iterator[None]:
+    """Keep transformers from drawing bars while it loads; they are back afterwards."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _loaded(spec: str, logging: Any, load: Callable[[], Any]) -> Any:
+    try:
+        with _without_bars(logging):
+            return load()
+    except Exception as error:  # transformers raises what it likes
+        text = " ".join(str(error).split())[:300]
+        if "trust_remote_code" in text:
+            remedy = (
+                "it brings code of its own, which runs only with --encoder-options "
+                "'{\"trust_remote_code\": true}'"
+            )
+        else:
+            remedy = "give a folder, or download it to the cache first (hf download NAME)"
+        raise InputError(
+            f"encoder '{spec}': cannot be loaded from here ({type(error).__name__}: {text}); "
+            f"{remedy}"
+        ) from error
+
+
+def _refuse_pickled_only(spec: str, folder: Path) -> None:
+    if folder.is_dir() and not list(folder.glob("*.safetensors")):
+        pickled = sorted(path.name for path in folder.glob("*.bin"))
+        if pickled:
+            raise InputError(
+                f"encoder '{spec}': its weights are pickled ({pickled[0]}), and opening that can "
+                "run any code: where you trust it, load it and save it anew with "
+                "model.save_pretrained(FOLDER), which writes safetensors"
+            )
+
+
+def _sha256(folder: Path) -> str:
+    if not folder.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in HASHED:
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,95 @@
+"""``torchscript:FILE.pt``: an archive of tensors and of torch's own intermediate language.
+
+Loading one runs no Python: its code is TorchScript, which can compute with tensors and cannot
+import, open files or reach the network. The archive has no metadata of ours: its rate is an
+attribute ``sample_rate`` of the scripted module where there is one, else ``--sample-rate``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nearkin.encoders.calling.model import Forward, ModelEncoder
+from nearkin.encoders.calling.options import read_options
+from nearkin.encoders.calling.probing import probe, time_axis_of
+from nearkin.encoders.calling.tensors import checked_device, torch, without_gradients
+from nearkin.encoders.kinds.pickles import CONVERT, is_torchscript
+from nearkin.encoders.protocol import Handling, ResolvedEncoder
+from nearkin.errors import InputError
+
+
+def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
+    """Load a TorchScript archive.
+
+    Raises
+    ------
+    InputError
+        If the file is none, or the module takes neither [batch, samples] nor [samples].
+    ExtraError
+        If torch is not installed.
+    """
+    path = Path(spec.removeprefix("torchscript:"))
+    if not path.is_file():
+        raise InputError(f"encoder '{spec}': no file {path}; check the path")
+    if not is_torchscript(path):
+        raise InputError(
+            f"encoder '{spec}': is no TorchScript archive; it may be a pickled checkpoint, which "
+            f"is not opened, because that can run any code: {CONVERT}"
+        )
+    library = torch()
+    chosen = read_options(options, handling, spec=spec)
+    device = checked_device(chosen.handling.device, spec=spec)
+    try:
+        with warnings.catch_warnings():
+            # torch deprecates writing TorchScript; reading what people have stays our business
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = library.jit.load(str(path), map_location=device)
+            module.eval()
+    except Exception as error:  # torch raises what it likes on a damaged archive
+        text = " ".join(str(error).split())[:300]
+        raise InputError(f"encoder '{spec}': torch cannot load it: {text}") from error
+    stated: Any = getattr(module, "sample_rate", None)
+    has_rate = isinstance(stated, int) and not isinstance(stated, bool) and stated > 0
+    rate: int = chosen.handling.sample_rate if chosen.rate_stated or not has_rate else stated
+    forward = without_gradients(module, device)
+    single, axis = _form(spec, forward, rate=rate, samples=chosen.samples)
+    encoder = ModelEncoder(
+        forward,
+        sample_rate=rate,
+        reading=chosen.reading(time_axis=axis),
+        samples=chosen.samples,
+        pad=chosen.handling.pad,
+        alone=device.type == "cpu",
+        single=single,
+    )
+    source = "" if has_rate or chosen.rate_stated else " (the file states none)"
+    taken = "[samples]" if single else "[batch, samples]"
+    return ResolvedEncoder(
+        name=path.stem,
+        spec=spec,
+        matched=f"matched a TorchScript archive, data and torch's own language: {rate} Hz{source}, "
+        f"takes {taken}",
+        encoder=encoder,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _form(
+    spec: str, forward: Forward, *, rate: int, samples: int | None
+) -> tuple[bool, int | None]:
+    """Find out by running it whether it takes a batch, and which axis of its answer is time."""
+    n_samples = samples or 2 * rate
+    batch = probe(forward, (2, n_samples))
+    if not isinstance(batch, Exception):
+        return False, None if samples else time_axis_of(forward, n_samples)
+    if not isinstance(probe(forward, (n_samples,)), Exception):
+        return True, 1
+    text = " ".join(str(batch).split())[-300:]
+    raise InputError(
+        f"encoder '{spec}': takes neither [batch, samples] nor [samples] of {n_samples} samples "
+        f"(pass --encoder-options '{{\"samples\": N}}' if it takes one length only): {text}"
+    )

@@ -1,0 +1,1 @@
+"""The reference lines of every report."""

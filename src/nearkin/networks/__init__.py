@@ -1,0 +1,1 @@
+"""The paper's networks, and the files they are kept in."""

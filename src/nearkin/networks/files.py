@@ -1,0 +1,282 @@
+"""Model files: weights and all that is known of them in one safetensors file; and ONNX.
+
+Opening a model file runs no code: safetensors holds arrays and one JSON text, from which the
+network is built anew. Encoder, task and trial stand inside, so that files which share encoder and
+task are trials of one another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearkin.errors import InputError, printable
+from nearkin.files import write_whole
+from nearkin.optional import need
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 1
+_KEY = "nearkin"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network.
+
+    Attributes
+    ----------
+    task : str
+        ``"ae"``, ``"at"``, ``"ir"``, ``"vs"``.
+    features : str
+        ``"vgg"`` or ``"mfcc"``: the encoder's column in every table.
+    head : str
+        `nearkin.networks.network.NetworkConfig.head`.
+    labels : tuple of str
+        Tags or classes, in the order of the outputs.
+    trial : int
+        From 1 up.
+    seed : int
+        What the first weights and the crops were drawn from.
+    scale : str
+        ``"small"`` or ``"paper"``.
+    steps, epochs : int, float
+        What it was trained for, to the weights that were kept.
+    trained_steps : int
+        Steps in all; those after `steps` did not lower the validation loss.
+    stopped : str
+        Why it ended: ``"steps"``, ``"plateau"`` or ``"minutes"``.
+    training_sha256 : str
+        Hash of the training set.
+    scores : mapping
+        By split: ``{"measure", "value", "n", "chance"}``.
+    network : nearkin.networks.network.TaskNetwork
+        In evaluation mode.
+    sha256 : str
+        Of the file it was read from; empty for one that was not.
+    """
+
+    task: str
+    features: str
+    head: str
+    network: Any = field(repr=False)
+    labels: tuple[str, ...] = ()
+    trial: int = 1
+    seed: int = 0
+    scale: str = "small"
+    steps: int = 0
+    epochs: float = 0.0
+    training_sha256: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    trained_steps: int = 0
+    stopped: str = ""
+    sha256: str = ""
+
+    @property
+    def label(self) -> str:
+        """Features, task and trial as one word."""
+        return f"{self.features}-{self.task}" + (f"-{self.trial}" if self.trial != 1 else "")
+
+
+_HEADER: dict[str, Any] = {
+    "task": str,
+    "features": str,
+    "head": str,
+    "labels": list,
+    "trial": int,
+    "seed": int,
+    "scale": str,
+    "steps": int,
+    "epochs": (int, float),
+    "training_sha256": str,
+    "scores": dict,
+}
+_OPTIONAL: dict[str, Any] = {"trained_steps": 0, "stopped": ""}
+
+
+def save(path: str | os.PathLike[str], model: Model) -> None:
+    """Write a model, under a temporary name first.
+
+    Parameters
+    ----------
+    path : path
+        ``FILE.safetensors``.
+    model : Model
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    from nearkin import __version__
+
+    safetensors = need("safetensors.torch", extra="torch")
+    header = {name: getattr(model, name) for name in (*_HEADER, *_OPTIONAL)}
+    header["labels"] = list(model.labels)
+    about = {"format": FORMAT, "nearkin": __version__, **header}
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.network.state_dict().items()
+    }
+    data = safetensors.save(weights, metadata={_KEY: json.dumps(about, allow_nan=False)})
+    write_whole(Path(path), lambda file: file.write(data))
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a model file says of itself; torch is not needed.
+
+    Raises
+    ------
+    InputError
+        If the file is not there, is no safetensors file, or is not nearkin's.
+    """
+    shown = printable(Path(path))
+    try:
+        with Path(path).open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > 100_000_000:
+                raise ValueError("no safetensors header")
+            text = json.loads(file.read(length))["__metadata__"][_KEY]
+        about: dict[str, Any] = json.loads(text)
+        wrong = [name for name, kind in _HEADER.items() if not isinstance(about.get(name), kind)]
+    except OSError as error:
+        raise InputError(
+            f"{shown}: cannot be read ({error.strerror or error}); check the path"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise InputError(
+            f"{shown}: is no model of nearkin's; pass a file that nearkin train wrote"
+        ) from error
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"{shown}: has format {about.get('format')!r}: this version reads {FORMAT}; "
+            "use the version of nearkin that wrote it"
+        )
+    if wrong:
+        raise InputError(f"{shown}: its header lacks {', '.join(wrong)}; train the model anew")
+    return about
+
+
+def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
+    """Read a model and build its network, in evaluation mode.
+
+    Parameters
+    ----------
+    path : path
+        What `save` wrote.
+    device : str
+        Where its network is to compute.
+
+    Raises
+    ------
+    InputError
+        If it is no such file, or its weights are not those of the network it names.
+    ExtraError
+        If torch is not installed.
+    """
+    about = read_header(path)
+    safetensors = need("safetensors", extra="torch")
+    torch = need("torch", extra="torch")
+    from nearkin.networks.network import NetworkConfig, build
+
+    data = Path(path).read_bytes()
+    try:
+        weights = need("safetensors.torch", extra="torch").load(data)
+        config = NetworkConfig(
+            about["features"],
+            about["head"],
+            len(about["labels"]) if about["head"] == "classes" else 0,
+        )
+        network = build(config, seed=0)
+        network.load_state_dict(weights)
+    except (safetensors.SafetensorError, RuntimeError, InputError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{printable(Path(path))}: its weights are not those of its network ({text}); "
+            "train the model anew"
+        ) from error
+    network.eval()
+    try:
+        network.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"device '{device}': cannot be used here ({text})") from error
+    return Model(
+        network=network,
+        labels=tuple(about["labels"]),
+        sha256=hashlib.sha256(data).hexdigest(),
+        **{name: about[name] for name in _HEADER if name != "labels"},
+        **{name: type(empty)(about.get(name, empty)) for name, empty in _OPTIONAL.items()},
+    )
+
+
+def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model's encoder, front end and all, as ONNX: waveforms in, latent vectors out.
+
+    Batch and length are free, from 128 frames (1.47 s) up. Encoder, task, trial and rate stand in
+    the file's metadata.
+
+    Raises
+    ------
+    ExtraError
+        If torch or its exporter is not installed.
+    RunError
+        If the file cannot be written.
+    """
+    import contextlib
+    import io
+    import logging
+    import warnings
+
+    torch = need("torch", extra="torch")
+    need("onnxscript", extra="torch")
+    from nearkin.networks.network import MINIMUM_SAMPLES, SAMPLE_RATE
+
+    class Embedding(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self, encoder: Any) -> None:
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, audio: Any) -> Any:
+            return self.encoder(audio).z
+
+    batch = torch.export.Dim("batch", min=1)
+    samples = torch.export.Dim("samples", min=MINIMUM_SAMPLES)
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            exported = torch.onnx.export(
+                Embedding(model.network.encoder).eval(),
+                (torch.zeros(2, 2 * SAMPLE_RATE),),
+                dynamo=True,
+                external_data=False,
+                opset_version=20,
+                input_names=["audio"],
+                output_names=["embedding"],
+                dynamic_shapes={"audio": {0: batch, 1: samples}},
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+    proto = exported.model_proto
+    stated = {
+        "sample_rate": SAMPLE_RATE,
+        "minimum_samples": MINIMUM_SAMPLES,
+        "nearkin.encoder": model.features,
+        "nearkin.task": model.task,
+        "nearkin.trial": model.trial,
+        "nearkin.training_sha256": model.training_sha256,
+    }
+    for name, value in stated.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = name, str(value)
+    write_whole(Path(path), lambda file: file.write(proto.SerializeToString()))

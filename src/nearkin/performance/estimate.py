@@ -1,0 +1,109 @@
+"""What scoring models would take, for ``--dry-run``: counted, measured on one clip, not kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nearkin.corpora.manifest import Row
+from nearkin.performance.scored import Scored
+from nearkin.performance.sets import sets_for
+from nearkin.performance.units import Session, TestSet, scores_of
+from nearkin.progress import duration
+from nearkin.runs.plan import Plan
+from nearkin.runs.units import OK
+from nearkin.workers import Here
+
+TRIED = 5
+"""Clips tried until one is usable."""
+POINTS_TIMED = 8
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Counts and estimates of scores that were not taken.
+
+    Attributes
+    ----------
+    clips : dict
+        By task, the most there can be.
+    models, points, workers : int
+    seconds : float
+        Wall time; NaN where no clip could be measured.
+    """
+
+    clips: dict[str, int]
+    models: int
+    points: int
+    workers: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return finite JSON values."""
+        from nearkin.runs.folder import finite
+
+        plain: dict[str, Any] = finite(asdict(self))
+        return plain
+
+    def lines(self) -> list[str]:
+        """Return the lines for a terminal."""
+        told = ", ".join(f"{task}: at most {n} clips" for task, n in self.clips.items())
+        first = f"{self.models} models ({told}), {self.points} points and the originals"
+        if self.seconds != self.seconds:
+            when = f"time: unknown, none of the first {TRIED} clips can be used"
+        else:
+            when = f"time: about {duration(self.seconds)} on {self.workers} workers"
+        return [first, when, "nothing was written"]
+
+
+def outlook(
+    models: Sequence[Scored],
+    manifests: Sequence[Path],
+    *,
+    plan: Plan,
+    split: str,
+    workers: int,
+) -> Outlook:
+    """Count the work, and measure a few points of one clip of each task.
+
+    Raises
+    ------
+    InputError
+        As scoring itself would: models, manifests or settings that cannot be used.
+    """
+    tests = sets_for(models, manifests, split=split, plan=plan)
+    session = Session(plan, Path(), tests)
+    clips = {
+        test.task: len(test.rows) if plan.clips is None else min(plan.clips, len(test.rows))
+        for test in tests
+    }
+    seconds = sum(_seconds(session, test) * clips[test.task] for test in tests)
+    return Outlook(
+        clips=clips,
+        models=len(models),
+        points=len(plan.grid.points),
+        workers=workers,
+        seconds=seconds / min(workers, max(clips.values())),
+    )
+
+
+def _seconds(session: Session, test: TestSet) -> float:
+    """Return the core-seconds of one clip at all points; NaN if none of a few can be used."""
+    points = session.plan.points
+    some = points[:: max(1, len(points) // POINTS_TIMED)]
+
+    def timed(row: Row) -> float:
+        scores_of(session, test, row, points[:1])  # libraries are imported once, not once a clip
+        begun = time.perf_counter()
+        status, _ = scores_of(session, test, row, some)
+        spent = time.perf_counter() - begun
+        return spent * len(points) / len(some) if status == OK else float("nan")
+
+    for row in test.rows[:TRIED]:
+        _, seconds = next(iter(Here(session).map(lambda _, one: timed(one), [row])))
+        if seconds == seconds:
+            return float(seconds)
+    return float("nan")

@@ -1,0 +1,234 @@
+"""The methods paragraph and the citations of a run: its record in, sentences out.
+
+Only what the record says is said; a setting it does not hold is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nearkin.results.series import distance_name
+
+PAPER_BIBTEX = """\
+@article{kim2019nearby,
+  author  = {Kim, Jaehun and Urbano, Juli{\\'a}n and Liem, Cynthia C. S. and Hanjalic, Alan},
+  title   = {Are Nearby Neighbors Relatives? Testing Deep Music Embeddings},
+  journal = {Frontiers in Applied Mathematics and Statistics},
+  volume  = {5},
+  pages   = {53},
+  year    = {2019},
+  doi     = {10.3389/fams.2019.00053}
+}"""
+
+
+def software_bibtex(run: Mapping[str, Any]) -> str:
+    """Return the BibTeX entry of the version of nearkin that made a run."""
+    version = str(run.get("nearkin", "unknown"))
+    year = str(run.get("finished") or run.get("created") or "")[:4]
+    lines = [
+        "@software{nearkin,",
+        "  title   = {nearkin: distance consistency of audio encoders},",
+        f"  version = {{{version}}}",
+    ]
+    if year.isdigit():
+        lines[-1] += ","
+        lines.append(f"  year    = {{{year}}}")
+    return "\n".join([*lines, "}"])
+
+
+def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) -> str:
+    """Return the methods paragraph of a run, ready to paste.
+
+    Parameters
+    ----------
+    run : mapping
+        The run's record (run.json).
+    audio, latent : list of str
+        The distances of each space that the tables hold.
+
+    Returns
+    -------
+    str
+        Plain sentences.
+    """
+    plan = run.get("plan", {})
+    sentences = [
+        *_clips(run, plan),
+        *_transformations(run, plan),
+        *_spaces(run, plan, audio, latent),
+        *_measures(plan, int(run.get("n") or 0)),
+        *_departures(run, plan),
+        *_versions(run),
+    ]
+    return " ".join(sentences)
+
+
+def _clips(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    text = (
+        f"Distance consistency (Kim, Urbano, Liem and Hanjalic, 2019) was measured with nearkin "
+        f"{run.get('nearkin', '(version unknown)')} on N = {run.get('n', '?')}"
+    )
+    if "clip_seconds" in plan:
+        seconds = float(plan["clip_seconds"])
+        text += (
+            f" clips of {seconds:g} s, each cut from the centre of a context of {2 * seconds:g} s"
+        )
+        text += " (or of what a shorter file has)"
+    else:
+        text += " clips"
+    if "seed" in plan:
+        text += f"; the place of every clip was drawn from the seed {plan['seed']}"
+    return [text + "."]
+
+
+def _transformations(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    points = run.get("grid", {}).get("points") or []
+    sentences = []
+    if points:
+        codes = list(dict.fromkeys(str(code) for code, _ in points))
+        sentences.append(
+            f"The grid '{run['grid'].get('name', 'unnamed')}' has {len(points)} transformation and "
+            f"magnitude points ({', '.join(codes)}), beside the unchanged clip (OG)."
+        )
+    else:
+        codes = []
+    if run.get("engine") and {"TS", "PS"} & set(codes):
+        sentences.append(f"Tempo and pitch were shifted by {run['engine']}.")
+    noise = run.get("noise") or {}
+    if noise.get("name") and "EN" in codes:
+        digest = str(noise.get("sha256", ""))[:12]
+        sentences.append(
+            f"The environmental noise was '{noise['name']}'"
+            + (f" (SHA-256 {digest}…)." if digest else ".")
+        )
+    if "MP" in codes and plan.get("mp3_rate") == "paper" and plan.get("working_rate") == 22_050:
+        sentences.append(
+            "MP3 was coded at 22,050 Hz, where no more than 160 kb/s exist: rates above that, as "
+            "in the paper's own route, are 160 in effect."
+        )
+    elif "MP" in codes and plan.get("mp3_rate") == "true":
+        sentences.append("MP3 above 160 kb/s was coded at 44.1 kHz, where these rates are real.")
+    if codes:
+        sentences.append(
+            "Every transformed clip was scaled to the integrated loudness of its own original "
+            "(ITU-R BS.1770-4)."
+        )
+    return sentences
+
+
+def _spaces(
+    run: Mapping[str, Any], plan: Mapping[str, Any], audio: list[str], latent: list[str]
+) -> list[str]:
+    text = "The audio space is that of MFCC sequences (first coefficient dropped"
+    if {"n_mfcc", "n_fft", "hop_length", "n_mels"} <= set(plan):
+        text += (
+            f"; {plan['n_mfcc']} coefficients before that, window {plan['n_fft']}, hop "
+            f"{plan['hop_length']}, {plan['n_mels']} mel bands"
+        )
+    if "working_rate" in plan:
+        text += f", {plan['working_rate']} Hz"
+    text += ")"
+    if audio:
+        text += " under the " + _named(audio)
+        if "simple" in audio and "simple_window" in plan:
+            text += f" (SiMPle's window: {plan['simple_window']} frames)"
+    if latent:
+        text += "; embeddings were compared under the " + _named(latent)
+    sentences = [text + "."]
+    if plan.get("audio_window") == "full":
+        sentences.append(
+            "The audio space compared whole transformed contexts with whole original ones."
+        )
+    names = [
+        str(entry.get("name"))
+        for entry in run.get("encoders", ())
+        if entry.get("role") == "reference"
+    ]
+    if names:
+        sentences.append(f"Reference encoders: {', '.join(dict.fromkeys(names))}.")
+    return sentences
+
+
+def _named(distances: list[str]) -> str:
+    names = [distance_name(name) for name in distances]
+    return " and ".join(names) + (" distances" if len(names) > 1 else " distance")
+
+
+def _measures(plan: Mapping[str, Any], n: int) -> list[str]:
+    rho = {
+        "clips": "averaged over the rank correlations of the single clips",
+        "own": "taken over the distances to the own originals only",
+    }.get(str(plan.get("rho")), "pooled over all pairs of different clips")
+    drawn = int(plan.get("rho_clips") or n)
+    if n > drawn and plan.get("rho") != "own":
+        rho += f", over {drawn:,} clips drawn from the {n:,}"
+    resamples = f"{plan['resamples']:,} " if "resamples" in plan else ""
+    return [
+        "C_W is the share of transformed clips that lie strictly nearer to their own original than "
+        "to any other (a tie is an error); C_B_acc is the share of clips on which both spaces "
+        "agree about that; C_B_rho is the Spearman correlation of the distances of both spaces, "
+        f"{rho}.",
+        f"Intervals are 95 % percentile intervals from {resamples}bootstrap resamples of clips, "
+        "the same resamples throughout.",
+    ]
+
+
+def _departures(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    departures = [
+        "DTW is exact, not FastDTW",
+        "audio stays floating-point, without 8-bit mu-law",
+        "MP3 output is aligned to the sample",
+        "noise and excerpts are seeded",
+    ]
+    if plan.get("audio_window") != "full":
+        departures.append("both spaces see the same window of sound")
+    if "rubberband" not in str(run.get("engine", "rubberband")).lower().replace(" ", ""):
+        departures.append("tempo and pitch are not shifted by Rubber Band")
+    return [f"Departures from the authors' code: {'; '.join(departures)}."]
+
+
+def _versions(run: Mapping[str, Any]) -> list[str]:
+    versions = run.get("versions") or {}
+    if not versions:
+        return []
+    listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    return [f"Versions: {listed}."]
+
+
+def on_performance(performed: Mapping[str, Any]) -> str:
+    """Return how the task scores were taken, in sentences; empty where there are none.
+
+    Parameters
+    ----------
+    performed : mapping
+        performance.json.
+    """
+    if not performed:
+        return ""
+    sets = performed.get("test_sets", {})
+    told = "; ".join(
+        f"{task}: {counts.get('used', counts.get('rows', '?'))} clips of {counts.get('manifest')}"
+        for task, counts in sets.items()
+    )
+    plan = performed.get("plan", {})
+    points = len(plan.get("grid", {}).get("points") or [])
+    text = f"Each task was scored on its own clips ({told}; split {plan.get('split', '?')})"
+    if points:
+        text += f", unchanged and at the {points} points of the grid '{plan['grid'].get('name')}'"
+    sentences = [
+        text + f", seed {plan.get('seed', '?')}. Every changed clip has the loudness of its "
+        "original."
+    ]
+    if "ae" in sets:
+        sentences.append("An autoencoder's target is the changed clip itself.")
+    if "vs" in sets:
+        sentences.append(
+            "In singing-voice separation mixture and voice passed tempo and pitch shifts together, "
+            "and the mixture's loudness gain was applied to the voice; SDR is the median over "
+            "frames of one second, then over clips."
+        )
+    scales = sorted({str(model.get("scale")) for model in performed.get("models", ())})
+    if scales and "None" not in scales:
+        sentences.append(f"The models were trained at the scale {' and '.join(scales)}.")
+    return " ".join(sentences)

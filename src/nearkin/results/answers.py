@@ -1,0 +1,407 @@
+"""Who is compared on what: runs of the same grid, clips they share, and each one's answers.
+
+Tables in, arrays out. A contestant is one encoder (and task) of one run; its answers are numbers
+clip by clip, [trial, place, clip], NaN where a query failed. A place is one transformation at one
+magnitude; for monotonicity one side of a transformation, its magnitude NaN.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nearkin.consistency import monotonicity, within_space_at_by_clip
+from nearkin.errors import InputError
+from nearkin.registry import suggest
+from nearkin.results.series import AUDIO, Series, named, series_of
+from nearkin.seeds import stream
+from nearkin.statistics.bootstrap import (
+    crossed_replicates,
+    mean_replicates,
+    percentile_interval,
+    resamples,
+)
+from nearkin.transforms import magnitudes
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """What a comparison reads of a run.
+
+    Attributes
+    ----------
+    name : str
+        What the tables and sentences call it; no two runs of a comparison share one.
+    record : mapping
+        run.json.
+    clips, queries : pandas.DataFrame
+        The run's tables.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+    clips: pd.DataFrame
+    queries: pd.DataFrame
+
+
+class Question(NamedTuple):
+    """What is measured: a measure and its distances."""
+
+    measure: str
+    audio_distance: str
+    latent_distance: str
+
+
+class Place(NamedTuple):
+    """Where: a transformation and its magnitude (monotonicity: NaN and the side)."""
+
+    code: str
+    magnitude: float
+    side: str = ""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One encoder and task of one run."""
+
+    run: RunTables
+    series: Series
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name in the tables."""
+        return self.series.encoder
+
+    @property
+    def task(self) -> str:
+        """The task's name in the tables, empty where there is none."""
+        return self.series.task
+
+    def label(self, *, several_runs: bool) -> str:
+        """Return what sentences call it; the run's name is told where there are several."""
+        return f"{self.series.label} ({self.run.name})" if several_runs else self.series.label
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One contestant's numbers for one question: value[trial, place, clip], NaN where failed."""
+
+    places: list[Place]
+    value: Floats
+
+
+# -- which runs, clips and encoders --------------------------------------------------------------
+
+
+def common_clips(runs: Sequence[RunTables], n: int | None) -> tuple[list[str], bool, list[str]]:
+    """Return the clips all runs share, whether these are all clips of each, and notes."""
+    if not runs:
+        raise InputError("no run: compare needs one or more; name their folders")
+    first = runs[0]
+    used = [_used(run) for run in runs]
+    shared = [clip for clip in used[0].index if all(clip in other.index for other in used[1:])]
+    for run, clips in zip(runs[1:], used[1:], strict=True):
+        _require_same_grid(first, run)
+        for clip in shared:
+            for column in ("content_sha256", "start_s"):
+                if used[0].loc[clip, column] != clips.loc[clip, column]:
+                    raise InputError(
+                        f"clip '{clip}' is not the same sound in {first.name} and {run.name} "
+                        f"(its {column} differs): only equal clips are compared; run both on the "
+                        "same files with the same seed"
+                    )
+    same = all(len(clips) == len(shared) for clips in used)
+    if not same and (n is None or not shared):
+        told = "; ".join(
+            f"{run.name} has {len(clips)} clips{_such_as(clips.index, shared)}"
+            for run, clips in zip(runs, used, strict=True)
+        )
+        if not shared:
+            raise InputError(f"the runs share no clip ({told}): run them on the same files")
+        raise InputError(
+            f"the runs are of different clips ({told}; {len(shared)} shared), and C_W depends on "
+            "how many there are: pass --n to compare C_W@n over the shared clips, or run both on "
+            "the same files"
+        )
+    if len(shared) < 2:
+        raise InputError(f"{len(shared)} clip shared: a comparison needs 2 or more; add clips")
+    smallest = min(len(clips) for clips in used)
+    if n is not None and not 2 <= n <= smallest:
+        raise InputError(f"--n {n}: must be in 2..{smallest}, the clips of the smallest run")
+    notes = []
+    if not same:
+        counts = ", ".join(
+            f"{run.name} {len(clips)}" for run, clips in zip(runs, used, strict=True)
+        )
+        notes.append(
+            f"the runs are of different clips ({counts}, {len(shared)} shared): C_W and C_B_acc "
+            f"are not compared, only C_W@{n} and monotonicity over the shared clips"
+        )
+    return shared, same, notes
+
+
+def _used(run: RunTables) -> pd.DataFrame:
+    return run.clips[run.clips["status"] == "ok"].set_index("clip_id")
+
+
+def _such_as(clips: pd.Index[Any], shared: Sequence[str]) -> str:
+    own = sorted(set(clips) - set(shared))
+    return f", '{own[0]}' only there" if own else ""
+
+
+def _require_same_grid(one: RunTables, two: RunTables) -> None:
+    grids = [
+        {(str(code), float(magnitude)) for code, magnitude in run.record["grid"]["points"]}
+        for run in (one, two)
+    ]
+    parts = []
+    for run, points in ((one, grids[0] - grids[1]), (two, grids[1] - grids[0])):
+        if points:
+            code, magnitude = min(points)
+            more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+            parts.append(f"{code} {magnitude:g}{more} only in {run.name}")
+    if parts:
+        raise InputError(
+            f"{one.name} and {two.name} are of different grids ({'; '.join(parts)}): only equal "
+            "grids are compared; run both on the same --grid"
+        )
+    seconds = [run.record.get("plan", {}).get("clip_seconds") for run in (one, two)]
+    if seconds[0] != seconds[1]:
+        raise InputError(
+            f"clips last {seconds[0]} s in {one.name} and {seconds[1]} s in {two.name}: only equal "
+            "clips are compared; run both with the same --clip-seconds"
+        )
+
+
+def find_contestants(runs: Sequence[RunTables], encoders: Sequence[str]) -> list[Contestant]:
+    """Return the encoders asked for; else all of a single run, or the tested ones of several.
+
+    Raises
+    ------
+    InputError
+        If one is unknown, or fewer than two are left.
+    """
+    everybody: list[Contestant] = []
+    for run in runs:
+        series = series_of(run.record, run.queries)
+        everybody += [Contestant(run, one) for one in series]
+        if (run.queries["encoder"] == AUDIO).any():
+            everybody.append(Contestant(run, Series(AUDIO, "", AUDIO)))
+    if not encoders:
+        wanted = ("tested", "reference") if len(runs) == 1 else ("tested",)
+        found = [one for one in everybody if one.series.role in wanted]
+        if len(found) < 2:
+            only = f"'{found[0].series.label}'" if found else "none"
+            raise InputError(
+                f"one encoder only ({only}): a comparison needs two; name a second run"
+            )
+        return found
+    chosen: list[Contestant] = []
+    for name in encoders:
+        found = [one for one in everybody if named(name, [one.series], one.run.record)]
+        if not found:
+            known = suggest(name, {one.series.label for one in everybody})
+            raise InputError(f"no run has an encoder '{name}': {known}")
+        chosen += [one for one in found if one not in chosen]
+    if len(chosen) < 2:
+        raise InputError(
+            f"one encoder only ('{chosen[0].series.label}'): a comparison needs two; name another "
+            "with --encoder, or a second run"
+        )
+    return chosen
+
+
+def pairs_of(
+    contestants: Sequence[Contestant], against: str, *, several_runs: bool
+) -> list[tuple[int, int]]:
+    """Return which are compared, by their numbers: every pair, or all others with one of them."""
+    everyone = range(len(contestants))
+    if not against:
+        return list(itertools.combinations(everyone, 2))
+    labels = [one.label(several_runs=several_runs) for one in contestants]
+    base = [
+        index
+        for index, one in enumerate(contestants)
+        if against == labels[index] or named(against, [one.series], one.run.record)
+    ]
+    if not base:
+        raise InputError(f"--against {against}: no such encoder here: {suggest(against, labels)}")
+    return [(index, other) for other in base for index in everyone if index not in base]
+
+
+# -- what each answered --------------------------------------------------------------------------
+
+
+def answers_of(
+    one: Contestant, shared: Sequence[str], *, n: int | None, same_clips: bool
+) -> dict[Question, Answers]:
+    """Return a contestant's numbers clip by clip, for every measure the tables can give."""
+    rows = one.run.queries
+    mine = rows[(rows["encoder"] == one.encoder) & (rows["task"].fillna("") == one.task)]
+    found: dict[Question, Answers] = {}
+    spaces = {str(name): part for name, part in mine.groupby("distance", sort=False)}
+    audio: dict[str, Floats] = {}
+    places = _places(one.run)
+    if same_clips and one.encoder != AUDIO:
+        sound = rows[rows["encoder"] == AUDIO]
+        audio = {
+            str(name): _cube(part, "error", places, shared)[0]
+            for name, part in sound.groupby("distance", sort=False)
+        }
+    for distance, part in spaces.items():
+        own = (distance, "") if one.encoder == AUDIO else ("", distance)
+        error = _cube(part, "error", places, shared)
+        if same_clips:
+            found[Question("C_W", *own)] = Answers(places, 1 - error)
+            for name, heard in audio.items():
+                agree = np.where(np.isnan(error + heard), np.nan, error == heard)
+                found[Question("C_B_acc", name, distance)] = Answers(places, agree)
+        if n is not None:
+            rank = np.nan_to_num(_cube(part, "rank", places, shared)).astype(np.int64)
+            n_clips = _originals(one.run, part)
+            by_clip = within_space_at_by_clip(rank, n=n, n_clips=n_clips)
+            found[Question(f"C_W@{n}", *own)] = Answers(places, by_clip)
+        ladders = list(_ladders(one.run, places))
+        if ladders:
+            moved = _cube(part, "d_own", places, shared)
+            value = np.stack(
+                [
+                    [monotonicity(severity, trial[where].T) for trial in moved]
+                    for _, where, severity in ladders
+                ],
+                axis=1,
+            )
+            found[Question("monotonicity", *own)] = Answers([at for at, _, _ in ladders], value)
+    return found
+
+
+def _places(run: RunTables) -> list[Place]:
+    points = run.record["grid"]["points"]
+    return [Place(str(code), float(magnitude)) for code, magnitude in points]
+
+
+def _cube(rows: pd.DataFrame, column: str, places: Sequence[Place], clips: Sequence[str]) -> Floats:
+    """Return a column of queries as float64[trial, place, clip]."""
+    points = pd.MultiIndex.from_tuples([(place.code, place.magnitude) for place in places])
+    return np.stack(
+        [
+            trial.pivot(index=["transformation", "magnitude"], columns="clip_id", values=column)
+            .reindex(index=points, columns=list(clips))
+            .to_numpy(np.float64, na_value=np.nan)
+            for _, trial in rows.groupby("trial")
+        ]
+    )
+
+
+def _originals(run: RunTables, rows: pd.DataFrame) -> int:
+    """Return how many originals the ranks were found among: those that answer for themselves."""
+    still = rows[(rows["transformation"] == magnitudes.ORIGINAL) & rows["rank"].notna()]
+    return int(still["clip_id"].nunique() or run.record["n"])
+
+
+def _ladders(run: RunTables, places: Sequence[Place]) -> Iterator[tuple[Place, list[int], Floats]]:
+    """Yield every transformation and side of two magnitudes or more: its places and severities.
+
+    The severity is that of the effective magnitude, as in the run's own monotonicity.
+    """
+    columns = ["transformation", "magnitude"]
+    effective = run.queries.groupby(columns)["effective_magnitude"].median()
+    sides: dict[Place, list[int]] = {}
+    for index, place in enumerate(places):
+        side = magnitudes.side(place.code, place.magnitude)
+        sides.setdefault(Place(place.code, math.nan, side), []).append(index)
+    for at, where in sides.items():
+        if len(where) > 1:
+            done = [effective[at.code, places[index].magnitude] for index in where]
+            yield at, where, np.array([magnitudes.severity(at.code, m) for m in done])
+
+
+# -- C_W in a smaller collection -----------------------------------------------------------------
+
+
+def collection_rows(run: RunTables, n: int) -> pd.DataFrame:
+    """Return C_W@n at every point, in the consistency table's form, for any n.
+
+    Parameters
+    ----------
+    run : RunTables
+        The run; its queries hold the ranks.
+    n : int
+        Size of the collection, 2 up to the run's N.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows with the intervals the run would have given them: the same resamples of clips, trials
+        crossed.
+
+    Raises
+    ------
+    InputError
+        If n is not a size the run's clips can be drawn to.
+    """
+    plan = run.record.get("plan", {})
+    clips = [str(clip) for clip in _used(run).index]
+    if not 2 <= n <= len(clips):
+        raise InputError(f"C_W@{n}: must be in 2..{len(clips)}, the clips of the run")
+    n_resamples, seed = int(plan.get("resamples", 1000)), int(plan.get("seed", 0))
+    counts = resamples(
+        len(clips), n_resamples=n_resamples, rng=stream(seed, "bootstrap", len(clips))
+    )
+    places = [Place(magnitudes.ORIGINAL, 0.0), *_places(run)]
+    rows: list[dict[str, Any]] = []
+    keys = ["encoder", "task", "space", "distance"]
+    for key, part in run.queries.fillna({"task": ""}).groupby(keys, sort=False):
+        encoder, task, space, distance = map(str, key)
+        rank = np.nan_to_num(_cube(part, "rank", places, clips)).astype(np.int64)
+        by_clip = within_space_at_by_clip(rank, n=n, n_clips=_originals(run, part))
+        replicates = np.stack([mean_replicates(trial, counts) for trial in by_clip])
+        there = (~np.isnan(by_clip)).sum(axis=2)
+        totals = np.where(np.isnan(by_clip), 0, by_clip).sum(axis=2)
+        values = np.where(there > 0, totals / np.maximum(there, 1), np.nan)
+        numbers = sorted(int(trial) for trial in part["trial"].unique())
+        lost = len(clips) - there
+        found = list(zip(numbers, values, replicates, lost, strict=True))
+        if len(numbers) > 1:
+            rng = stream(seed, "trials", encoder, task, len(numbers))
+            drawn = resamples(len(numbers), n_resamples=n_resamples, rng=rng).T
+            crossed = np.stack(
+                [crossed_replicates(replicates[:, place], drawn) for place in range(len(places))]
+            )
+            found.append((0, values.mean(axis=0), crossed, lost.max(axis=0)))
+        for trial, value, spread, failed in found:
+            interval = percentile_interval(spread)
+            for index, place in enumerate(places):
+                rows.append(
+                    {
+                        "encoder": encoder,
+                        "task": task,
+                        "trial": trial,
+                        "measure": f"C_W@{n}",
+                        "audio_distance": distance if space == "audio" else "",
+                        "latent_distance": "" if space == "audio" else distance,
+                        "transformation": place.code,
+                        "magnitude": place.magnitude,
+                        "value": value[index],
+                        "ci_low": interval.low[index],
+                        "ci_high": interval.high[index],
+                        "n": len(clips),
+                        "chance": 1 / n,
+                        "status": _status(int(failed[index]), len(clips)),
+                        "side": "",
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _status(failed: int, n: int) -> str:
+    return f"{failed} of {n} queries failed" if failed else "ok"

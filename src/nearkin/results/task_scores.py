@@ -1,0 +1,95 @@
+"""Scores of encoders in their tasks, brought to one scale: standardised within each task.
+
+Conventions
+-----------
+Measures differ by task (an error, a share, decibels), so that scores of two tasks can only be set
+side by side in units of their own spread. MSE's sign is turned first: more is better everywhere.
+Single trials (``trial`` >= 1) of changed clips are standardised, over all encoders, trials and
+magnitudes of a task at once (Kim et al. 2019, section 5.1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nearkin.errors import InputError
+from nearkin.registry import suggest
+from nearkin.transforms.magnitudes import ORIGINAL
+
+SIGNS = {"MSE": -1, "AUC_C": 1, "accuracy": 1, "SDR": 1}
+"""Measures of the tasks: 1 where more is better, -1 where less is."""
+COLUMNS = ("encoder", "task", "trial", "measure", "transformation", "magnitude", "value")
+
+
+def of_trials(performance: pd.DataFrame) -> pd.DataFrame:
+    """Return single trials' scores of changed clips, more being better; infinite ones undefined.
+
+    Parameters
+    ----------
+    performance : pandas.DataFrame
+        With at least the columns `COLUMNS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its columns; a new table.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a measure unknown, a task unnamed or measured in two ways.
+    """
+    gone = [name for name in COLUMNS if name not in performance.columns]
+    if gone:
+        raise InputError(
+            f"performance.parquet has no column {', '.join(gone)}: task scores need it; give "
+            "nearkin perform again"
+        )
+    for name in ("trial", "magnitude", "value"):
+        if not pd.api.types.is_numeric_dtype(performance[name]):
+            raise InputError(
+                f"performance.parquet: '{name}' holds {performance[name].dtype}: must be numbers; "
+                "give nearkin perform again"
+            )
+    rows = performance[
+        (performance["trial"] >= 1) & (performance["transformation"] != ORIGINAL)
+    ].copy()
+    for measure in rows["measure"].unique():
+        if measure not in SIGNS:
+            raise InputError(f"unknown task measure '{measure}': {suggest(str(measure), SIGNS)}")
+    if rows["task"].isna().any() or (rows["task"] == "").any():
+        raise InputError("a row of task scores names no task: every score needs one; name it")
+    for task, part in rows.groupby("task"):
+        names = " and ".join(sorted(part["measure"].unique())[:2])
+        if names not in SIGNS:
+            raise InputError(
+                f"task '{task}' is measured in {names}: their scores have no common scale; keep one"
+            )
+    value = rows["value"].astype(float) * rows["measure"].map(SIGNS).astype(float)
+    rows["value"] = value.where(np.isfinite(value))
+    return rows
+
+
+def standardised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return scores less their task's mean, in units of its standard deviation (n - 1).
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        With the columns `task` and `value`, more being better.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows; NaN where all scores of a task are equal.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"task": ["at"] * 3 + ["vs"] * 3, "value": [1.0, 2, 3, 10, 20, 30]})
+    >>> standardised(table)["value"].tolist()
+    [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]
+    """
+    by_task = rows.groupby("task", observed=True)["value"]
+    spread = by_task.transform("std")
+    return rows.assign(value=(rows["value"] - by_task.transform("mean")) / spread.where(spread > 0))

@@ -1,0 +1,1 @@
+"""A run: from recordings to the tables of its folder."""

@@ -1,0 +1,164 @@
+"""What a run would take, for ``--dry-run``: counted, and measured on one clip; nothing written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearkin.consistency import neighbours
+from nearkin.corpora.manifest import collect
+from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
+from nearkin.progress import duration
+from nearkin.runs import units as experiment
+from nearkin.runs.plan import Plan, references_for
+from nearkin.runs.scoring import AudioAtPoint, EncoderAtPoint, Scorer
+from nearkin.runs.session import EncoderSource, Session
+from nearkin.runs.spaces import Space
+from nearkin.runs.units import OK, Original
+from nearkin.workers import Here
+
+TRIED = 5
+"""Recordings tried until one is usable."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Counts and estimates of a run that was not done.
+
+    Attributes
+    ----------
+    recordings, clips, points, encoders : int
+        Clips are the most there can be; some may turn out unusable.
+    workers : int
+    seconds : float
+        Wall time of the whole run.
+    disk_mb : float
+        Largest size of the run's folder while it works, in megabytes (1e6 bytes).
+    measured_on : str
+        The clip the times were taken on; empty if none was usable, then `seconds` is NaN.
+    """
+
+    recordings: int
+    clips: int
+    points: int
+    encoders: int
+    workers: int
+    seconds: float
+    disk_mb: float
+    measured_on: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return finite JSON values."""
+        from nearkin.runs.folder import finite
+
+        plain: dict[str, Any] = finite(asdict(self))
+        return plain
+
+    def lines(self) -> list[str]:
+        """Return the lines for a terminal."""
+        size = f"{self.disk_mb:.0f} MB" if self.disk_mb < 1000 else f"{self.disk_mb / 1000:.1f} GB"
+        told = [
+            f"{self.recordings} recordings, at most {self.clips} clips, {self.points} points and "
+            f"the originals, {self.encoders} encoders (references included)",
+            f"disk: at most {size} while it works",
+        ]
+        if self.measured_on:
+            told.append(
+                f"time: about {duration(self.seconds)} on {self.workers} workers (measured on "
+                f"'{self.measured_on}')"
+            )
+        else:
+            told.append(f"time: unknown, none of the first {TRIED} recordings can be used")
+        return [*told, "nothing was written"]
+
+
+def estimate(
+    plan: Plan, audio: Sequence[str], *, encoders: Sequence[EncoderSource], workers: int
+) -> Outlook:
+    """Count a run's work and measure it on one clip.
+
+    Raises
+    ------
+    InputError
+        As the run itself would: audio, encoders or settings that cannot be used.
+    """
+    references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
+    session = Session(plan, Path(), [*encoders, *references])
+    recordings = collect(audio, split=plan.split)
+    n_encoders = len(session.encoders)
+    n_clips = len(recordings) * plan.excerpts_per_file
+    if plan.clips is not None:
+        n_clips = min(n_clips, plan.clips)
+    n_clips = max(n_clips, 2)
+    clip = next(
+        (
+            found
+            for recording in recordings[:TRIED]
+            for found in experiment.originals(plan, recording, session.encoders)
+            if found.status == OK
+        ),
+        None,
+    )
+    seconds = float("nan")
+    if clip is not None:
+        seconds = _measure(session, clip, n_clips) / min(workers, n_clips)
+    return Outlook(
+        recordings=len(recordings),
+        clips=n_clips,
+        points=len(plan.grid.points),
+        encoders=n_encoders,
+        workers=workers,
+        seconds=seconds,
+        disk_mb=_disk(plan, n_clips, n_encoders) / 1e6,
+        measured_on="" if clip is None else clip.clip_id,
+    )
+
+
+def _measure(session: Session, clip: Original, n_clips: int) -> float:
+    """Return the core-seconds of a whole run."""
+
+    def timed(act: Any) -> float:
+        begun = time.perf_counter()
+        next(iter(Here(session).map(lambda _, __: act(), [None])))
+        return time.perf_counter() - begun
+
+    plan = session.plan
+    alone = PackedOriginals([clip.frames] * 2)
+
+    def ask() -> None:
+        experiment.queries(plan, clip, alone, session.encoders, noise=session.noise)
+
+    timed(ask)  # libraries are imported and kernels compiled once, not once a clip
+    one_clip = timed(ask)
+    originals = PackedOriginals([clip.frames] * 64)
+    measures = tuple(AUDIO_DISTANCES)
+    pairs = timed(lambda: pairwise_audio([clip.frames] * 4, originals, measures=measures)) / 256
+    n = min(n_clips, 100)
+    rng = np.random.default_rng(0)
+    d = rng.random((n, n), dtype=np.float32)
+    spaces = [Space(name, neighbours(d), d) for name in AUDIO_DISTANCES]
+    z = rng.random((n, 256), dtype=np.float32)
+    status = [OK] * n
+    everyone = [EncoderAtPoint(e.name, "", 1, z, z, status) for e in session.encoders]
+    scorer = Scorer(plan, [str(i) for i in range(n)])
+    here = AudioAtPoint(spaces, np.zeros(n), status)
+    score = timed(lambda: scorer.point(plan.grid.points[0], here, everyone))
+    n_points = len(plan.points)
+    growth = (n_clips / n) ** 2
+    return n_clips * one_clip + n_points * (n_clips**2 * pairs + score * growth)
+
+
+def _disk(plan: Plan, n_clips: int, n_encoders: int) -> float:
+    """Return bytes: contexts, distances, embeddings (twice, 256 values assumed) and tables."""
+    n_points = len(plan.points)
+    n_drawn = min(n_clips, plan.rho_clips)
+    contexts = n_clips * plan.context_seconds * plan.working_rate * 4
+    distances = len(AUDIO_DISTANCES) * n_drawn**2 * n_points * 4
+    embeddings = 2 * n_encoders * n_clips * n_points * 256 * 4
+    rows = n_clips * n_points * (len(AUDIO_DISTANCES) + len(plan.latent_distances) * n_encoders)
+    return contexts + distances + embeddings + rows * 120

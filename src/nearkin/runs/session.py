@@ -1,0 +1,285 @@
+"""What every unit of a run is given: the plan, the folder, and (made on first use) the rest.
+
+A session travels to a worker as plan, folder and sources; encoders, noise, the audio space and the
+resamples are made there once and kept for all units.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.consistency import Neighbours
+from nearkin.distances import PackedOriginals
+from nearkin.encoders import ResolvedEncoder, resolve_all
+from nearkin.encoders.calling.steadied import averaged, one_by_one
+from nearkin.encoders.check import Steadiness
+from nearkin.errors import RunError
+from nearkin.runs import units as experiment
+from nearkin.runs.folder import RunFolder
+from nearkin.runs.plan import DEFAULT_CALLS, Plan
+from nearkin.runs.scoring import Scorer
+from nearkin.runs.units import OK, Original, drawn_clips
+from nearkin.transforms import NoiseLibrary
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where an encoder comes from, so that every worker can make its own.
+
+    Attributes
+    ----------
+    spec : object
+        A SPEC string, or the encoder object or callable itself.
+    options : mapping
+        Keyword arguments for a class.
+    role : str
+        ``"tested"`` or ``"reference"``.
+    """
+
+    spec: Any
+    options: Mapping[str, Any]
+    role: str = "tested"
+
+
+class Session:
+    """What every unit of a run is given: the plan, the folder, and (made on first use) the rest.
+
+    Parameters
+    ----------
+    plan : Plan
+    root : Path
+        The run's folder.
+    sources : sequence of EncoderSource
+    keep_distances : bool
+        Keep the audio distances to all originals, not only those that C_B_rho needs.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        root: Path,
+        sources: Sequence[EncoderSource],
+        *,
+        keep_distances: bool = False,
+    ) -> None:
+        self.plan = plan
+        self.folder = RunFolder(root)
+        self.sources = tuple(sources)
+        self.keep_distances = keep_distances
+        self.unsteady: Mapping[str, str] = {}
+        """By label, what the quick check found: ``"stochastic"`` or ``"batch"``."""
+        self.steadiness: Mapping[str, Steadiness] = {}
+        """The quick check's findings by label; the workers need none of it."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("plan", "folder", "sources", "keep_distances", "unsteady")
+        return {name: self.__dict__[name] for name in names}
+
+    @functools.cached_property
+    def resolved(self) -> tuple[ResolvedEncoder, ...]:
+        """All encoders as they came, with labels that no two share."""
+        resolved: list[ResolvedEncoder] = []
+        for source in self.sources:
+            tested = {(one.name, one.task) for one in resolved if one.role == "tested"}
+            for encoder in resolve_all(
+                source.spec, options=source.options, **self.plan.handling(source.role)
+            ):
+                if source.role == "tested":
+                    resolved.append(encoder)
+                elif (encoder.name, encoder.task) not in tested:
+                    # a user's own trials of a trained reference take its place
+                    resolved.append(encoder.as_reference())
+        return tuple(_distinct(resolved))
+
+    @functools.cached_property
+    def encoders(self) -> tuple[ResolvedEncoder, ...]:
+        """All encoders as the run uses them: those that are not steady made so."""
+        encoders = []
+        for encoder in self.resolved:
+            state = self.unsteady.get(encoder.label)
+            if state == "stochastic":
+                encoders.append(averaged(encoder, calls=self.plan.calls or DEFAULT_CALLS))
+            else:
+                encoders.append(one_by_one(encoder) if state == "batch" else encoder)
+        return tuple(encoders)
+
+    @functools.cached_property
+    def noise(self) -> NoiseLibrary:
+        """What EN adds."""
+        return experiment.noise_library(self.plan)
+
+    @functools.cached_property
+    def used(self) -> tuple[tuple[str, str], ...]:
+        """The usable clips, in order: clip id, and the recording whose shard holds it."""
+        table = self.folder.read_table("work/used")
+        return tuple(table[["clip_id", "recording"]].itertuples(index=False, name=None))
+
+    @functools.cached_property
+    def clip_ids(self) -> tuple[str, ...]:
+        """The usable clips' ids, in order."""
+        return tuple(clip_id for clip_id, _ in self.used)
+
+    @functools.cached_property
+    def space(self) -> PackedOriginals:
+        """The audio space."""
+        return PackedOriginals([self.original(i, audio=False).frames for i in self.clip_ids])
+
+    @functools.cached_property
+    def failures(self) -> dict[str, str]:
+        """Why an encoder failed on the originals, by label."""
+        return _failures_on_originals(self)
+
+    @functools.cached_property
+    def working(self) -> tuple[ResolvedEncoder, ...]:
+        """The encoders that embedded every original."""
+        return tuple(e for e in self.encoders if e.label not in self.failures)
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """The scorer with the run's resamples."""
+        return Scorer(self.plan, self.clip_ids)
+
+    @functools.cached_property
+    def gathered(self) -> Gathered:
+        """What the queries of all clips left behind, but for the distances."""
+        return _gather(self)
+
+    @functools.cached_property
+    def place(self) -> dict[str, int]:
+        """The usable clips' places in that order."""
+        return {clip_id: index for index, clip_id in enumerate(self.clip_ids)}
+
+    @functools.cached_property
+    def drawn(self) -> NDArray[np.intp]:
+        """The places of the clips over which C_B_rho is taken."""
+        return drawn_clips(self.plan, len(self.clip_ids))
+
+    def columns(self, clip_id: str) -> NDArray[np.intp]:
+        """Return the originals to which one clip's audio distances are kept."""
+        if self.keep_distances:
+            return np.arange(len(self.clip_ids))
+        return self.drawn if self.place[clip_id] in self._drawn_set else self.drawn[:0]
+
+    @functools.cached_property
+    def _drawn_set(self) -> frozenset[int]:
+        return frozenset(self.drawn.tolist())
+
+    @functools.cached_property
+    def _recording_of(self) -> dict[str, str]:
+        return dict(self.used)
+
+    def original(self, clip_id: str, *, audio: bool = True) -> Original:
+        """Read a usable clip from its shard."""
+        clips = self.folder.read_originals(self._recording_of[clip_id], audio=audio)
+        for clip in clips or ():
+            if clip.clip_id == clip_id:
+                return clip
+        raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the queries left behind, by clip and point.
+
+    Attributes
+    ----------
+    effective : float64[N, P]
+        Effective magnitudes.
+    rank, nearest : int64[A, N, P]
+        What every query found in the audio space, for each of A distances.
+    d_own, d_nearest : float64[A, N, P]
+        Likewise.
+    not_ok : mapping of encoder label ("" for the audio space) to statuses by (clip, point)
+        Every status that is not ok.
+    """
+
+    effective: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    d_own: NDArray[np.float64]
+    d_nearest: NDArray[np.float64]
+    not_ok: Mapping[str, Mapping[tuple[int, int], str]]
+
+    def audio(self, number: int, point: int) -> Neighbours:
+        """Return what all clips found at one point under one audio distance."""
+        rank = self.rank[number, :, point]
+        d_own, d_nearest = self.d_own[number, :, point], self.d_nearest[number, :, point]
+        return Neighbours(
+            error=rank > 1,
+            rank=rank,
+            margin=d_nearest - d_own,
+            d_own=d_own,
+            d_nearest=d_nearest,
+            nearest=self.nearest[number, :, point],
+            valid=rank > 0,
+            n_clips=len(rank),
+        )
+
+    def audio_status(self, point: int) -> list[str]:
+        """Return what became of every clip at one point, in the audio space."""
+        return self.status("", point)
+
+    def status(self, label: str, point: int) -> list[str]:
+        """Return what became of every clip at one point, for one encoder."""
+        marks = self.not_ok.get(label, {})
+        return [marks.get((clip, point), OK) for clip in range(len(self.effective))]
+
+
+def _gather(session: Session) -> Gathered:
+    effective = []
+    audio: dict[str, list[Any]] = {"rank": [], "nearest": [], "d_own": [], "d_nearest": []}
+    not_ok: dict[str, dict[tuple[int, int], str]] = {}
+    for clip, clip_id in enumerate(session.clip_ids):
+        queries = session.folder.read_queries(clip_id)
+        if queries is None:
+            raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
+        effective.append(queries.effective)
+        for name, parts in audio.items():
+            parts.append([getattr(found, name) for found in queries.audio])
+        rows = {"": queries.status, **{n: v.status for n, v in queries.vectors.items()}}
+        for label, status in rows.items():
+            for point, text in enumerate(status):
+                if text != OK:
+                    not_ok.setdefault(label, {})[clip, point] = text
+    found = {name: np.stack(parts, axis=1) for name, parts in audio.items()}
+    return Gathered(effective=np.stack(effective), not_ok=not_ok, **found)
+
+
+def _failures_on_originals(session: Session) -> dict[str, str]:
+    """An encoder must embed every original: all are scored on the same clips."""
+    failures: dict[str, str] = {}
+    sizes: dict[str, tuple[int, str]] = {}
+    for clip_id in session.clip_ids:
+        for label, found in session.original(clip_id, audio=False).vectors.items():
+            if label in failures:
+                continue
+            text = found.failure or next((s for s in found.status if s != OK), "")
+            if text or found.array is None:
+                failures[label] = f"{text} (original clip '{clip_id}')"
+                continue
+            size = found.array.shape[1]
+            first, where = sizes.setdefault(label, (size, clip_id))
+            if size != first:
+                failures[label] = (
+                    f"returned {first} values for clip '{where}' and {size} for '{clip_id}': must "
+                    "be one embedding_size for all"
+                )
+    return failures
+
+
+def _distinct(encoders: Sequence[ResolvedEncoder]) -> list[ResolvedEncoder]:
+    """Number the names of encoders that would otherwise share a label."""
+    taken: dict[str, int] = {"audio": 1}
+    distinct = []
+    for encoder in encoders:
+        count = taken.get(encoder.label, 0)
+        taken[encoder.label] = count + 1
+        distinct.append(replace(encoder, name=f"{encoder.name}~{count + 1}") if count else encoder)
+    return distinct

@@ -1,0 +1,185 @@
+"""Training through Lightning: trainer, loaders, log; and the process left as it was found."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nearkin.errors import InputError
+from nearkin.optional import need
+from nearkin.progress import Progress
+from nearkin.tasks import Task
+from nearkin.training.batches import FixedBatches, Order, Recordings, TrainingBatches
+from nearkin.training.module import Budget, Course, Steps, Training, Waiting, Watch
+from nearkin.training.settings import Settings
+
+torch: Any = need("torch", extra="torch")
+pytorch: Any = need("lightning.pytorch", extra="torch")
+need("tensorboard", extra="torch")
+
+VALIDATION_CLIPS = 400
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's remarks from the user: nearkin tells what there is to tell."""
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
+    loggers.append(logging.getLogger("lightning.fabric"))
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@_quiet()
+def fit(
+    network: Any,
+    what: Task,
+    parts: dict[str, Recordings],
+    course: Course,
+    budget: Budget,
+    settings: Settings,
+    folder: Path,
+    loaders: int | None,
+    progress: Progress,
+) -> None:
+    """Advance a training from where its course stands to where its budget ends.
+
+    Parameters
+    ----------
+    network : nearkin.networks.network.TaskNetwork
+        What learns; it is on the CPU again afterwards.
+    what : Task
+        What for.
+    parts : dict
+        The recordings of the splits ``train`` and ``valid``.
+    course, budget : Course, Budget
+        Where it stands (moved along) and where it ends.
+    settings : Settings
+        How.
+    folder : Path
+        Where checkpoint, curve and log are kept.
+    loaders : int or None
+        Processes that make batches; None leaves it to the device.
+    progress : callable
+        Told ``(stage, done, total)``.
+
+    Raises
+    ------
+    InputError
+        If the device or the precision cannot be had.
+    RunError
+        If the loss is no longer finite, or nothing can be written.
+    KeyboardInterrupt
+        If it was interrupted.
+    """
+    network.to(memory_format=torch.channels_last)
+    module = Training(network, what, course, budget)
+    waiting = Waiting()
+    watch = Watch(
+        folder,
+        waiting,
+        steps_per_epoch=len(parts["train"]) / settings.batch,
+        progress=progress,
+    )
+    n_devices = settings.devices * settings.nodes
+    logger = pytorch.loggers.TensorBoardLogger(
+        str(folder), name="", version="tensorboard", purge_step=course.step + 1
+    )
+    try:
+        trainer = pytorch.Trainer(
+            accelerator="gpu" if settings.device == "cuda" else settings.device,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="auto" if n_devices == 1 else "ddp",
+            precision=settings.precision,
+            max_epochs=-1,
+            logger=logger,
+            callbacks=[watch],
+            profiler=waiting,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=str(folder),
+        )
+    except (RuntimeError, ValueError, pytorch.utilities.exceptions.MisconfigurationException) as e:
+        text = " ".join(str(e).split())[:200]
+        raise InputError(
+            f"device={settings.device!r}, devices={settings.devices}, "
+            f"precision={settings.precision!r}: cannot be used here ({text})"
+        ) from e
+    on_gpu = trainer.strategy.root_device.type != "cpu"
+    if n_devices > 1 and on_gpu:
+        module.network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module.network)
+    order = Order(
+        settings.seed,
+        settings.task,
+        settings.trial,
+        parts["train"].lengths,
+        settings.batch,
+        settings.n_samples,
+    )
+    share = {"rank": trainer.global_rank, "world": trainer.world_size}
+    n_loaders = loaders if loaders is not None else 2 * on_gpu
+    common = {"batch_size": None, "pin_memory": on_gpu, "generator": torch.Generator()}
+    training = torch.utils.data.DataLoader(
+        TrainingBatches(parts["train"], order, **share),
+        sampler=Steps(course, budget),
+        num_workers=n_loaders,
+        persistent_workers=n_loaders > 0,
+        **common,
+    )
+    fixed = FixedBatches(
+        parts["valid"],
+        n_samples=settings.n_samples,
+        batch=settings.batch,
+        most=VALIDATION_CLIPS,
+        **share,
+    )
+    validation = torch.utils.data.DataLoader(fixed, shuffle=False, **common)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with _arithmetic(on_gpu):
+            trainer.fit(module, training, validation)
+    except SystemExit as error:  # what Lightning makes of an interruption
+        raise KeyboardInterrupt from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _arithmetic(on_gpu: bool) -> Iterator[None]:
+    """Have the CPU compute the same bits every time, and a GPU as fast as it can.
+
+    torch's settings are put back.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        if on_gpu:
+            torch.backends.cudnn.benchmark = True
+        else:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = False
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+        torch.backends.cudnn.benchmark = benchmark
