@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import nearkin
+from support.places import ROOT
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "nearkin-example"
+EXAMPLE = ROOT / "examples" / "nearkin-example"
 
 
 def install(place: Path, *, group_lines: str | None = None) -> Path:

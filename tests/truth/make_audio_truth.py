@@ -1,4 +1,4 @@
-"""Write loudness.json and mp3_snr.json: what the ffmpeg program measures on tests/signals.py.
+"""Write loudness.json and mp3_snr.json: what ffmpeg measures on tests/support/signals.py.
 
 Run as ``python tests/truth/make_audio_truth.py`` where an ffmpeg program is installed.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import signals  # noqa: E402
+from support import signals  # noqa: E402
 
 PAPER_KBPS = (8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160)
 
@@ -38,7 +38,7 @@ def main() -> None:
         ("mp3_snr", "dB", "ffmpeg -i y.wav -c:a libmp3lame -b:a RATE y.mp3, and back", mp3),
     ):
         header = {
-            "origin": "the ffmpeg program on the signals of tests/signals.py",
+            "origin": "the ffmpeg program on the signals of tests/support/signals.py",
             "command": f"python tests/truth/make_audio_truth.py ({command})",
             "versions": version_line,
             "unit": unit,

@@ -1,0 +1,87 @@
+"""Features against librosa and against their definitions."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+
+from nearkin.audio.features import log_mel, mfcc, mfcc_statistics
+from nearkin.errors import InputError
+from support import signals
+
+SR = 22_050
+
+
+@pytest.fixture(scope="module")
+def y():
+    return signals.music(2.0).astype(np.float32)
+
+
+def test_mfcc_is_librosas_less_the_first(y):
+    made = mfcc(y)
+    assert made.shape == (87, 24)
+    assert made.dtype == np.float32
+    assert made.flags.c_contiguous
+    expected = librosa.feature.mfcc(y=y, sr=SR, n_mfcc=25)[1:].T
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("sr", [16_000, 22_050, 44_100])
+@pytest.mark.parametrize(("n_fft", "hop_length", "n_mels"), [(2048, 512, 128), (1024, 256, 64)])
+def test_settings_are_librosas(sr, n_fft, hop_length, n_mels):
+    y = signals.music(1.5, sr).astype(np.float32)
+    options = {"n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
+    expected = librosa.feature.mfcc(y=y, sr=sr, n_mfcc=20, **options)[1:].T
+    np.testing.assert_allclose(mfcc(y, sr=sr, n_mfcc=20, **options), expected, atol=1e-4)
+    power = librosa.feature.melspectrogram(y=y, sr=sr, **options)
+    np.testing.assert_allclose(
+        log_mel(y, sr=sr, **options), librosa.power_to_db(power).T, atol=1e-3
+    )
+
+
+def test_level_moves_only_the_dropped_coefficient(y):
+    # Decibels turn a gain into a constant, and a constant lives in the first coefficient alone.
+    noisy = y + 0.01 * signals.white(2.0)
+    np.testing.assert_allclose(mfcc(0.5 * noisy), mfcc(noisy), atol=2e-3)
+
+
+def test_log_mel_of_a_sine_peaks_at_its_band():
+    made = log_mel(signals.sine(1000, 2.0))
+    centres = librosa.mel_frequencies(n_mels=130, fmax=SR / 2)[1:-1]
+    assert abs(centres[made[40].argmax()] - 1000) < 30
+    assert made.max() - made.min() <= 80.001
+
+
+def test_statistics_by_their_definition(y):
+    made = mfcc_statistics(y)
+    assert made.shape == (144,)
+    assert made.dtype == np.float32
+    frames = librosa.feature.mfcc(y=y, sr=SR, n_mfcc=25, n_fft=1024, hop_length=256)[1:]
+    first = frames[:, 1:] - frames[:, :-1]
+    second = first[:, 1:] - first[:, :-1]
+    expected = [rows.mean(axis=1) for rows in (frames, first, second)]
+    expected += [rows.std(axis=1) for rows in (frames, first, second)]
+    np.testing.assert_allclose(made, np.concatenate(expected), rtol=1e-3, atol=1e-3)
+
+
+def test_silence_and_the_input_are_safe(y):
+    assert not mfcc(np.zeros(SR)).any()
+    assert np.isfinite(mfcc_statistics(np.zeros(SR))).all()
+    before = y.copy()
+    mfcc(y)
+    np.testing.assert_array_equal(y, before)
+
+
+@pytest.mark.parametrize("feature", [mfcc, mfcc_statistics, log_mel])
+def test_refusals(feature):
+    with pytest.raises(InputError, match="at least n_fft"):
+        feature(np.zeros(1000))
+    with pytest.raises(InputError, match="one channel"):
+        feature(np.zeros((2, SR)))
+    with pytest.raises(InputError, match="NaN"):
+        feature(np.full(SR, np.nan))
+    with pytest.raises(InputError, match="sr=0"):
+        feature(np.zeros(SR), sr=0)
+    with pytest.raises(InputError, match="n_mfcc=200"):
+        mfcc(np.zeros(SR), n_mfcc=200)

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from nearkin.report import listings
+from nearkin.report import page as report
+from nearkin.report.methods import paragraph, software_bibtex
+from support.fabricated import fabricate
+
+HOSTILE = [
+    "</script><script>window.hacked=1</script>.ogg",
+    "<img src=x onerror=window.hacked=1>.ogg",
+    '" onmouseover="window.hacked=1.ogg',
+    "line\nbreak\u2028.ogg",
+    "<!-- <script> -->.ogg",
+    "surrogate\udc80.ogg",
+    "{{ 7 * 7 }}{% raw %}.ogg",
+    "\u202egnp.exe",
+]
+
+
+class Page(HTMLParser):
+    """What a page is made of; complains about tags that do not nest."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "hr", "input", "source"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            attributes, before = self.scripts[-1]
+            self.scripts[-1] = (attributes, before + data)
+        elif self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def data():
+    small = {"PN": [-3, 12, 30], "TS": [0.7, 0.98, 1.02, 1.3], "MP": [16, 64, 192]}
+    names = HOSTILE + [f"track {i}.ogg" for i in range(20)]
+    made = fabricate(n=12, grid=small, name_of=lambda i: names[i])
+    failures = made.failures.assign(clip_id="c0000", nearest_id="c0005")
+    run = made.run | {"encoders": [dict(one) for one in made.run["encoders"]]}
+    return dataclasses.replace(made, failures=failures, run=run)
+
+
+@pytest.fixture(scope="module")
+def html(data):
+    return report.build(data)
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_the_page_parses_and_nests(page):
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+
+
+def test_nothing_is_loaded_from_outside(page, html):
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "poster", "data", "action"):
+            value = attributes.get(name)
+            if value is None:
+                continue
+            if tag == "a":
+                assert value.startswith("#")
+            else:
+                assert value.startswith("data:"), (tag, value)
+    css = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in css
+    assert "@import" not in css
+
+
+def test_links_inside_the_page_lead_somewhere(page):
+    ids = {attributes.get("id") for _, attributes in page.tags}
+    for tag, attributes in page.tags:
+        if tag == "a":
+            assert (attributes["href"] or "#")[1:] in ids
+
+
+def test_hostile_names_stay_text(page, html):
+    assert "img" not in {tag for tag, _ in page.tags}
+    assert len(page.scripts) == 2 + sum(kind.get("type") is not None for kind, _ in page.scripts)
+    assert "onmouseover" not in {name for _, attributes in page.tags for name in attributes}
+    shown = " ".join(page.texts)
+    assert HOSTILE[0] in shown
+    assert r"surrogate\udc80.ogg" in shown
+    assert "{{ 7 * 7 }}" in shown or "7 * 7" not in shown
+    assert "\u202e" not in html
+    html.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_json_in_a_script_element_is_inert(name):
+    text = str(report.json_for_script({"name": name}))
+    assert text.isascii()
+    assert not set("<>&\n") & set(text)
+    assert json.loads(text) == {"name": name}
+
+
+def test_hostile_encoder_and_status_are_escaped(data):
+    evil = "</script><b>e"
+    consistency = data.consistency.replace({"encoder": {"good": evil}})
+    queries = data.queries.replace({"encoder": {"good": evil}})
+    run = dict(data.run)
+    run["encoders"] = [
+        entry | ({"name": evil} if entry["name"] == "good" else {}) for entry in run["encoders"]
+    ]
+    run["encoders"].append({"name": "gone", "status": "<i>no memory", "role": "tested"})
+    text = report.build(
+        dataclasses.replace(data, consistency=consistency, queries=queries, run=run)
+    )
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert "no memory" in text
+
+
+def test_the_order_of_the_page(html):
+    order = ["verdict", "reading", "within", "between", "mildest-and-gravest", "originals"]
+    order += ["failures", "left-out", "methods", "cite"]
+    places = [html.index(f'<section id="{name}"') for name in order]
+    assert places == sorted(places)
+
+
+def test_every_figure_has_its_spec_and_the_spec_its_data(page, data):
+    specs = {
+        str(kind["id"]): json.loads(text)
+        for kind, text in page.scripts
+        if kind.get("type") == "application/json"
+    }
+    wanted = {attributes["data-spec"] for _, attributes in page.tags if "data-spec" in attributes}
+    assert wanted == set(specs)
+    assert {f"figure-{number}-spec" for number in (3, 6, 7, 10, 12, 13)} <= wanted
+    table = data.consistency.query(
+        "encoder == 'poor' and measure == 'C_W' and latent_distance == 'euclidean'"
+    )
+    panel = specs["figure-7-spec"]["vconcat"][0]["concat"][0]
+    drawn = {o["x"]: o["value"] for o in panel["data"]["values"] if o["series"] == "poor"}
+    expected = table[table["transformation"] == "PN"].set_index("magnitude")["value"].to_dict()
+    assert drawn == pytest.approx(expected, abs=1e-6)
+
+
+def test_players_carry_the_sounds(page, data):
+    sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "audio"]
+    assert len(sources) % 3 == 0
+    assert sources
+    sounds = {base64.b64decode(source.partition(",")[2]) for source in sources}
+    assert sounds <= set(data.audio.values())
+
+
+def test_too_much_audio_is_left_out_not_the_failure(data, monkeypatch):
+    monkeypatch.setattr(listings, "AUDIO_BUDGET", 5_000)
+    text = report.build(data)
+    assert 0 < text.count("<audio") < text.count('class="role"')
+    assert "(no sound in this page)" in text
+
+
+def test_a_failure_in_words():
+    row = {"transformation": "PN", "magnitude": 30.0, "distance": "cosine", "nearest_id": "b"}
+    row |= {"d_own": 0.31, "d_nearest": 0.12}
+    assert listings.failure_sentence(row, {"b": "B"}) == (
+        "PN at 30 dB, cosine: the noisy clip lies nearer to “B” (0.12) than to its own "
+        "original (0.31)."
+    )
+    close = listings.failure_sentence(row | {"d_own": 0.12346, "d_nearest": 0.12344}, {})
+    assert "(0.1234)" in close
+    assert "(0.1235)" in close
+    tie = listings.failure_sentence(row | {"d_own": 0.0, "d_nearest": 0.0}, {})
+    assert "exactly as near" in tie
+    assert "a tie is an error" in tie
+
+
+def test_everything_skipped_is_listed_with_its_reason(page):
+    shown = " ".join(page.texts)
+    for text in ("broken.mp3", "no audio stream", "too short: 1.2 s", "loudness not measurable"):
+        assert text in shown
+
+
+def test_identical_clips_are_named(data):
+    clips = data.clips.copy()
+    clips.loc[9, ["content_sha256", "start_s"]] = clips.loc[8, ["content_sha256", "start_s"]]
+    text = report.build(dataclasses.replace(data, clips=clips))
+    assert "2 clips have identical content: track 0.ogg, track 1.ogg." in text
+
+
+def test_the_folder_all_clips_share_is_not_told(data):
+    clips = data.clips.assign(
+        path=[f"/home/somebody/music/album {i % 2}/{i}.ogg" for i in range(len(data.clips))]
+    )
+    text = report.build(dataclasses.replace(data, clips=clips))
+    assert "somebody" not in text
+    assert "album 1/13.ogg" in text
+
+
+@pytest.mark.parametrize("paths", [[], ["a.ogg"], ["/a.ogg"], ["/x/a.ogg", "b.ogg", "/y/c.ogg"]])
+def test_short_paths_keep_every_name_apart(paths):
+    shown = listings.short_paths(paths)
+    assert set(shown) == set(paths)
+    assert len(set(shown.values())) == len(paths)
+    assert all(shown.values())
+
+
+def test_methods_follow_from_the_record(data):
+    text = paragraph(data.run, audio=["dtw", "simple"], latent=["cosine"])
+    for part in ("N = 12", "nearkin 0.1.0", "seed 0", "signalsmith 0.3.1", "librosa 0.11.0"):
+        assert part in text
+    assert "SiMPle" in text
+    assert "not shifted by Rubber Band" in text
+    other = data.run | {"engine": "Rubber Band R2"}
+    assert "not shifted by Rubber Band" not in paragraph(other, audio=[], latent=[])
+    assert "babble" not in paragraph(data.run, audio=[], latent=[])  # no EN in this grid
+
+
+def test_a_bare_record_is_enough():
+    empty = fabricate(n=6, grid={"PN": [0, 30]})
+    bare = dataclasses.replace(empty, run={}, failures=pd.DataFrame(), audio={})
+    Page(report.build(bare))
+
+
+def test_both_citations_are_there(html, data):
+    assert "10.3389/fams.2019.00053" in html
+    assert "version = {0.1.0}" in software_bibtex(data.run)
+    assert "year    = {2026}" in software_bibtex(data.run)
+
+
+def test_equal_data_give_an_equal_page(data, html):
+    assert report.build(data) == html
+
+
+def test_the_full_size_stays_under_10_mb(tmp_path):
+    full = fabricate(n=100, failures_each=8, audio_bytes=24_000)
+    path = report.write(full, tmp_path / "report.html")
+    assert 1_000_000 < path.stat().st_size < 10_000_000
+
+
+@pytest.mark.browser
+def test_chromium_draws_every_figure_without_a_complaint(data, html, tmp_path):
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        pytest.skip("no Chromium")
+    path = tmp_path / "report.html"
+    # errors are written into the page, because a dumped page cannot show its console
+    spy = (
+        "<script>window.seen=[];addEventListener('error',e=>seen.push(String(e.message)));"
+        "addEventListener('unhandledrejection',e=>seen.push(String(e.reason)));"
+        "for(const k of['error','warn']){const f=console[k];"
+        "console[k]=(...a)=>{seen.push(a.join(' '));f(...a)}}"
+        "const saved=[];HTMLAnchorElement.prototype.click=function(){"
+        "saved.push(this.download+' '+this.href.slice(0,14))};"
+        "const wait=setInterval(()=>{if(document.documentElement.dataset.figures!=='drawn')return;"
+        "clearInterval(wait);for(const b of document.querySelectorAll('#figure-7 button'))b.click()"
+        "},50);"
+        "setInterval(()=>{document.documentElement.dataset.saved=saved.sort().join(', ');"
+        "document.documentElement.dataset.seen=JSON.stringify(seen);"
+        "document.documentElement.dataset.hacked=String(window.hacked)},50)</script>"
+    )
+    path.write_text(html.replace("<head>", "<head>" + spy, 1), encoding="utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    flags += "--disable-background-networking --disable-component-update --disable-sync "
+    flags += f"--virtual-time-budget=60000 --user-data-dir={tmp_path / 'profile'} --dump-dom"
+    done = subprocess.run(
+        [browser, *flags.split(), path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    root = re.search(r"<html[^>]*>", done.stdout)
+    assert root is not None
+    assert 'data-figures="drawn"' in root[0]
+    assert 'data-seen="[]"' in root[0], root[0]
+    assert 'data-hacked="undefined"' in root[0]
+    saved = re.search('data-saved="([^"]*)"', root[0])
+    assert saved is not None
+    png, svg = saved[1].split(", ")
+    assert png == "figure-7.png data:image/png"
+    assert svg.startswith("figure-7.svg blob:")
+    charts = done.stdout.split('<div class="chart')[1:]
+    assert len(charts) == html.count('<div class="chart"')
+    assert all("<svg" in chart.partition("<figcaption")[0] for chart in charts)
+    assert "data-failed" not in done.stdout.partition("<script>")[0]
+
+
+def test_methods_say_when_rho_was_taken_over_drawn_clips():
+    made = fabricate(n=6, grid={"PN": [0, 30]})
+    plan = {**made.run["plan"], "rho": "pooled", "rho_clips": 2000}
+    told = paragraph({**made.run, "n": 5000, "plan": plan}, audio=["dtw"], latent=["cosine"])
+    assert "over 2,000 clips drawn from the 5,000" in told

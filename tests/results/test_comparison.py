@@ -1,0 +1,417 @@
+"""Comparisons: closed forms, scipy's exact and permutation tests, a simulated null, refusals."""
+
+from __future__ import annotations
+
+import doctest
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import nearkin
+from nearkin.errors import InputError
+from nearkin.results import comparison
+from nearkin.results.answers import RunTables, collection_rows
+from nearkin.results.comparison import ALL, COLUMNS, bootstrap_p, compare, holm, lines
+from support.fabricated import fabricate
+
+GRID = {"PN": [0.0, 30.0], "TS": [0.5, 0.9, 1.1, 1.5]}
+
+
+def made(
+    errors: dict[str, np.ndarray], *, name: str = "run", grid: dict[str, list[float]] | None = None
+) -> RunTables:
+    """A run whose encoders err as given: error[place, clip]; rank 2 where wrong; no audio space."""
+    points = [(code, value) for code, values in (grid or GRID).items() for value in values]
+    rows = []
+    n = next(iter(errors.values())).shape[1]
+    ids = [f"c{i:03d}" for i in range(n)]
+    for encoder, wrong in errors.items():
+        for code, value, error in [
+            ("OG", 0.0, np.zeros(n)),
+            *((*point, wrong[place]) for place, point in enumerate(points)),
+        ]:
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "encoder": encoder,
+                        "task": "",
+                        "trial": 1,
+                        "space": "latent",
+                        "distance": "cosine",
+                        "transformation": code,
+                        "magnitude": value,
+                        "effective_magnitude": value,
+                        "clip_id": ids,
+                        "error": pd.Series(error).astype("Int64"),
+                        "rank": pd.Series(error + 1).astype("Int64"),
+                        "d_own": 0.5,
+                        "status": "ok",
+                    }
+                )
+            )
+    clips = pd.DataFrame(
+        {"clip_id": ids, "content_sha256": ids, "start_s": 1.0, "duration_s": 4.0, "status": "ok"}
+    )
+    record = {
+        "n": n,
+        "grid": {"points": [list(point) for point in points]},
+        "plan": {"clip_seconds": 2.0},
+        "encoders": [{"name": encoder, "task": "", "role": "tested"} for encoder in errors],
+    }
+    return RunTables(name, record, clips, pd.concat(rows, ignore_index=True))
+
+
+def fabricated(name: str = "run", **options: Any) -> RunTables:
+    data = fabricate(grid=GRID, **options)
+    return RunTables(name, data.run, data.clips, data.queries)
+
+
+def only(table: pd.DataFrame, **where: Any) -> pd.Series:
+    for column, value in where.items():
+        table = table[table[column] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+def test_differences_are_those_of_the_means() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random((6, 50)) < 0.2, rng.random((6, 50)) < 0.4
+    found = compare([made({"a": a, "b": b})], points=True, n_resamples=500).table
+    assert list(found.columns) == list(COLUMNS)
+    gap = (~a).mean(axis=1) - (~b).mean(axis=1)
+    rows = found[found["measure"] == "C_W"]
+    at = rows[rows["level"] == "point"].set_index(["transformation", "magnitude"])["difference"]
+    assert at.to_numpy() == pytest.approx(gap)
+    pn = only(rows, level="transformation", transformation="PN")
+    ts = only(rows, level="transformation", transformation="TS")
+    overall = only(rows, level="overall")
+    assert pn["difference"] == pytest.approx(gap[:2].mean())
+    assert ts["difference"] == pytest.approx(gap[2:].mean())
+    assert overall["difference"] == pytest.approx((gap[:2].mean() + gap[2:].mean()) / 2)
+    assert overall["transformation"] == ALL
+    assert (rows["n"] == 50).all()
+
+
+def test_interval_and_p_of_one_point_follow_the_normal_theory() -> None:
+    """With many clips: standard error of a paired difference of shares, and McNemar's z test."""
+    n, b, c = 1000, 90, 60
+    a_wrong, b_wrong = np.zeros((1, n), bool), np.zeros((1, n), bool)
+    b_wrong[0, :b] = True  # a right, b wrong
+    a_wrong[0, b : b + c] = True
+    run = made({"a": a_wrong, "b": b_wrong}, grid={"PN": [0.0]})
+    row = only(compare([run], n_resamples=20_000).table, measure="C_W", level="overall")
+    difference = (b - c) / n
+    se = np.sqrt((b + c) / n - difference**2) / np.sqrt(n)
+    assert row["difference"] == pytest.approx(difference)
+    assert row["ci_low"] == pytest.approx(difference - 1.96 * se, abs=0.0015)
+    assert row["ci_high"] == pytest.approx(difference + 1.96 * se, abs=0.0015)
+    assert row["p"] == pytest.approx(2 * stats.norm.sf(difference / se), abs=0.004)
+    exact = stats.binomtest(c, b + c).pvalue  # McNemar's exact test
+    assert row["p"] == pytest.approx(exact, abs=0.006)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_p_is_near_the_permutation_test(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.random((6, 80)) < 0.3
+    b = rng.random((6, 80)) < 0.3 + 0.02 * seed
+    row = only(compare([made({"a": a, "b": b})]).table, measure="C_W", level="overall")
+    by_clip = [((~side)[:2].mean(axis=0) + (~side)[2:].mean(axis=0)) / 2 for side in (a, b)]
+    truth = stats.permutation_test(
+        by_clip,
+        lambda x, y: np.mean(x - y),
+        permutation_type="samples",
+        n_resamples=9999,
+        vectorized=False,
+        rng=np.random.default_rng(1),
+    )
+    assert row["difference"] == pytest.approx(truth.statistic)
+    assert row["p"] == pytest.approx(truth.pvalue, abs=0.01, rel=0.06)
+
+
+def test_p_is_no_smaller_than_an_exact_test_can_give() -> None:
+    """Four clips of a hundred differ, all one way: McNemar's exact p is 2 / 2**4."""
+    a_wrong, b_wrong = np.zeros((1, 100), bool), np.zeros((1, 100), bool)
+    b_wrong[0, :4] = True
+    run = made({"a": a_wrong, "b": b_wrong}, grid={"PN": [0.0]})
+    row = only(compare([run]).table, measure="C_W", level="overall")
+    assert row["p"] >= stats.binomtest(0, 4).pvalue == 0.125
+
+
+def test_a_true_null_is_rejected_one_time_in_twenty() -> None:
+    """1,000 pairs of equal encoders on 60 clips of unequal difficulty: 5 % +- 1.5 are rejected."""
+    rng = np.random.default_rng(5)
+    n, b = 60, 999
+    rejected = 0
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=b)
+    for _ in range(1000):
+        difficulty, severity = rng.normal(size=n), rng.normal(0.5, 0.5, (6, 1))
+        sides = [np.mean(difficulty + rng.normal(size=n) > severity, axis=0) for _ in range(2)]
+        gap = sides[0] - sides[1]
+        differing = int((gap != 0).sum())
+        rejected += bootstrap_p(gap.mean(), counts @ gap / n, n_differing=differing) < 0.05
+    assert 35 <= rejected <= 65
+
+
+def test_equal_encoders_do_not_differ() -> None:
+    wrong = np.random.default_rng(2).random((6, 30)) < 0.3
+    found = compare([made({"a": wrong, "b": wrong})], points=True, n_resamples=200).table
+    rows = found[found["measure"] == "C_W"]
+    assert (rows[["difference", "ci_low", "ci_high"]] == 0).all(axis=None)
+    assert (rows[["p", "p_holm"]] == 1).all(axis=None)
+
+
+def test_order_of_the_pair_only_turns_the_sign() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.random((6, 40)) < 0.2, rng.random((6, 40)) < 0.4
+    one = compare([made({"a": a, "b": b})], n_resamples=500).table
+    two = compare([made({"b": b, "a": a})], n_resamples=500).table
+    assert one["difference"].to_numpy() == pytest.approx(-two["difference"].to_numpy(), nan_ok=True)
+    assert one["ci_low"].to_numpy() == pytest.approx(-two["ci_high"].to_numpy(), nan_ok=True)
+    assert one["p"].to_numpy() == pytest.approx(two["p"].to_numpy(), nan_ok=True)
+
+
+def test_agreement_and_monotonicity_are_the_tables_own() -> None:
+    """Differences of the measures a run tabulates equal the differences of its rows."""
+    data = fabricate(grid=GRID, tested=(("good", ""), ("poor", "")), references=(), n=25)
+    run = RunTables("r", data.run, data.clips, data.queries)
+    found = compare([run], points=True, n_resamples=200).table
+    consistency = data.consistency.set_index(
+        ["encoder", "measure", "audio_distance", "latent_distance", "transformation", "magnitude"]
+    )["value"]
+    rows = found[found["level"] == "point"]
+    assert set(rows["measure"]) == {"C_W", "C_B_acc"}
+    for row in rows.itertuples(index=False):
+        rest = (row.measure, row.audio_distance, row.latent_distance)
+        at = (*rest, row.transformation, row.magnitude)
+        expected = consistency[("good", *at)] - consistency[("poor", *at)]
+        assert row.difference == pytest.approx(expected), at
+
+
+def test_monotonicity_by_scipy() -> None:
+    data = fabricate(grid=GRID, tested=(("good", ""), ("poor", "")), references=(), n=25)
+    run = RunTables("r", data.run, data.clips, data.queries)
+    row = only(
+        compare([run], n_resamples=200).table,
+        measure="monotonicity",
+        latent_distance="cosine",
+        level="transformation",
+        transformation="TS",
+    )
+    means = {}
+    for encoder, rows in data.queries[data.queries["distance"] == "cosine"].groupby("encoder"):
+        sides = []
+        for side in ([0.9, 0.5], [1.1, 1.5]):
+            wide = rows[rows["transformation"] == "TS"].pivot(
+                index="clip_id", columns="magnitude", values="d_own"
+            )[side]
+            sides.append(np.mean([stats.spearmanr([0, 1], clip)[0] for clip in wide.to_numpy()]))
+        means[encoder] = np.mean(sides)
+    assert row["value_a"] == pytest.approx(means["good"])
+    assert row["value_b"] == pytest.approx(means["poor"])
+
+
+def test_a_smaller_collection_by_the_closed_form() -> None:
+    """Rank 2 of N is right in a collection of n with probability (N - n) / (N - 1)."""
+    a, b = np.zeros((6, 20), bool), np.ones((6, 20), bool)
+    table = compare([made({"a": a, "b": b})], n=5, n_resamples=200).table
+    row = only(table, measure="C_W@5", level="overall")
+    assert row["value_a"] == 1
+    assert row["value_b"] == pytest.approx(15 / 19)
+
+
+@pytest.mark.parametrize("size", [2, 5, 20])
+def test_any_collection_has_the_rows_of_the_definition(size: int) -> None:
+    """C_W@N is C_W with its own interval; C_W@n the mean of the quotient of binomials."""
+    data = fabricate(grid=GRID, tested=(("good", ""),), references=(), n=20)
+    run = RunTables("r", data.run, data.clips, data.queries)
+    rows = collection_rows(run, size)
+    keys = ["encoder", "audio_distance", "latent_distance", "transformation", "magnitude"]
+    found = rows.set_index(keys)["value"]
+    for key, part in data.queries.groupby(["encoder", "distance", "transformation", "magnitude"]):
+        encoder, distance, *place = key
+        own = (distance, "") if encoder == "audio" else ("", distance)
+        share = [
+            math.comb(20 - rank, size - 1) / math.comb(19, size - 1)
+            for rank in part["rank"].dropna().astype(int)
+        ]
+        assert found[(encoder, *own, *place)] == pytest.approx(np.mean(share))
+    assert (rows["chance"] == 1 / size).all()
+    assert (rows["ci_low"] <= rows["value"] + 1e-12).all()
+    assert (rows["ci_high"] >= rows["value"] - 1e-12).all()
+    with pytest.raises(InputError, match=r"C_W@21: must be in 2..20"):
+        collection_rows(run, 21)
+
+
+def test_a_collection_in_the_table_is_found_again(small_run: Path) -> None:
+    """C_W@N equals the run's own C_W, interval and all: the same resamples."""
+    result = nearkin.load(small_run)
+    run = RunTables("r", result.run, result.clips, result.queries)
+    columns = ["value", "ci_low", "ci_high"]
+    keys = ["encoder", "audio_distance", "latent_distance", "transformation", "magnitude"]
+    again = collection_rows(run, 5).set_index(keys)[columns].sort_index()
+    own = result.consistency.query("measure == 'C_W'").set_index(keys)[columns].sort_index()
+    pd.testing.assert_frame_equal(again, own)
+
+
+def test_failed_queries_leave_the_clip_out_of_both() -> None:
+    wrong = np.zeros((6, 20), bool)
+    run = made({"a": wrong, "b": ~wrong})
+    gone = (run.queries["clip_id"] == "c003") & (run.queries["encoder"] == "a")
+    run.queries.loc[gone & (run.queries["transformation"] == "PN"), ["error", "rank"]] = pd.NA
+    table = compare([run], n_resamples=200).table
+    pn = only(table, measure="C_W", level="transformation", transformation="PN")
+    assert (pn["n"], pn["difference"]) == (19, 1.0)
+    assert only(table, measure="C_W", level="transformation", transformation="TS")["n"] == 20
+    run.queries.loc[run.queries["encoder"] == "a", ["error", "rank"]] = pd.NA
+    table = compare([run], n_resamples=200).table
+    overall = only(table, measure="C_W", level="overall")
+    assert np.isnan(overall["difference"])
+    assert overall["status"] == "undefined for one of the two"
+
+
+def test_trials_are_averaged_and_resampled() -> None:
+    one = fabricated(tested=(("vgg", "at"), ("vgg", "ae")), references=(), n=60, trials=4)
+    for name, rows in (("all", one.queries), ("first", one.queries[one.queries["trial"] == 1])):
+        found = compare([RunTables(name, one.record, one.clips, rows)], n_resamples=500)
+        row = only(found.table, measure="C_W", latent_distance="cosine", level="overall")
+        right = rows[(rows["distance"] == "cosine") & (rows["transformation"] != "OG")]
+        by = right.groupby(["task", "transformation"])["error"].mean().groupby("task").mean()
+        assert row["value_a"] == pytest.approx(1 - by["at"], abs=1e-9)
+        told = any("4 trials are few to resample" in note for note in found.notes)
+        assert told == (name == "all")
+
+
+def test_the_spread_between_trials_is_in_the_interval() -> None:
+    """Eight trials of unequal level: the mean of eight drawn ones varies as their variance / 8."""
+    rng = np.random.default_rng(0)
+    levels = np.linspace(0.2, 0.8, 8)
+    parts = []
+    for trial, level in enumerate(levels, start=1):
+        wrong = {"a": rng.random((6, 400)) < level, "b": rng.random((6, 400)) < 0.5}
+        parts.append(made(wrong).queries.assign(trial=trial))
+    one = made({"a": np.zeros((6, 400), bool), "b": np.zeros((6, 400), bool)})
+    run = RunTables("r", one.record, one.clips, pd.concat(parts, ignore_index=True))
+    row = only(compare([run]).table, measure="C_W", level="overall")
+    spread = np.sqrt(np.var(levels) / 8)
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * 1.96 * spread, rel=0.08)
+    assert row["difference"] == pytest.approx(0, abs=0.02)
+
+
+# -- which runs ----------------------------------------------------------------------------------
+
+
+def test_runs_are_compared_by_their_tested_encoders() -> None:
+    one, two = fabricated("one"), fabricated("two")
+    two.record["plan"]["seed"] = 2
+    found = compare([one, two], n_resamples=200)
+    named = found.table[["run_a", "encoder_a", "run_b", "encoder_b"]].drop_duplicates()
+    assert len(named) == 6
+    assert set(named["encoder_a"]) == {"good", "poor"}
+    assert any("differ in seed (one: 0, two: 2)" in note for note in found.notes)
+    assert "good (one) - good (two)" in lines(found, several_runs=True)
+    against = compare([one, two], encoders=["good"], against="good (two)", n_resamples=200)
+    assert against.table["run_a"].unique().tolist() == ["one"]
+    heard = compare([one, two], encoders=["audio"], n_resamples=200).table
+    assert set(heard["audio_distance"]) == {"dtw", "simple"}
+
+
+def test_other_grids_are_refused_by_name() -> None:
+    one = fabricated("one")
+    data = fabricate(grid={"PN": [0.0, 30.0, 12.0], "TS": [0.5, 0.9, 1.1]})
+    two = RunTables("two", data.run, data.clips, data.queries)
+    with pytest.raises(InputError, match=r"TS 1\.5 only in one; PN 12 only in two"):
+        compare([one, two])
+
+
+def test_other_clips_are_refused_by_name() -> None:
+    one, two = fabricated("one", n=20), fabricated("two", n=12)
+    with pytest.raises(InputError, match=r"one has 20 clips, 'c0012' only there.*pass --n"):
+        compare([one, two])
+    found = compare([one, two], n=10, n_resamples=200)
+    assert set(found.table["measure"]) == {"C_W@10", "monotonicity"}
+    assert found.n == 12
+    assert "only C_W@10 and monotonicity over the shared clips" in found.notes[0]
+    with pytest.raises(InputError, match=r"--n 13: must be in 2..12"):
+        compare([one, two], n=13)
+    other = two.clips.assign(content_sha256="other")
+    with pytest.raises(InputError, match="clip 'c0000' is not the same sound in one and two"):
+        compare([one, RunTables("two", two.record, other, two.queries)])
+    renamed = two.clips.assign(clip_id=[f"x{i}" for i in range(len(two.clips))])
+    with pytest.raises(InputError, match="share no clip"):
+        compare([one, RunTables("two", two.record, renamed, two.queries)], n=10)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    run = fabricated(tested=(("good", ""),), references=())
+    with pytest.raises(InputError, match="one encoder only"):
+        compare([run])
+    with pytest.raises(InputError, match="did you mean 'good'"):
+        compare([run], encoders=["goood"])
+    with pytest.raises(InputError, match="share no distance"):
+        compare([run], encoders=["audio", "good"])
+    with pytest.raises(InputError, match="no run"):
+        compare([])
+    with pytest.raises(InputError, match="resamples=10"):
+        compare([run], n_resamples=10)
+    both = fabricated()
+    with pytest.raises(InputError, match="--against gut"):
+        compare([both], against="gut")
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(deadline=None)
+def test_holm_by_its_definition(p: list[float]) -> None:
+    adjusted = holm(p)
+    order = np.argsort(p, kind="stable")
+    running = 0.0
+    for step, index in enumerate(order):
+        running = max(running, (len(p) - step) * p[index])
+        assert adjusted[index] == pytest.approx(min(running, 1))
+
+
+def test_holm_leaves_out_what_is_undefined() -> None:
+    assert holm([0.01, np.nan, 0.02]) == pytest.approx([0.02, np.nan, 0.02], nan_ok=True)
+
+
+def test_equal_seeds_give_equal_tables() -> None:
+    one = compare([fabricated()], n_resamples=200).table
+    two = compare([fabricated()], n_resamples=200).table
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_the_command(tmp_path: Path, small_run: Path) -> None:
+    import json
+    import shutil
+
+    from support.commands import command, refused
+
+    out = tmp_path / "out"
+    done = command("compare", small_run, "--against", "mfcc", "--out", out, "--json")
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    assert told["n"] == 5
+    assert any("5 clips are few" in note for note in told["notes"])
+    table = pd.read_parquet(out / "comparison.parquet")
+    assert len(table) == len(told["rows"]) == len(pd.read_csv(out / "comparison.csv"))
+    assert "random - mfcc" in done.stdout
+    twin = tmp_path / "twin"
+    shutil.copytree(small_run, twin)
+    done = command("compare", small_run, twin, "--encoder", "mfcc", "--quiet", "--out", out)
+    assert done.exit_code == 0
+    assert done.stdout == ""
+    again = pd.read_parquet(out / "comparison.parquet")
+    assert (again.loc[again["level"] == "overall", "difference"] == 0).all()
+    assert "is named twice" in refused("compare", small_run, small_run)
+    assert "holds no run" in refused("compare", small_run, tmp_path)
+
+
+def test_doc_examples() -> None:
+    assert doctest.testmod(comparison).failed == 0

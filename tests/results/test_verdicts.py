@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nearkin.results import verdicts
+from nearkin.results.verdicts import caveat, on_tasks, verdict
+from support.fabricated import COLUMNS, IMPERCEPTIBLE, PAPER, fabricate
+
+POINTS = [(code, float(value)) for code, values in IMPERCEPTIBLE.items() for value in values]
+SIDES = [("PN", ""), ("TS", "faster"), ("TS", "slower")]
+RUN = {"n": 100, "encoders": [{"name": "x", "task": "", "role": "tested"}]}
+NO_QUERIES = pd.DataFrame(
+    {"encoder": [], "task": [], "transformation": [], "distance": [], "error": [], "clip_id": []},
+    dtype=object,
+)
+
+
+def table(c_w=1.0, rho=1.0, *, width=0.0, original=1.0, n=100, encoder="x", task="", **changed):
+    """One encoder, one distance: C_W at the imperceptible points and monotonicity per side."""
+    rows = []
+    common = {"encoder": encoder, "task": task, "trial": 1, "audio_distance": "", "n": n}
+    common |= {"latent_distance": "cosine", "status": "ok", "side": "", "chance": 1 / n}
+    values = dict.fromkeys(POINTS, c_w) | {("OG", 0.0): original}
+    values |= changed.get("at", {})
+    for (code, magnitude), value in values.items():
+        rows.append(
+            common
+            | {"measure": "C_W", "transformation": code, "magnitude": magnitude, "value": value}
+            | {"ci_low": value - width, "ci_high": value + width}
+        )
+    for code, side in SIDES:
+        value = changed.get("rho_at", {}).get((code, side), rho)
+        rows.append(
+            common
+            | {"measure": "monotonicity", "transformation": code, "magnitude": np.nan}
+            | {"value": value, "ci_low": value - width, "ci_high": value + width, "side": side}
+        )
+    made = pd.DataFrame(rows)[COLUMNS]
+    made.loc[made["value"].isna(), "status"] = "undefined: all distances are equal"
+    return made
+
+
+def near(consistency, run=RUN):
+    return verdict(consistency, NO_QUERIES, run, "x").near
+
+
+def graver(consistency):
+    return verdict(consistency, NO_QUERIES, RUN, "x").graver
+
+
+def test_assumption_i_at_its_boundaries():
+    below = np.nextafter(verdicts.NEAR, 0)
+    assert near(table(verdicts.NEAR)).word == "holds"
+    assert near(table(at={POINTS[0]: below})).word == "holds partly"
+    # four of seven below: the median is below
+    assert near(table(at=dict.fromkeys(POINTS[:4], below))).word == "does not hold"
+    assert near(table(at=dict.fromkeys(POINTS[:3], below))).word == "holds partly"
+
+
+def test_assumption_ii_at_its_boundaries():
+    below = np.nextafter(verdicts.MONOTONE, 0)
+    assert graver(table(rho=verdicts.MONOTONE)).word == "holds"
+    assert graver(table(rho=0.95, width=0.06)).word == "holds partly"  # the interval decides
+    assert graver(table(rho_at={SIDES[0]: below})).word == "holds partly"
+    assert graver(table(rho=verdicts.RISING)).word == "holds partly"
+    assert graver(table(rho=np.nextafter(verdicts.RISING, 0))).word == "does not hold"
+
+
+def test_the_sentence_carries_the_worst_number_its_interval_and_chance():
+    found = near(table(0.99, width=0.01, at={("PS", -0.25): 0.6}))
+    assert "0.60 [0.59, 0.61]" in found.sentence
+    assert "PS at −0.25 semitones, cosine" in found.sentence
+    assert "1 of 7" in found.sentence
+    assert "Chance is 0.01 (N = 100)" in found.sentence
+    assert "more clips could still settle" not in found.sentence
+    assert len(found.numbers) == 7
+
+
+def test_a_shortfall_within_its_interval_is_said_to_be_open():
+    found = near(table(0.94, width=0.02))
+    assert found.word == "does not hold"
+    assert "more clips could still settle" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("audio", "width", "said"),
+    [
+        (0.9, 0.01, "below 0.95 itself"),
+        (0.97, 0.01, "the loss is the encoder's"),
+        (0.97, 0.2, "within the encoder's interval"),
+    ],
+)
+def test_a_shortfall_is_set_beside_the_audio_space_without_overclaiming(audio, width, said):
+    beside = table(audio, encoder="audio")
+    beside["audio_distance"], beside["latent_distance"] = "dtw", ""
+    both = pd.concat([table(at={POINTS[0]: 0.8}, width=width), beside])
+    assert said in near(both).sentence
+
+
+@pytest.mark.parametrize(("n", "warned"), [(58, True), (59, False)])
+def test_few_clips_are_said_to_be_few(n, warned):
+    # outside truth: with no failure among n the exact one-sided 95 % bound is 0.05 ** (1 / n),
+    # which passes 0.95 from n = 59 on (the "rule of three", exactly)
+    run = RUN | {"n": n}
+    assert ("cannot exclude" in near(table(n=n), run).sentence) is warned
+
+
+def test_undefined_is_said_with_its_reason():
+    found = verdict(table(np.nan, np.nan, original=np.nan), NO_QUERIES, RUN, "x")
+    assert found.near.word == found.graver.word == "undefined"
+    assert "all distances are equal" in found.near.sentence
+    assert verdict(table().head(0), NO_QUERIES, RUN, "x").near.word == "undefined"
+
+
+def test_partly_undefined_is_counted():
+    found = verdict(table(at={POINTS[0]: np.nan}, rho_at={SIDES[0]: np.nan}), NO_QUERIES, RUN, "x")
+    assert found.near.word == found.graver.word == "holds"
+    assert "1 of 7 cases are undefined" in found.near.sentence
+    assert "1 of 3 cases are undefined" in found.graver.sentence
+
+
+def test_the_constant_encoder_fails_in_plain_words():
+    data = fabricate(n=15, tested=(("good", ""),))
+    found = verdict(data.consistency, data.queries, data.run, "constant")
+    assert found.near.word == "does not hold"
+    assert "even for the unchanged clips" in found.near.sentence
+    assert found.graver.word == "undefined"
+    assert any("15 clips share their embedding" in note for note in found.notes)
+    assert any(note.startswith("C_B_rho: Undefined") for note in found.notes)
+
+
+def test_identical_embeddings_are_reported():
+    queries = pd.DataFrame(
+        {
+            "encoder": "x",
+            "task": "",
+            "transformation": "OG",
+            "distance": "cosine",
+            "error": pd.array([1, 1, 0, pd.NA], dtype="Int64"),
+            "clip_id": ["a", "b", "c", "d"],
+        }
+    )
+    notes = verdict(table(original=0.98), queries, RUN, "x").notes
+    assert any("0.980" in note and "2 clips share" in note for note in notes)
+    assert not any("share" in note for note in verdict(table(), queries, RUN, "x").notes)
+
+
+def test_tested_come_first_and_the_audio_space_last():
+    data = fabricate(n=10, grid=IMPERCEPTIBLE)
+    found = verdicts.verdicts(data.consistency, data.queries, data.run)
+    assert [one.role for one in found] == ["tested"] * 2 + ["reference"] * 3 + ["audio"]
+
+
+def test_a_grid_without_imperceptible_points_says_so():
+    assert caveat(table()) == ""
+    coarse = fabricate(n=10, grid={"PN": [10, 20], "PS": [-0.25, 2]}).consistency
+    assert "PN at 20 dB and PS at +2 semitones" in caveat(coarse)
+    assert "−0.25" not in caveat(coarse)
+
+
+def test_tasks_are_set_side_by_side_only_where_there_are_two():
+    run = RUN | {"encoders": [{"name": "x", "task": "at"}, {"name": "x", "task": "ae"}]}
+    best = table(0.99, width=0.005, task="at")
+    both = pd.concat([best, table(0.5, width=0.1, task="ae")])
+    assert on_tasks(best, run) == ""
+    assert "x · at 0.99, x · ae 0.50" in on_tasks(both, run)
+    assert "7 of 7 cases: on these clips consistency differs" in on_tasks(both, run)
+    near_equal = pd.concat([best, table(0.985, width=0.005, task="ae")])
+    assert "no difference between the tasks is shown" in on_tasks(near_equal, run)
+
+
+def test_means_over_trials_speak_where_there_are_several():
+    data = fabricate(n=12, trials=2, tested=(("vgg", "at"),), grid={"PN": [0, 30]})
+    found = verdict(data.consistency, data.queries, data.run, "vgg", task="at")
+    rows = data.consistency.query(
+        "encoder == 'vgg' and measure == 'C_W' and transformation == 'PN' and magnitude == 30"
+    )
+    expected = rows[rows["trial"] == 0].set_index("latent_distance")["value"]
+    assert [one.value for one in found.near.numbers] == pytest.approx(
+        [expected["euclidean"], expected["cosine"]]
+    )
+    assert any("2 trials" in note for note in found.notes)
+
+
+def test_the_rules_state_the_constants():
+    for constant in (verdicts.NEAR, verdicts.MONOTONE, verdicts.RISING):
+        assert f"{constant:g}" in verdicts.RULES
+    assert len(PAPER) == 5

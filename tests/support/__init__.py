@@ -1,0 +1,1 @@
+"""What tests share: signals, fabricated tables, slow twins, places."""
