@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(5), duration(125), duration(7300)
-    ('5 s', '2 min 5 s', '2 h 2 min')
+    ('5 s', '2 min 5 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

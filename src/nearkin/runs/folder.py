@@ -395,7 +395,7 @@ def key(name: str) -> str:
     Examples
     --------
     >>> key("a/b.wav")
-    '6df07ad8ec6ee4ee0a1b'
+    '3549c5121e6b18d287ba'
     """
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 

@@ -318,7 +318,7 @@ def fixed_places(lengths: NDArray[np.int64], *, n_samples: int, most: int) -> li
     Examples
     --------
     >>> fixed_places(np.array([10, 30]), n_samples=10, most=4)
-    [(0, 0), (1, 3), (1, 17)]
+    [(0, 0), (1, 3), (1, 16)]
     """
     n = len(lengths)
     chosen = range(n) if n <= most else np.linspace(0, n - 1, most).round().astype(int)
