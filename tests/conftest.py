@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,17 @@ def small_run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     nearkin.evaluate(["mfcc", "random"], music, grid=str(grid), out=folder / "run")
     return folder / "run"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the session if a test skipped where none may, unless it wants a GPU."""
+    if not os.environ.get("NEARKIN_TESTS_MUST_NOT_SKIP"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    for report in reporter.stats.get("skipped", []):
+        reason = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if "GPU" not in reason:
+            reporter.write_line(f"must not skip here: {report.nodeid}: {reason}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

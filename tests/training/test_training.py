@@ -512,7 +512,7 @@ def test_bad_settings_are_one_sentence_each(
     corpus: Path, tmp_path: Path, cache: Path, changed: dict[str, Any], match: str
 ) -> None:
     if changed.get("device") == "mps" and torch.backends.mps.is_available():
-        pytest.skip("there is one here")
+        pytest.skip("there is a GPU here")
     with pytest.raises(InputError, match=match):
         trained(corpus, tmp_path / "m.safetensors", cache, **changed)
 
