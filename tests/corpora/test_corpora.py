@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import write_tunes
-from nearkin.corpora.manifest import collect
+from nearkin.corpora.collect import collect
 from nearkin.errors import InputError, printable
 
 

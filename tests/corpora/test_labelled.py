@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nearkin.corpora.manifest import Labelled, Row, collect, read_labelled, write_manifest
+from nearkin.corpora.collect import collect
+from nearkin.corpora.manifest import read_labelled, write_manifest
+from nearkin.corpora.recordings import Labelled, Row
 from nearkin.errors import InputError, RunError
 
 

@@ -19,11 +19,11 @@ from conftest import write_tunes
 from nearkin.audio import read, sound_info
 from nearkin.audio.decoding import addressed
 from nearkin.corpora import CORPORA, Corpus
+from nearkin.corpora.collect import collect
 from nearkin.corpora.folder import folder
 from nearkin.corpora.index import index
-from nearkin.corpora.instruments import IRMAS_CODES
-from nearkin.corpora.irmas import irmas, song_number
-from nearkin.corpora.manifest import collect, read_labelled
+from nearkin.corpora.irmas import IRMAS_CODES, irmas, song_number
+from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.msd import _splits, msd_lastfm50, read_tags
 from nearkin.corpora.musdb import musdb18
 from nearkin.corpora.splits import limited, split_by_group

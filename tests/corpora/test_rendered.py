@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearkin.corpora.instruments import INSTRUMENTS, IRMAS_CODES
+from nearkin.corpora.irmas import INSTRUMENTS, IRMAS_CODES
 from nearkin.corpora.rendered import arrangement, plan, predominant, scores, synthesis, tags, vocals
 from nearkin.corpora.rendered.arrangement import Passage, Timed
 from nearkin.corpora.rendered.ensemble import Performance

@@ -18,7 +18,7 @@ from scipy.stats import norm
 
 from conftest import RATE, tune
 from nearkin.cli.perform_summary import essence
-from nearkin.corpora.manifest import Row
+from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError
 from nearkin.performance import perform
 from nearkin.performance.estimate import outlook

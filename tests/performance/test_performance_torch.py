@@ -21,7 +21,8 @@ pytest.importorskip("safetensors")
 from test_performance import N_CLIPS, labelled, plan_of, tables  # noqa: E402, F401
 
 from conftest import RATE  # noqa: E402
-from nearkin.corpora.manifest import Recording, Row, read_labelled  # noqa: E402
+from nearkin.corpora.manifest import read_labelled  # noqa: E402
+from nearkin.corpora.recordings import Recording, Row  # noqa: E402
 from nearkin.errors import InputError, RunError  # noqa: E402
 from nearkin.networks.files import Model, save  # noqa: E402
 from nearkin.networks.network import NetworkConfig, build  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from conftest import RATE, tune
-from nearkin.corpora.manifest import Recording
+from nearkin.corpora.recordings import Recording
 from nearkin.distances import PackedOriginals, dtw, simple
 from nearkin.encoders import resolve
 from nearkin.runs import units as experiment

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from nearkin.corpora.manifest import Row
+from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError
 from nearkin.tasks import TASKS, Batch, Task, task
 from nearkin.tasks.protocol import NOT_FINITE

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from nearkin.audio.files import (
-    AUDIO_SUFFIXES,
-    BLOCK_S,
-    GATE_LUFS,
+from nearkin.audio.mp3 import (
     MP3_KBPS_MPEG1,
     MP3_KBPS_MPEG2,
     MP3_SAMPLE_RATES,
-    SAMPLE_RATE,
-    SoundInfo,
     decode_mp3,
     encode_mp3,
-    loudness_lufs,
     mp3_ladder,
+)
+from nearkin.audio.reading import (
+    AUDIO_SUFFIXES,
+    SoundInfo,
     read,
     read_excerpts,
-    resample,
     sha256_file,
     sound_info,
 )
+from nearkin.audio.signals import BLOCK_S, GATE_LUFS, SAMPLE_RATE, loudness_lufs, resample
 
 __all__ = [
     "AUDIO_SUFFIXES",

@@ -68,7 +68,7 @@ def opened(path: Path) -> io.BufferedReader:
         raise InputError(f"{printable(path)}: cannot be read ({reason}); check the file") from error
 
 
-def decoded(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
+def with_sound(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
     """Do a job on an opened sound file: by libsndfile where it can, else by FFmpeg's libraries."""
     import soundfile
 
@@ -133,7 +133,7 @@ def _is_mpeg(head: bytes) -> bool:
 
 
 class Sndfile:
-    """A file libsndfile decodes; its errors are left to `decoded`.
+    """A file libsndfile decodes; its errors are left to `with_sound`.
 
     After `length` it is `spent`: Vorbis decodes its first block a little differently after a seek
     back from the end, so `frames` wants a file that was opened anew. Seeking makes that cheap.

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from nearkin.audio.decoding import promised_s
 from nearkin.corpora import CORPORA
-from nearkin.corpora.manifest import SPLITS, write_manifest
-from nearkin.corpora.tables import MANIFEST_SUFFIXES
+from nearkin.corpora.manifest import write_manifest
+from nearkin.corpora.manifest_table import MANIFEST_SUFFIXES, SPLITS
 from nearkin.errors import InputError, printable
 from nearkin.progress import Progress, silent
 from nearkin.registry import lookup

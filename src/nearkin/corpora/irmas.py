@@ -12,13 +12,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearkin.corpora.files import audio_files, existing, indexed, measured
-from nearkin.corpora.instruments import IRMAS_CODES
 from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
 from nearkin.errors import InputError, printable
 from nearkin.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+IRMAS_CODES = {
+    "cel": "cello",
+    "cla": "clarinet",
+    "flu": "flute",
+    "gac": "acoustic guitar",
+    "gel": "electric guitar",
+    "org": "organ",
+    "pia": "piano",
+    "sax": "saxophone",
+    "tru": "trumpet",
+    "vio": "violin",
+    "voi": "voice",
+}
+"""IRMAS's folder names, and the classes they stand for."""
+
+INSTRUMENTS = tuple(IRMAS_CODES.values())
+"""The classes, in IRMAS's order."""
 
 FOLDER = "IRMAS-TrainingData"
 _NAME = re.compile(r"(?P<song>.+)__\d+")

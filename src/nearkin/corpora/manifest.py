@@ -1,25 +1,19 @@
-"""From what a user names on the command line to a list of recordings.
+"""Manifests with labels: read and held to what training relies on, and written.
 
-A recording is named by its path relative to the deepest folder that holds all inputs, so that two
-files called ``song.wav`` in two folders stay apart, and a name does not depend on where the music
-lies. Manifests (CSV or Parquet) name recordings themselves: ``path`` relative to the manifest,
-optional ``clip_id``, ``start_s`` and ``split``; those that tasks are trained on have their labels
-too (`read_labelled`): ``group``, ``tags`` separated by ``;``, ``instrument``, ``vocals_path``.
+A manifest (CSV or Parquet) names its clips: ``path`` relative to the manifest, optional
+``clip_id``, ``start_s`` and ``split``, and the labels that tasks are trained on: ``group``,
+``tags`` separated by ``;``, ``instrument``, ``vocals_path``.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from nearkin.audio import AUDIO_SUFFIXES
 from nearkin.audio.decoding import addressed
-from nearkin.corpora.files import audio_files
-from nearkin.corpora.tables import (
+from nearkin.corpora.manifest_table import (
     COLUMNS,
     LABEL_COLUMNS,
     MANIFEST_SUFFIXES,
@@ -28,195 +22,16 @@ from nearkin.corpora.tables import (
     check_groups,
     clip_name,
     equal,
-    read_table,
     read_texts,
     relative_paths,
     write_texts,
 )
+from nearkin.corpora.recordings import Labelled, Recording, Row, refuse_twins
 from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = [
-    "COLUMNS",
-    "LABEL_COLUMNS",
-    "SPLITS",
-    "Collected",
-    "Labelled",
-    "Recording",
-    "Row",
-    "collect",
-    "read_labelled",
-    "read_manifest",
-    "write_manifest",
-]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One file to take clips from.
-
-    Attributes
-    ----------
-    name : str
-        Unique and printable: the clip's id where one clip is taken.
-    path : Path
-        Where the file is; may hold bytes that are not UTF-8.
-    start_s : float or None
-        Where the excerpt starts; None leaves the place to the seed.
-    """
-
-    name: str
-    path: Path
-    start_s: float | None = None
-
-
-class Row(NamedTuple):
-    """A clip and what is known about it.
-
-    Attributes
-    ----------
-    name : str
-        Unique in its manifest.
-    path : Path
-        The sound file.
-    start_s : float or None
-        Where the clip starts; None where all of the file is meant.
-    split : str
-        ``"train"``, ``"valid"``, ``"test"``; empty where the manifest has no splits.
-    group : str
-        Song, artist or composer: never in two splits. The file where the manifest has no groups.
-    tags : tuple of str
-        In the manifest's order, each once.
-    instrument : str
-        The predominant instrument.
-    vocals_path : Path or None
-        The singing voice alone, as long as `path` and aligned with it. It may name a stream of a
-        file (``song.stem.mp4#stream=4``), which `nearkin.audio.read` understands.
-    """
-
-    name: str
-    path: Path
-    start_s: float | None = None
-    split: str = ""
-    group: str = ""
-    tags: tuple[str, ...] = ()
-    instrument: str = ""
-    vocals_path: Path | None = None
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The rows of a manifest that a task learns from or is scored on.
-
-    Attributes
-    ----------
-    name : Path
-        The manifest.
-    rows : tuple of Row
-        In the manifest's order.
-    """
-
-    name: Path
-    rows: tuple[Row, ...]
-
-
-class Collected(tuple[Recording, ...]):
-    """The recordings found, in order of their names, each file once."""
-
-    __slots__ = ()
-
-
-def collect(inputs: Sequence[str | os.PathLike[str]], *, split: str | None = None) -> Collected:
-    """List the recordings among files, folders and manifests.
-
-    Parameters
-    ----------
-    inputs : sequence of paths
-        Audio files, folders (searched to the bottom for audio files, hidden ones left out), or
-        manifests (``.csv``, ``.parquet``).
-    split : str, optional
-        Take only a manifest's rows of this split.
-
-    Returns
-    -------
-    Collected
-        Sorted by name; a path given twice is one recording.
-
-    Raises
-    ------
-    InputError
-        If an input does not exist, nothing is found, or a manifest is malformed.
-    """
-    if not inputs:
-        raise InputError("no audio given: name at least one file, folder or manifest")
-    files: list[Path] = []
-    listed: list[Recording] = []
-    for given in inputs:
-        path = Path(given)
-        if not path.exists():
-            raise InputError(f"{printable(path)}: no such file or folder; check the path")
-        if path.is_dir():
-            found = list(audio_files(path))
-            if not found:
-                raise InputError(
-                    f"{printable(path)}: holds no audio file; looked for "
-                    f"{' '.join(sorted(AUDIO_SUFFIXES))}"
-                )
-            files += found
-        elif path.suffix.lower() in MANIFEST_SUFFIXES:
-            listed += read_manifest(path, split=split)
-        else:
-            files.append(path)
-    roots = [Path(given) if Path(given).is_dir() else Path(given).parent for given in inputs]
-    root = Path(os.path.commonpath([root.absolute() for root in roots]))
-    unique = {path.absolute(): path for path in files}
-    recordings = [
-        Recording(_name(absolute, root), path) for absolute, path in unique.items()
-    ] + listed
-    _refuse_twins(recordings)
-    return Collected(sorted(recordings, key=lambda recording: recording.name))
-
-
-def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
-    """Read a manifest's recordings.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, lacks the column ``path``, names no row of `split`, or a start is
-        not a number.
-    """
-    table = read_table(path, dtype=dict.fromkeys(("path", "clip_id", "split"), object))
-    if "path" not in table.columns:
-        columns = ", ".join(map(str, table.columns))
-        raise InputError(f"{printable(path)}: has no column 'path' (it has: {columns})")
-    if split is not None:
-        if "split" not in table.columns:
-            raise InputError(f"{printable(path)}: has no column 'split'; leave --split out")
-        table = table[table["split"] == split]
-    if table.empty:
-        raise InputError(f"{printable(path)}: names no recording")
-    recordings = []
-    for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
-        start = row.get("start_s")
-        start_s = None if start is None or start != start else start
-        if start_s is not None:
-            try:
-                start_s = float(start_s)
-            except (TypeError, ValueError):
-                start_s = -1.0
-            if not start_s >= 0:
-                raise InputError(
-                    f"{printable(path)} line {line}: start_s={start!r}: must be seconds >= 0"
-                )
-        name = row.get("clip_id")
-        if name is None or name != name or name == "":
-            name = str(row["path"]) if start_s is None else f"{row['path']}@{start_s:g}"
-        recordings.append(Recording(str(name), path.parent / str(row["path"]), start_s))
-    return recordings
 
 
 def read_labelled(
@@ -275,7 +90,7 @@ def read_labelled(
         )
         for place, *cells in table[list(COLUMNS)].itertuples(name=None)
     )
-    _refuse_twins(rows)
+    refuse_twins(rows)
     return Labelled(path, rows)
 
 
@@ -325,7 +140,7 @@ def write_manifest(
     order = [name for name in COLUMNS if name in texts.columns and (texts[name] != "").any()]
     texts = texts[[*order, *(name for name in texts.columns if name not in COLUMNS)]]
     check_groups(texts, path)
-    _refuse_twins([Recording(clip_name(row), path) for row in texts.to_dict("records")])
+    refuse_twins([Recording(clip_name(row), path) for row in texts.to_dict("records")])
     if not force and path.exists() and not _holds(path, texts):
         raise InputError(
             f"{printable(path)}: holds another manifest; name another file or pass --force"
@@ -375,19 +190,3 @@ def _seconds(text: str, where: str) -> float | None:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise InputError(f"{where}: start_s={text!r}: must be seconds >= 0; mend it")
     return seconds
-
-
-def _name(absolute: Path, root: Path) -> str:
-    relative = absolute.relative_to(root) if absolute.is_relative_to(root) else absolute
-    return printable(relative.as_posix())
-
-
-def _refuse_twins(recordings: Sequence[Recording | Row]) -> None:
-    seen: set[str] = set()
-    for recording in recordings:
-        if recording.name in seen:
-            raise InputError(
-                f"clip_id '{recording.name}': stands for two recordings; "
-                "give each row of the manifest its own"
-            )
-        seen.add(recording.name)

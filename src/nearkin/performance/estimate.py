@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nearkin.corpora.manifest import Row
+from nearkin.corpora.recordings import Row
 from nearkin.performance.scored import Scored
 from nearkin.performance.sets import sets_for
 from nearkin.performance.units import Session, TestSet, scores_of

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.audio import sha256_file
-from nearkin.corpora.manifest import Row
+from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError, RunError, printable
 from nearkin.optional import need
 from nearkin.runs.units import OK

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nearkin.audio import sha256_file
-from nearkin.corpora.manifest import SPLITS, read_labelled
+from nearkin.corpora.manifest import read_labelled
+from nearkin.corpora.manifest_table import SPLITS
 from nearkin.errors import InputError, printable
 from nearkin.performance.scored import Scored, label
 from nearkin.performance.units import TestSet

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin import audio
-from nearkin.corpora.manifest import Recording, Row
+from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, RunError
 from nearkin.performance.scored import ClipScore, Scored
 from nearkin.performance.table import TaskScores

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nearkin.consistency import neighbours
-from nearkin.corpora.manifest import collect
+from nearkin.corpora.collect import collect
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.progress import duration
 from nearkin.runs import units as experiment

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearkin import audio
-from nearkin.corpora.manifest import collect
+from nearkin.corpora.collect import collect
 from nearkin.errors import InputError, NearkinError
 from nearkin.progress import Progress
 from nearkin.runs.folder import RunFolder, file_name, finite

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nearkin.corpora.manifest import Recording
+from nearkin.corpora.recordings import Recording
 from nearkin.distances import DISTANCES
 from nearkin.errors import InputError
 from nearkin.runs.folder import RunFolder, finite

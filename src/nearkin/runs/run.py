@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nearkin.corpora.manifest import collect
+from nearkin.corpora.collect import collect
 from nearkin.encoders import takes_layers
 from nearkin.encoders.check import Steadiness, steadiness
 from nearkin.errors import InputError

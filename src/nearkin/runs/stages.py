@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.corpora.manifest import Recording
+from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
 from nearkin.errors import InputError, RunError

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nearkin import audio
 from nearkin.audio import features
 from nearkin.consistency import Neighbours, neighbours
-from nearkin.corpora.manifest import Recording
+from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_audio
 from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
 from nearkin.errors import InputError, NearkinError, printable

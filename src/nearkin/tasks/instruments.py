@@ -15,7 +15,7 @@ from nearkin.tasks.protocol import NOT_FINITE, OK, Batch, Scores, Task, array
 if TYPE_CHECKING:
     from typing import Any
 
-    from nearkin.corpora.manifest import Row
+    from nearkin.corpora.recordings import Row
 
 
 class InstrumentRecognition(Task):

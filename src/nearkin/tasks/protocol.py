@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from nearkin.corpora.manifest import Row
+    from nearkin.corpora.recordings import Row
 
 OK = "ok"
 NOT_FINITE = "failed: the network's output is not finite"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.audio import SAMPLE_RATE
-from nearkin.corpora.manifest import Row
+from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError, printable
 from nearkin.optional import need
 from nearkin.seeds import stream

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.corpora.manifest import Row, read_labelled
+from nearkin.corpora.manifest import read_labelled
+from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError, RunError, printable
 from nearkin.networks.files import Model, load, save
 from nearkin.networks.network import NetworkConfig, build

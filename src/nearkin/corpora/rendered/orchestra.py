@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nearkin.corpora.instruments import INSTRUMENTS
+from nearkin.corpora.irmas import INSTRUMENTS
 
 
 class Family(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nearkin.corpora.instruments import INSTRUMENTS
+from nearkin.corpora.irmas import INSTRUMENTS
 from nearkin.corpora.rendered import ensemble, synthesis
 from nearkin.corpora.rendered.arrangement import Passage
 from nearkin.corpora.rendered.orchestra import CLASSES, kindred
