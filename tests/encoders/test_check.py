@@ -133,7 +133,7 @@ def test_a_dropout_left_on_is_told(zoo: Path) -> None:
 def test_a_declared_minimum_is_no_fault(zoo: Path) -> None:
     result = examine(resolve(f"{zoo}:Late"))
     assert result.fit
-    told = {finding.name: finding for finding in result.findings}
+    told = {check.name: check for check in result.checks}
     assert told["1.07 s"].seen == "below its declared minimum of 1.50 s"
     assert told["1.98 s"].verdict == "ok"
 

@@ -18,7 +18,7 @@ import pytest
 import nearkin
 from conftest import RATE, tune
 from nearkin.encoders import EncoderError, Key, embed, resolve, resolve_all
-from nearkin.encoders.calling.shapes import Reading, read_answer
+from nearkin.encoders.calling.answers import Reading, read_answer
 from nearkin.encoders.calling.windows import cut
 from nearkin.errors import InputError
 

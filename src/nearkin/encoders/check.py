@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from nearkin.audio import SAMPLE_RATE, resample
 from nearkin.audio.synthetic import clips
-from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
-from nearkin.encoders.protocol import as_array
+from nearkin.encoders.protocol import EncoderError, Key, ResolvedEncoder, as_array, embed
 
 TOLERANCE = 1e-4
 """Largest relative difference that rounding may make; no rank of a clip hangs on it."""
@@ -52,7 +51,7 @@ class Steadiness(NamedTuple):
     sentence: str = ""
 
 
-class Finding(NamedTuple):
+class Check(NamedTuple):
     """One thing that was checked.
 
     Attributes
@@ -71,14 +70,14 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fitness:
+class CheckReport:
     """The result of a check.
 
     Attributes
     ----------
     encoder, spec, matched : str
         What was checked.
-    findings : tuple of Finding
+    checks : tuple of Check
     numbers : dict
         ``sample_rate``, ``embedding_size``, ``noise_floor``, ``batch_difference``,
         ``seconds_per_second`` and ``peak_memory_mb`` (of the whole process).
@@ -87,13 +86,13 @@ class Fitness:
     encoder: str
     spec: str
     matched: str
-    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
     numbers: dict[str, float | None]
 
     @property
     def faults(self) -> list[str]:
         """What makes it unfit, in sentences."""
-        return [f"{f.name}: {f.seen}" for f in self.findings if f.verdict == FAULT]
+        return [f"{c.name}: {c.seen}" for c in self.checks if c.verdict == FAULT]
 
     @property
     def fit(self) -> bool:
@@ -108,14 +107,14 @@ class Fitness:
             "matched": self.matched,
             "fit": self.fit,
             "faults": self.faults,
-            "findings": [finding._asdict() for finding in self.findings],
+            "findings": [check._asdict() for check in self.checks],
             **self.numbers,
         }
 
     def lines(self) -> list[str]:
         """Return the lines for a terminal."""
-        width = max(len(finding.name) for finding in self.findings)
-        rows = [f"{f.verdict:5}  {f.name:{width}}  {f.seen}" for f in self.findings]
+        width = max(len(check.name) for check in self.checks)
+        rows = [f"{c.verdict:5}  {c.name:{width}}  {c.seen}" for c in self.checks]
         return [f"{self.encoder}: {self.matched}", *rows]
 
 
@@ -177,7 +176,7 @@ def _steadiness(found: ResolvedEncoder, seconds: float) -> Steadiness:
     return Steadiness("steady", moved, beside)
 
 
-def examine(found: ResolvedEncoder) -> Fitness:
+def examine(found: ResolvedEncoder) -> CheckReport:
     """Check everything that would spoil a run, or its numbers.
 
     Parameters
@@ -187,15 +186,15 @@ def examine(found: ResolvedEncoder) -> Fitness:
 
     Returns
     -------
-    Fitness
+    CheckReport
     """
     with _batched(found):
         return _examined(found)
 
 
-def _examined(found: ResolvedEncoder) -> Fitness:
+def _examined(found: ResolvedEncoder) -> CheckReport:
     rate = found.sample_rate
-    findings = [_rate(rate)]
+    checks = [_rate(rate)]
     numbers: dict[str, float | None] = {"sample_rate": rate, "embedding_size": None}
     memory = _peak_memory_mb()
     # a model that declares one length, or a longest shortest, is asked at that
@@ -209,63 +208,63 @@ def _examined(found: ResolvedEncoder) -> Fitness:
         answer = embed(found, music, keys)
         raw = as_array(found.encoder.embed(before, keys=keys))
     except EncoderError as error:
-        findings.append(Finding("embeds", FAULT, f"{error} (on {seconds:g} s of music)"))
-        return _fitness(found, findings, numbers)
+        checks.append(Check("embeds", FAULT, f"{error} (on {seconds:g} s of music)"))
+        return _report(found, checks, numbers)
     except Exception as error:  # the border to foreign code: it may raise at the second call only
-        findings.append(Finding("embeds", FAULT, f"raised {type(error).__name__}: {error}"))
-        return _fitness(found, findings, numbers)
+        checks.append(Check("embeds", FAULT, f"raised {type(error).__name__}: {error}"))
+        return _report(found, checks, numbers)
     vectors = answer.vectors
     numbers["embedding_size"] = vectors.shape[1]
-    findings.append(Finding("shape", OK, f"[{len(vectors)}, {vectors.shape[1]}] for a batch of 4"))
+    checks.append(Check("shape", OK, f"[{len(vectors)}, {vectors.shape[1]}] for a batch of 4"))
     narrow = raw.dtype == np.float32
-    findings.append(
-        Finding("dtype", OK if narrow else NOTE,
+    checks.append(
+        Check("dtype", OK if narrow else NOTE,
                 "float32" if narrow else f"{raw.dtype}, converted to float32")
     )  # fmt: skip
     bad = [text for text in answer.status if text != OK]
-    findings.append(Finding("finite", FAULT if bad else OK, bad[0] if bad else "every value"))
+    checks.append(Check("finite", FAULT if bad else OK, bad[0] if bad else "every value"))
     if not np.array_equal(before, music):
-        findings.append(Finding("input", NOTE, "it writes into its input; nearkin hands a copy"))
+        checks.append(Check("input", NOTE, "it writes into its input; nearkin hands a copy"))
     if not bad:
-        findings += _different(vectors)
-        findings += _steady(found, seconds, music, vectors, numbers)
-    findings += _extremes(found, music)
-    findings += _lengths(found, vectors.shape[1], least)
+        checks += _different(vectors)
+        checks += _steady(found, seconds, music, vectors, numbers)
+    checks += _extremes(found, music)
+    checks += _lengths(found, vectors.shape[1], least)
     audit: Callable[[NDArray[np.float32]], list[str]] | None = getattr(model, "audit", None)
     if audit is not None:
         told = audit(music)
-        findings.append(Finding("timestamps", FAULT if told else OK, "; ".join(told) or "as HEAR"))
-    findings += _cost(found, music, seconds, numbers)
+        checks.append(Check("timestamps", FAULT if told else OK, "; ".join(told) or "as HEAR"))
+    checks += _cost(found, music, seconds, numbers)
     after = _peak_memory_mb()
     if after is not None and memory is not None:
         numbers["peak_memory_mb"] = round(after)
-        findings.append(
-            Finding("memory", OK, f"{after - memory:.0f} MB more while checked, {after:.0f} in all")
+        checks.append(
+            Check("memory", OK, f"{after - memory:.0f} MB more while checked, {after:.0f} in all")
         )
-    return _fitness(found, findings, numbers)
+    return _report(found, checks, numbers)
 
 
-def _fitness(
-    found: ResolvedEncoder, findings: list[Finding], numbers: dict[str, float | None]
-) -> Fitness:
-    return Fitness(found.label, found.spec, found.matched, tuple(findings), numbers)
+def _report(
+    found: ResolvedEncoder, checks: list[Check], numbers: dict[str, float | None]
+) -> CheckReport:
+    return CheckReport(found.label, found.spec, found.matched, tuple(checks), numbers)
 
 
-def _rate(rate: int) -> Finding:
+def _rate(rate: int) -> Check:
     if not 1_000 <= rate <= 192_000:
-        return Finding("rate", FAULT, f"{rate} Hz: must be from 1000 to 192000")
+        return Check("rate", FAULT, f"{rate} Hz: must be from 1000 to 192000")
     usual = rate in USUAL_RATES
-    return Finding("rate", OK if usual else NOTE, f"{rate} Hz" + ("" if usual else ", unusual"))
+    return Check("rate", OK if usual else NOTE, f"{rate} Hz" + ("" if usual else ", unusual"))
 
 
-def _different(vectors: NDArray[np.float32]) -> list[Finding]:
+def _different(vectors: NDArray[np.float32]) -> list[Check]:
     if not _spread(vectors) > 0:
         seen = "the same vector for different clips: nothing can be told apart"
-        return [Finding("different clips", FAULT, seen)]
+        return [Check("different clips", FAULT, seen)]
     if (np.abs(vectors).max(axis=1) == 0).any():
         seen = "an all-zero vector for a clip of music: it has no cosine"
-        return [Finding("different clips", FAULT, seen)]
-    return [Finding("different clips", OK, "different vectors")]
+        return [Check("different clips", FAULT, seen)]
+    return [Check("different clips", OK, "different vectors")]
 
 
 def _steady(
@@ -274,69 +273,69 @@ def _steady(
     music: NDArray[np.float32],
     vectors: NDArray[np.float32],
     numbers: dict[str, float | None],
-) -> list[Finding]:
+) -> list[Check]:
     state = steadiness(found, seconds=seconds)
     if state.state == "failed":
-        return [Finding("same twice", FAULT, state.sentence)]
+        return [Check("same twice", FAULT, state.sentence)]
     numbers["noise_floor"] = state.again
     if state.state == "stochastic":
-        return [Finding("same twice", FAULT, state.sentence)]
+        return [Check("same twice", FAULT, state.sentence)]
     seen = "bit-equal" if state.again == 0 else f"noise floor {state.again:.1e}"
-    findings = [Finding("same twice", OK, seen)]
+    checks = [Check("same twice", OK, seen)]
     numbers["batch_difference"] = state.batch
     if state.state == "batch":
-        return [*findings, Finding("batch", FAULT, state.sentence)]
+        return [*checks, Check("batch", FAULT, state.sentence)]
     seen = "bit-equal" if state.batch == 0 else f"difference {state.batch:.1e}"
-    findings.append(Finding("batch", OK, f"1 against 4: {seen}"))
+    checks.append(Check("batch", OK, f"1 against 4: {seen}"))
     turned = _embedded(found, np.ascontiguousarray(music[::-1]))
     if isinstance(turned, str):
-        return [*findings, Finding("order", FAULT, turned)]
+        return [*checks, Check("order", FAULT, turned)]
     moved = _difference(vectors, turned[::-1], vectors)
     if moved > TOLERANCE:
         seen = f"changes with the order in the batch: {moved:.2g} of the distance between clips"
-        return [*findings, Finding("order", FAULT, seen)]
-    return [*findings, Finding("order", OK, "does not matter")]
+        return [*checks, Check("order", FAULT, seen)]
+    return [*checks, Check("order", OK, "does not matter")]
 
 
-def _extremes(found: ResolvedEncoder, music: NDArray[np.float32]) -> list[Finding]:
+def _extremes(found: ResolvedEncoder, music: NDArray[np.float32]) -> list[Check]:
     sounds = {
         "silence": np.zeros_like(music[:1]),
         "full scale": np.sign(music[:1]) + (music[:1] == 0),
         "very quiet": music[:1] / max(float(np.abs(music[:1]).max()), 1e-9) * np.float32(QUIET),
     }
-    findings = []
+    checks = []
     for name, sound in sounds.items():
         answer = _embedded(found, sound.astype(np.float32))
         if not isinstance(answer, str):
             seen = "all-zero, so without a cosine" if not answer.any() else "finite"
-            findings.append(Finding(name, OK if answer.any() else NOTE, seen))
+            checks.append(Check(name, OK if answer.any() else NOTE, seen))
         elif name == "silence" and answer.startswith("raised"):
-            findings.append(Finding(name, NOTE, f"refused: {answer}"))
+            checks.append(Check(name, NOTE, f"refused: {answer}"))
         else:
-            findings.append(Finding(name, FAULT, answer))
-    return findings
+            checks.append(Check(name, FAULT, answer))
+    return checks
 
 
-def _lengths(found: ResolvedEncoder, size: int, least: int) -> list[Finding]:
+def _lengths(found: ResolvedEncoder, size: int, least: int) -> list[Check]:
     """Any length must give the same size, or be refused: a declared minimum is no fault."""
-    findings = []
+    checks = []
     for seconds in LENGTHS_S:
         name = f"{seconds:g} s"
         if round(seconds * found.sample_rate) < least:
             seen = f"below its declared minimum of {least / found.sample_rate:.2f} s"
-            findings.append(Finding(name, NOTE, seen))
+            checks.append(Check(name, NOTE, seen))
             continue
         answer = _embedded(found, _music(found.sample_rate, seconds)[:1])
         if isinstance(answer, str):
             silent = answer.startswith("returned NaN")
             verdict = FAULT if silent else NOTE
-            findings.append(Finding(name, verdict, answer if silent else f"refused: {answer}"))
+            checks.append(Check(name, verdict, answer if silent else f"refused: {answer}"))
         elif answer.shape[1] != size:
             seen = f"{answer.shape[1]} values, {size} for {CLIP_S:g} s: pool over time"
-            findings.append(Finding(name, FAULT, seen))
+            checks.append(Check(name, FAULT, seen))
         else:
-            findings.append(Finding(name, OK, f"{size} values"))
-    return findings
+            checks.append(Check(name, OK, f"{size} values"))
+    return checks
 
 
 def _cost(
@@ -344,7 +343,7 @@ def _cost(
     music: NDArray[np.float32],
     seconds: float,
     numbers: dict[str, float | None],
-) -> list[Finding]:
+) -> list[Check]:
     taken = []
     for _ in range(3):
         begun = time.perf_counter()
@@ -352,7 +351,7 @@ def _cost(
         taken.append(time.perf_counter() - begun)
     per_second = min(taken) / (len(music) * seconds)
     numbers["seconds_per_second"] = per_second
-    return [Finding("time", OK, f"{1000 * per_second:.3g} ms a second of audio")]
+    return [Check("time", OK, f"{1000 * per_second:.3g} ms a second of audio")]
 
 
 def _music(rate: int, seconds: float) -> NDArray[np.float32]:

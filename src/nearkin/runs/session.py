@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nearkin.consistency import Neighbours
 from nearkin.distances import PackedOriginals
 from nearkin.encoders import ResolvedEncoder, resolve_all
-from nearkin.encoders.calling.steadied import averaged, one_by_one
+from nearkin.encoders.calling.unsteady import averaged, one_by_one
 from nearkin.encoders.check import Steadiness
 from nearkin.errors import RunError
 from nearkin.runs import units as experiment

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nearkin.encoders.calling.model import LayerEncoder, ModelEncoder, SharedPass
+from nearkin.encoders.calling.forward import LayerEncoder, ModelEncoder, SharedPass
 from nearkin.encoders.protocol import ResolvedEncoder
 from nearkin.errors import InputError, NearkinError
 

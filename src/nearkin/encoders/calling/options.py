@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from nearkin.encoders.calling.shapes import Reading
+from nearkin.encoders.calling.answers import Reading
 from nearkin.encoders.protocol import Handling
 from nearkin.errors import InputError
 from nearkin.registry import suggest

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nearkin.encoders.calling.model import Forward
+from nearkin.encoders.calling.forward import Forward
 from nearkin.encoders.protocol import as_array
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options, read_options
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.protocol import Handling, ResolvedEncoder

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options
 from nearkin.encoders.calling.tensors import checked_device, in_training, placed, without_gradients
 from nearkin.encoders.protocol import as_array

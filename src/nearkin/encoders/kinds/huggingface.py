@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.tensors import checked_device, in_training
 from nearkin.encoders.protocol import Handling, ResolvedEncoder

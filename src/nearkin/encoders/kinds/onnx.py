@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.calling.model import BATCH, ModelEncoder
+from nearkin.encoders.calling.forward import BATCH, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import time_axis_of
 from nearkin.encoders.protocol import Handling, ResolvedEncoder

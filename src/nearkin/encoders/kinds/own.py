@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.tensors import checked_device, placed, without_gradients
 from nearkin.encoders.protocol import Handling, ResolvedEncoder

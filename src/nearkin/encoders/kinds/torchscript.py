@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nearkin.encoders.calling.model import Forward, ModelEncoder
+from nearkin.encoders.calling.forward import Forward, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import probe, time_axis_of
 from nearkin.encoders.calling.tensors import checked_device, torch, without_gradients

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nearkin.encoders.calling.model import ModelEncoder
+from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options
 from nearkin.encoders.calling.tensors import checked_device, in_training, placed, without_gradients
 from nearkin.errors import InputError

@@ -23,13 +23,20 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class TrainedEncoder:
-    """A VGG-like network of one task, [samples] at 22,050 Hz to 256 values."""
+    """A VGG-like network of one task, [samples] at 22,050 Hz to 256 values.
+
+    Parameters
+    ----------
+    task : {"ae", "at", "ir", "vs"}
+    """
 
     encoder_name: ClassVar[str] = "vgg"
-    task: ClassVar[str]
     trial: ClassVar[int] = 1
     sample_rate: ClassVar[int] = 22_050
     embedding_size: ClassVar[int] = 256
+
+    def __init__(self, task: str) -> None:
+        self.task = task
 
     @property
     def path(self) -> Path:
@@ -60,28 +67,14 @@ class TrainedEncoder:
         return np.concatenate([session.run(None, {"audio": clip[None]})[0] for clip in audio])
 
 
-class VggAE(TrainedEncoder):
-    """VGG-like network trained as an autoencoder."""
-
-    task: ClassVar[str] = "ae"
-
-
-class VggAT(TrainedEncoder):
-    """VGG-like network trained to tag music."""
-
-    task: ClassVar[str] = "at"
-
-
-class VggIR(TrainedEncoder):
-    """VGG-like network trained to recognise instruments."""
-
-    task: ClassVar[str] = "ir"
-
-
-class VggVS(TrainedEncoder):
-    """VGG-like network trained to separate the singing voice."""
-
-    task: ClassVar[str] = "vs"
+vgg_ae = functools.partial(TrainedEncoder, "ae")
+"""Trained as an autoencoder."""
+vgg_at = functools.partial(TrainedEncoder, "at")
+"""Trained to tag music."""
+vgg_ir = functools.partial(TrainedEncoder, "ir")
+"""Trained to recognise instruments."""
+vgg_vs = functools.partial(TrainedEncoder, "vs")
+"""Trained to separate the singing voice."""
 
 
 @functools.lru_cache(maxsize=8)

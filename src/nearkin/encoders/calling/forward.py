@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.calling.shapes import Reading, read_answer
+from nearkin.encoders.calling.answers import Reading, read_answer
 from nearkin.encoders.calling.windows import cut
 from nearkin.encoders.protocol import EncoderError, Key, pool
 
