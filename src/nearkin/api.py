@@ -25,7 +25,7 @@ from nearkin.runs.session import EncoderSource
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nearkin.report.page import ReportData
+    from nearkin.report.data import ReportData
 
 
 class Result:
@@ -104,7 +104,7 @@ class Result:
 
     def report_data(self) -> ReportData:
         """Return what the report is made of."""
-        from nearkin.report.page import ReportData
+        from nearkin.report.data import ReportData
 
         sounds = self.folder.root / "audio"
         audio = {path.name: path.read_bytes() for path in sorted(sounds.glob("*.mp3"))}

@@ -21,11 +21,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from nearkin.report import figures, listings, methods
-from nearkin.report.listings import ReportData
+from nearkin.report.data import ReportData
 from nearkin.results import verdicts
 from nearkin.results.series import AUDIO, distance_name, distance_order, series_of
 
-__all__ = ["FigureBlock", "ReportData", "build", "json_for_script", "write"]
+__all__ = ["FigureBlock", "build", "json_for_script"]
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,6 @@ def build(data: ReportData) -> str:
         bundle=Markup(_bundle()),
     )
     return html.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def write(data: ReportData, path: str | Path) -> Path:
-    """Write the report to a file, UTF-8, and return its path."""
-    path = Path(path)
-    path.write_text(build(data), encoding="utf-8")
-    return path
 
 
 def json_for_script(value: object) -> Markup:
