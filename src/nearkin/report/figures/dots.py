@@ -6,6 +6,7 @@ In figure 12 each dot is one transformation, and PS and TS are split by directio
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -27,16 +28,11 @@ from nearkin.results.series import (
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import Point
 
-DIRECTION_COLOURS = {
-    "PN": "#0072b2",
-    "EN": "#56b4e9",
-    "TS−": "#e69f00",
-    "TS+": "#b35900",
-    "PS−": "#cc79a7",
-    "PS+": "#882255",
-    "MP": "#009e73",
-}
-OTHER_COLOURS = ("#444444", "#8a8a8a", "#5b3c88", "#999933")
+DIRECTION_COLOURS = (
+    *("#0072b2", "#56b4e9", "#e69f00", "#b35900", "#cc79a7", "#882255", "#009e73"),
+    *("#444444", "#8a8a8a", "#5b3c88", "#999933", "#0b5d52", "#c1272d", "#7d6c4f"),
+)
+"""Colours of transformations and their sides, in the order of the legend."""
 LATENT_ONLY = "latent space only (C_W)"
 
 
@@ -223,8 +219,8 @@ def _point_panel(
         else:
             missing.append({"series": one.label, "text": "undefined" if len(mine) else "not run"})
     names = _directions(points)
-    spare = iter(OTHER_COLOURS * 8)
-    colours = [DIRECTION_COLOURS.get(name) or next(spare) for name in directions]
+    shown_colours = itertools.cycle(DIRECTION_COLOURS)
+    colours = [colour for _, colour in zip(directions, shown_colours, strict=False)]
     labels = [one.label for one in series]
     kinds = [LATENT_ONLY, *map(distance_name, audio_distances or ())]
     x = {

@@ -6,11 +6,14 @@ and graphics states in the order of a hash table: equal pages, not always equal 
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import altair as alt
 import vl_convert
+
+from nearkin.files import write_whole
 
 
 def save(chart: Any, stem: str | Path) -> list[Path]:
@@ -29,10 +32,17 @@ def save(chart: Any, stem: str | Path) -> list[Path]:
         The two files.
     """
     stem = Path(stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
     spec = chart.to_dict(validate=False)
     version = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     svg, pdf = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "pdf"))
-    svg.write_text(vl_convert.vegalite_to_svg(spec, vl_version=version), encoding="utf-8")
-    pdf.write_bytes(vl_convert.vegalite_to_pdf(spec, vl_version=version))
+    pages = {
+        svg: vl_convert.vegalite_to_svg(spec, vl_version=version).encode("utf-8"),
+        pdf: vl_convert.vegalite_to_pdf(spec, vl_version=version),
+    }
+    for path, page in pages.items():
+        write_whole(path, functools.partial(_put, page))
     return [svg, pdf]
+
+
+def _put(page: bytes, file: BinaryIO) -> None:
+    file.write(page)
