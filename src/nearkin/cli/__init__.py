@@ -16,11 +16,13 @@ from nearkin.cli.analyze import analyze_command
 from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
 from nearkin.cli.corpus import DATA_SETS, corpus_command
+from nearkin.cli.demo import demo_command
 from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.gate import gate_command
-from nearkin.cli.look import list_command, report_command
+from nearkin.cli.list import list_command
 from nearkin.cli.perform import perform_command
-from nearkin.cli.run import demo_command, run_command
+from nearkin.cli.report import report_command
+from nearkin.cli.run import run_command
 from nearkin.cli.train import train_command
 
 app = typer.Typer(

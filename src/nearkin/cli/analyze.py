@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, say, sentences
-from nearkin.cli.compare import run_names
+from nearkin.cli.common import Json, Quiet, run_names, say, sentences
 
 
 def analyze_command(

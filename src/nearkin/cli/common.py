@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nearkin.errors import NearkinError
+from nearkin.errors import InputError, NearkinError
 
 EXIT_UNMET, EXIT_INPUT, EXIT_FAILURES, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -27,6 +27,15 @@ def say(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
+
+
+def given(ctx: typer.Context, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return the options and arguments of a command that were given, by name."""
+    return {
+        name: value
+        for name, value in ctx.params.items()
+        if value not in (None, [], ()) and name not in without
+    }
 
 
 @contextmanager
@@ -57,3 +66,14 @@ def fail(sentence: str, code: int) -> NoReturn:
     sentence = sentence.encode(encoding, "backslashreplace").decode(encoding)
     sys.stderr.write(f"nearkin: {sentence}\n")
     raise typer.Exit(code)
+
+
+def run_names(folders: list[Path]) -> list[str]:
+    """Return short names of runs: the folders' own, whole paths where these are not enough."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{twice}: is named twice; name each run once")
+    return names

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, say, sentences
+from nearkin.cli.common import Json, Quiet, run_names, say, sentences
 
 
 def compare_command(
@@ -73,16 +73,3 @@ def compare_command(
             rows = found.table.to_dict("records")
             told = {"n": found.n, "resamples": found.resamples, "notes": found.notes, "rows": rows}
             say(json.dumps(finite(told)))
-
-
-def run_names(folders: list[Path]) -> list[str]:
-    """Return short names of runs: the folders' own, whole paths where these are not enough."""
-    names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    if len(set(names)) < len(names):
-        from nearkin.errors import InputError
-
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{twice}: is named twice; name each run once")
-    return names

@@ -1,15 +1,39 @@
-"""The clips of ``nearkin demo``: synthetic music as sound files inside the run's folder."""
+"""``nearkin demo``: a run on built-in synthetic clips, written as sound files inside its folder."""
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Annotated
 
-from nearkin.audio import SAMPLE_RATE
-from nearkin.audio.synthetic import clips
-from nearkin.runs.folder import RunFolder
+import typer
+
+from nearkin.cli.common import Json, Quiet, Workers, sentences
+from nearkin.cli.run import run_settings
 
 N_CLIPS = 16
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("nearkin-demo"),
+    workers: Workers = None,
+    quiet: Quiet = None,
+    as_json: Json = None,
+) -> None:
+    """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
+    with sentences():
+        from nearkin.cli.settings import Settings
+
+        run_settings(
+            Settings(
+                audio=[str(write_clips(out))],
+                encoder=["mfcc", "random", "constant"],
+                out=str(out),
+                workers=workers,
+                quiet=bool(quiet),
+                json=bool(as_json),
+            )
+        )
 
 
 def write_clips(out: Path) -> Path:
@@ -31,6 +55,10 @@ def write_clips(out: Path) -> Path:
         If `out` cannot be written or holds something that is no run.
     """
     import soundfile
+
+    from nearkin.audio import SAMPLE_RATE
+    from nearkin.audio.synthetic import clips
+    from nearkin.runs.folder import RunFolder
 
     folder = RunFolder(out)
     folder.claim()

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Out, Quiet, Workers, say, sentences
+from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences
 from nearkin.cli.run import run_and_tell
 
 
 def export_command(
+    ctx: typer.Context,
     audio: Annotated[
         list[str], typer.Argument(help="Audio files, folders, or manifests (.csv, .parquet).")
     ],
@@ -45,23 +46,14 @@ def export_command(
         from nearkin.cli.bars import show
         from nearkin.errors import InputError
         from nearkin.runs.exchange import MANIFEST, export
-        from nearkin.runs.plan import make_plan
+        from nearkin.runs.plan import Plan, make_plan
         from nearkin.workers import available_cores
 
         if not 1_000 <= sample_rate <= 192_000:
             raise InputError(f"sample_rate={sample_rate}: must be from 1000 to 192000 Hz")
-        given = {
-            "clips": clips,
-            "excerpts_per_file": excerpts_per_file,
-            "clip_seconds": clip_seconds,
-            "split": split,
-            "seed": seed,
-            "noise": noise,
-            "engine": engine,
-            "mp3_rate": mp3_rate,
-        }
-        settings = {name: value for name, value in given.items() if value is not None}
-        plan = make_plan({**settings, "grid": grid, "encoders": []})
+        named = given(ctx, without=("sample_rate",)).items()
+        settings = {name: value for name, value in named if name in Plan.model_fields}
+        plan = make_plan({**settings, "encoders": []})
         with show(quiet=bool(quiet)) as progress:
             table = export(
                 plan,
@@ -109,6 +101,6 @@ def score_command(
             out="nearkin-run" if out is None else str(out),
             force=force,
             quiet=bool(quiet),
-            json_line=bool(as_json),
+            json=bool(as_json),
         )
         run_and_tell(settings, plan, sources, workers or available_cores())

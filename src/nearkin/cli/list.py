@@ -1,11 +1,26 @@
-"""What is built in, as lines for ``nearkin list``; reading tables imports nothing heavy."""
+"""``nearkin list``: what is built in; reading the tables of names imports nothing heavy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
+import typer
+
+from nearkin.cli.common import say, sentences
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+
+
+def list_command(
+    what: Annotated[
+        str, typer.Argument(help="encoders, transformations, grids, distances or tasks")
+    ],
+) -> None:
+    """List what is built in; nothing is imported, built or downloaded for it."""
+    with sentences():
+        for line in catalogue(what):
+            say(line)
 
 
 def catalogue(what: str) -> list[str]:

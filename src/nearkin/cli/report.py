@@ -1,4 +1,4 @@
-"""``nearkin report`` and ``nearkin list``: what there is to look at."""
+"""``nearkin report``: the page and the figures again, from a run's tables."""
 
 from __future__ import annotations
 
@@ -23,16 +23,3 @@ def report_command(
         page = result.report()
         if not quiet:
             say(f"report: {page}")
-
-
-def list_command(
-    what: Annotated[
-        str, typer.Argument(help="encoders, transformations, grids, distances or tasks")
-    ],
-) -> None:
-    """List what is built in; nothing is imported, built or downloaded for it."""
-    with sentences():
-        from nearkin.cli.catalogue import catalogue
-
-        for line in catalogue(what):
-            say(line)

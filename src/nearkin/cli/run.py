@@ -1,20 +1,25 @@
-"""``nearkin run`` and ``nearkin demo``: from sound files to tables, figures and a report."""
+"""``nearkin run``: from sound files to tables, figures and a report."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, note, say, sentences
+from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, given, note, say, sentences
 
 if TYPE_CHECKING:
     from nearkin.api import Result
+    from nearkin.cli.settings import Settings
+    from nearkin.runs.plan import Plan
+    from nearkin.runs.session import EncoderSource
 
 
 def run_command(
+    ctx: typer.Context,
     audio: Annotated[
         list[str] | None,
         typer.Argument(help="Audio files, folders, or manifests (.csv, .parquet)."),
@@ -63,9 +68,9 @@ def run_command(
         str | None,
         typer.Option(help="How a time axis is pooled: mean, max, meanstd, first [mean]."),
     ] = None,
-    distance: Annotated[
+    distances: Annotated[
         list[str] | None,
-        typer.Option(help="A distance that an installed package adds; repeatable."),
+        typer.Option("--distance", help="A distance that an installed package adds; repeatable."),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="A hidden state's number, or all: a line for each.")
@@ -100,69 +105,14 @@ def run_command(
 ) -> None:
     """Test encoders on your music: from files to tables, figures and a report."""
     with sentences():
-        flags = {
-            "audio": audio,
-            "encoder": encoder,
-            "encoder_options": encoder_options,
-            "out": out,
-            "grid": grid,
-            "clips": clips,
-            "excerpts_per_file": excerpts_per_file,
-            "clip_seconds": clip_seconds,
-            "split": split,
-            "seed": seed,
-            "noise": noise,
-            "engine": engine,
-            "mp3_rate": mp3_rate,
-            "audio_window": audio_window,
-            "rho": rho,
-            "references": references,
-            "sample_rate": sample_rate,
-            "pool": pool,
-            "distances": distance,
-            "layer": layer,
-            "pad": pad,
-            "device": device,
-            "allow_stochastic": allow_stochastic,
-            "calls": calls,
-            "workers": workers,
-            "keep_distances": keep_distances,
-            "force": force,
-            "dry_run": dry_run,
-            "quiet": quiet,
-            "json": as_json,
-        }
         from nearkin.cli.settings import merged
 
-        _run(merged(flags, config))
+        flags = given(ctx, without=("config", "as_json"))
+        run_settings(merged({**flags, **({"json": True} if as_json else {})}, config))
 
 
-def demo_command(
-    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("nearkin-demo"),
-    workers: Workers = None,
-    quiet: Quiet = None,
-    as_json: Json = None,
-) -> None:
-    """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
-    with sentences():
-        from nearkin.cli.demo import write_clips
-        from nearkin.cli.settings import Settings
-
-        clips = write_clips(out)
-        _run(
-            Settings(
-                audio=[str(clips)],
-                encoder=["mfcc", "random", "constant"],
-                grid="quick",
-                out=str(out),
-                workers=workers,
-                quiet=bool(quiet),
-                json_line=bool(as_json),
-            )
-        )
-
-
-def _run(settings: Any) -> None:
+def run_settings(settings: Settings) -> None:
+    """Do what settings ask for: a run, or an estimate of one."""
     plan, sources, workers = settings.resolved()
     if settings.dry_run:
         from nearkin.runs.estimate import estimate
@@ -176,7 +126,9 @@ def _run(settings: Any) -> None:
     run_and_tell(settings, plan, sources, workers)
 
 
-def run_and_tell(settings: Any, plan: Any, sources: Any, workers: int) -> NoReturn:
+def run_and_tell(
+    settings: Settings, plan: Plan, sources: Sequence[EncoderSource], workers: int
+) -> NoReturn:
     """Do a run, write its report, tell its essence, and leave with its exit code."""
     from nearkin.api import Result
     from nearkin.cli.bars import show

@@ -9,44 +9,45 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from nearkin.api import make_sources
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
 from nearkin.runs.session import EncoderSource
 from nearkin.workers import available_cores
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything the command ``run`` takes.
+class Settings(BaseModel):
+    """Everything the command ``run`` takes; lists and texts are what they are, never guessed.
 
     Attributes
     ----------
     audio, encoder, encoder_options
         What is tested on what; options are JSON texts or mappings.
     plan : mapping
-        The other settings of the plan.
+        The settings that change a number, the grid among them.
     out, workers, keep_distances, force, dry_run, quiet, json_line
         How the run is done and told; `workers` None takes every core.
     """
 
-    audio: list[str] = field(default_factory=list)
-    encoder: list[str] = field(default_factory=lambda: ["mfcc"])
-    encoder_options: list[Any] = field(default_factory=list)
-    grid: str = "quick"
-    plan: Mapping[str, Any] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    audio: list[str] = Field(default_factory=list)
+    encoder: list[str] = Field(default_factory=lambda: ["mfcc"])
+    encoder_options: list[str | dict[str, Any]] = Field(default_factory=list)
+    plan: dict[str, Any] = Field(default_factory=dict)
     out: str = "nearkin-run"
-    workers: int | None = None
+    workers: int | None = Field(default=None, ge=1)
     keep_distances: bool = False
     force: bool = False
     dry_run: bool = False
     quiet: bool = False
-    json_line: bool = False
+    json_line: bool = Field(False, alias="json")
 
     def resolved(self) -> tuple[Plan, list[EncoderSource], int]:
         """Return the plan, the encoders' sources and the number of workers.
@@ -61,11 +62,12 @@ class Settings:
         options = [options_of(text) for text in self.encoder_options]
         if not options:
             options = [{} for _ in self.encoder]
-        plan, sources = make_sources(self.encoder, options, {**self.plan, "grid": self.grid})
-        workers = available_cores() if self.workers is None else self.workers
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise InputError(f"workers={workers!r}: must be an integer >= 1")
-        return plan, sources, workers
+        plan, sources = make_sources(self.encoder, options, {"grid": "quick", **self.plan})
+        return plan, sources, available_cores() if self.workers is None else self.workers
+
+
+OWN = {field.alias or name for name, field in Settings.model_fields.items()} - {"plan"}
+_LISTS = ("audio", "encoder", "encoder_options")
 
 
 def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
@@ -74,7 +76,7 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
     Parameters
     ----------
     flags : mapping
-        Flags by name; None where one was not given.
+        Those that were given, by name.
     config : Path or None
         A YAML file.
 
@@ -85,29 +87,44 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
     Raises
     ------
     InputError
-        Naming every key that is unknown, and what is wrong with the file.
+        Naming every key that is unknown or wrong, and what is wrong with the file.
     """
-    given = {name: value for name, value in flags.items() if value not in (None, [])}
-    values = {**_read(config, known=list(flags)), **given}
-    values["json_line"] = values.pop("json", False)
-    for name in ("audio", "encoder", "encoder_options"):
-        if name in values and not isinstance(values[name], list):
-            values[name] = [values[name]]
-    if "audio" in values:
-        values["audio"] = [os.fspath(path) for path in values["audio"]]
-    if "out" in values:
-        values["out"] = os.fspath(values["out"])
-    own = {item.name for item in fields(Settings)}
-    plan = {name: values.pop(name) for name in list(values) if name not in own}
-    return Settings(**values, plan=plan)
+    values = _read(config)
+    for name, value in flags.items():
+        values[name] = os.fspath(value) if isinstance(value, os.PathLike) else value
+    try:
+        return _settings(values)
+    except InputError as error:
+        raise (InputError(f"{printable(config)}: {error}") if config else error) from error
 
 
-def _read(config: Path | None, *, known: list[str]) -> dict[str, Any]:
+def _settings(values: Mapping[str, Any]) -> Settings:
+    own = {name: value for name, value in values.items() if name in OWN}
+    for name in _LISTS:
+        if name in own and not isinstance(own[name], list):
+            own[name] = [own[name]]
+    plan = {name: value for name, value in values.items() if name not in OWN}
+    try:
+        return Settings(**own, plan=plan)
+    except ValidationError as error:
+        raise InputError("; ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: Any) -> str:
+    name, *_ = problem["loc"]
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"{name}={_short(problem['input'])}: {said[0].lower()}{said[1:]}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _read(config: Path | None) -> dict[str, Any]:
     if config is None:
         return {}
     import yaml
-
-    from nearkin.runs.plan import Plan
 
     try:
         content = yaml.safe_load(config.read_text("utf-8"))
@@ -119,7 +136,7 @@ def _read(config: Path | None, *, known: list[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{config}: must map options to values, such as 'grid: paper'")
     values = {str(name).replace("-", "_"): value for name, value in content.items()}
-    names = {*known, *Plan.model_fields} - {"encoders", "dry_run"}
+    names = {*OWN, *Plan.model_fields} - {"encoders", "dry_run"}
     unknown = [f"unknown key '{name}': {suggest(name, names)}" for name in values.keys() - names]
     if unknown:
         raise InputError(f"{config}: " + "; ".join(sorted(unknown)))
