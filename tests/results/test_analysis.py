@@ -18,18 +18,16 @@ from scipy import stats
 from nearkin.errors import InputError
 from nearkin.results import analysis, task_scores
 from nearkin.results import analysis_words as effects
-from nearkin.results.analysis import (
+from nearkin.results.analysis import TABLES, Analysis, analyze
+from nearkin.results.analysis_words import limits, sentences
+from nearkin.results.trials import (
     FACTORS,
-    TABLES,
     TASK_LEVELS,
-    Analysis,
     RunScores,
     Score,
-    analyze,
     join,
     join_performance,
 )
-from nearkin.results.analysis_words import limits, sentences
 from nearkin.runs.scoring import CONSISTENCY_COLUMNS
 from nearkin.statistics.additive import gam
 from support.fabricated import QUALITY, TASK_MEASURES, performance

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import nearkin
+from nearkin.cli.compare_summary import lines
 from nearkin.errors import InputError
-from nearkin.results import comparison
-from nearkin.results.answers import RunTables, collection_rows
-from nearkin.results.comparison import ALL, COLUMNS, bootstrap_p, compare, holm, lines
+from nearkin.results.answers import RunTables
+from nearkin.results.collections import collection_rows
+from nearkin.results.comparison import ALL, COLUMNS, compare
+from nearkin.statistics import tests as significance
+from nearkin.statistics.tests import bootstrap_p, holm
 from support.fabricated import fabricate
 
 GRID = {"PN": [0.0, 30.0], "TS": [0.5, 0.9, 1.1, 1.5]}
@@ -414,4 +417,4 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
 
 
 def test_doc_examples() -> None:
-    assert doctest.testmod(comparison).failed == 0
+    assert doctest.testmod(significance).failed == 0

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from nearkin.results import verdicts
-from nearkin.results.verdicts import caveat, on_tasks, verdict
+from nearkin.results.remarks import on_tasks
+from nearkin.results.verdicts import caveat, verdict
 from support.fabricated import COLUMNS, IMPERCEPTIBLE, PAPER, fabricate
 
 POINTS = [(code, float(value)) for code, values in IMPERCEPTIBLE.items() for value in values]

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearkin.errors import InputError
-from nearkin.statistics import marginal
+from nearkin.statistics import marginal, trials
 from nearkin.statistics.additive import gam
-from nearkin.statistics.marginal import trial_means
+from nearkin.statistics.trials import trial_means
 from support.scores import GRID, curve, factors_of, model, reference, study, table
 
 CASES = ["single", "pair", "full", "corner", "holes", "pair-select"]
@@ -345,3 +345,4 @@ def test_known_effects_are_inside_their_intervals_95_times_in_100():
 
 def test_examples():
     assert doctest.testmod(marginal).failed == 0
+    assert doctest.testmod(trials).failed == 0

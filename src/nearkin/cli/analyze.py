@@ -35,8 +35,9 @@ def analyze_command(
         from nearkin.api import load
         from nearkin.errors import InputError
         from nearkin.report.figures import holds_performance, write_means
-        from nearkin.results.analysis import RunScores, analyze, join, join_performance
+        from nearkin.results.analysis import analyze
         from nearkin.results.analysis_words import sentences as in_words
+        from nearkin.results.trials import RunScores, join, join_performance
         from nearkin.runs.folder import RunFolder, finite
 
         results = [load(folder) for folder in runs]

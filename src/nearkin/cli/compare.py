@@ -45,8 +45,9 @@ def compare_command(
     """Compare encoders of one run or of several: paired bootstrap over the clips they share."""
     with sentences():
         from nearkin.api import load
+        from nearkin.cli.compare_summary import lines
         from nearkin.results.answers import RunTables
-        from nearkin.results.comparison import compare, lines
+        from nearkin.results.comparison import compare
         from nearkin.runs.folder import RunFolder, finite
 
         tables = []

@@ -56,17 +56,17 @@ def gate_command(
 
         try:
             table = _with_collections(result, require or [])
-            verdicts = judge(require or [], table, result.run, on=on)  # type: ignore[arg-type]
+            outcomes = judge(require or [], table, result.run, on=on)  # type: ignore[arg-type]
         except InputError as error:
             report(junit_xml([], run=name, problem=str(error)))
             raise
-        report(junit_xml(verdicts, run=name))
-        met = all(verdict.met for verdict in verdicts)
+        report(junit_xml(outcomes, run=name))
+        met = all(outcome.met for outcome in outcomes)
         if not quiet:
-            for verdict in verdicts:
-                say(verdict.sentence())
+            for outcome in outcomes:
+                say(outcome.sentence())
         if as_json:
-            rows = [verdict.as_dict() for verdict in verdicts]
+            rows = [outcome.as_dict() for outcome in outcomes]
             say(json.dumps(finite({"met": met, "requirements": rows})))
     if not met:
         raise typer.Exit(EXIT_UNMET)
@@ -77,7 +77,8 @@ def _with_collections(result: Result, require: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     from nearkin.errors import InputError
-    from nearkin.results.answers import RunTables, collection_rows
+    from nearkin.results.answers import RunTables
+    from nearkin.results.collections import collection_rows
     from nearkin.results.requirements import parse
 
     parts = [result.consistency]

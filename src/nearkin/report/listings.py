@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from nearkin.report.data import ReportData
-from nearkin.results.series import AUDIO, Series, distance_name, series_of
+from nearkin.results.systems import AUDIO, System, distance_name, systems_of
 from nearkin.results.task_scores import SIGNS
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
@@ -93,13 +93,13 @@ def failure_groups(data: ReportData) -> list[FailureGroup]:
     if data.failures.empty:
         return []
     names = _clip_names(data)
-    places = {(one.encoder, one.task): one for one in series_of(data.run, data.consistency)}
+    places = {(one.encoder, one.task): one for one in systems_of(data.run, data.consistency)}
     spent = 0
     groups = []
     keys = list(dict.fromkeys(zip(data.failures["encoder"], data.failures["task"], strict=True)))
     keys.sort(key=lambda key: list(places).index(key) if key in places else len(places))
     for encoder, task in keys:
-        series = places.get((encoder, task), Series(str(encoder), str(task), "tested"))
+        series = places.get((encoder, task), System(str(encoder), str(task), "tested"))
         mine = data.failures[
             (data.failures["encoder"] == encoder) & (data.failures["task"] == task)
         ]
@@ -331,7 +331,7 @@ def _shown(value: Any) -> str:
 
 def _label(row: Mapping[Any, Any]) -> str:
     task = row["task"]
-    return Series(str(row["encoder"]), "" if pd.isna(task) else str(task), "").label
+    return System(str(row["encoder"]), "" if pd.isna(task) else str(task), "").label
 
 
 def _table(caption: str, head: tuple[str, ...], rows: list[Any]) -> Table:
@@ -355,7 +355,7 @@ def identical_of(data: ReportData) -> list[str]:
     for (encoder, task, distance), group in original.groupby(
         ["encoder", "task", "distance"], sort=False
     ):
-        label = "audio space" if encoder == AUDIO else Series(str(encoder), str(task), "").label
+        label = "audio space" if encoder == AUDIO else System(str(encoder), str(task), "").label
         tied = group["clip_id"].nunique()
         text = (
             f"{plain(label)}, {distance_name(str(distance))}: {tied} of "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nearkin.results.series import distance_name
+from nearkin.results.systems import distance_name
 
 PAPER_BIBTEX = """\
 @article{kim2019nearby,

@@ -23,7 +23,8 @@ from markupsafe import Markup
 from nearkin.report import figures, listings, methods
 from nearkin.report.data import ReportData
 from nearkin.results import verdicts
-from nearkin.results.series import AUDIO, distance_name, distance_order, series_of
+from nearkin.results.remarks import on_tasks
+from nearkin.results.systems import AUDIO, distance_name, distance_order, systems_of
 
 __all__ = ["FigureBlock", "build", "json_for_script"]
 
@@ -65,7 +66,7 @@ def build(data: ReportData) -> str:
         overview=_overview(said),
         rules=verdicts.RULES,
         caveat=verdicts.caveat(consistency),
-        on_tasks=verdicts.on_tasks(consistency, run),
+        on_tasks=on_tasks(consistency, run),
         n=run.get("n", 0),
         figures=_figures(data, audio_distances, latent_distances),
         task_scores=listings.task_scores_of(data),
@@ -132,7 +133,7 @@ def _lead(run: Mapping[str, Any], consistency: pd.DataFrame) -> str:
     parts = [f"{n} clips" + (f" (chance level of C_W: 1/{n} = {1 / n:.3g})" if n else "")]
     if points:
         parts.append(f"grid “{run['grid'].get('name', 'unnamed')}”, {len(points)} points")
-    series = series_of(run, consistency)
+    series = systems_of(run, consistency)
     tested = [one.label for one in series if one.role == "tested"]
     references = [one.label for one in series if one.role != "tested"]
     if tested:

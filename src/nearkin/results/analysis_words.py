@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from nearkin.results.analysis import KEYS, PERFORMANCE, Analysis, Score
-from nearkin.results.series import distance_name
+from nearkin.results.analysis import Analysis
+from nearkin.results.systems import distance_name
+from nearkin.results.trials import KEYS, PERFORMANCE, Score
 
 NAMES = {
     "encoder": "the encoder's",

@@ -1,6 +1,6 @@
 """Who is compared on what: runs of the same grid, clips they share, and each one's answers.
 
-Tables in, arrays out. A contestant is one encoder (and task) of one run; its answers are numbers
+Tables in, arrays out. A system is one encoder (and task) of one run; its answers are numbers
 clip by clip, [trial, place, clip], NaN where a query failed. A place is one transformation at one
 magnitude; for monotonicity one side of a transformation, its magnitude NaN.
 """
@@ -20,14 +20,7 @@ from numpy.typing import NDArray
 from nearkin.consistency import monotonicity, within_space_at_by_clip
 from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.results.series import AUDIO, Series, named, series_of
-from nearkin.seeds import stream
-from nearkin.statistics.bootstrap import (
-    crossed_replicates,
-    mean_replicates,
-    percentile_interval,
-    resamples,
-)
+from nearkin.results.systems import AUDIO, System, named, systems_of
 from nearkin.transforms import magnitudes
 
 Floats = NDArray[np.float64]
@@ -70,30 +63,30 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Contestant:
+class SystemOfRun:
     """One encoder and task of one run."""
 
     run: RunTables
-    series: Series
+    system: System
 
     @property
     def encoder(self) -> str:
         """The encoder's name in the tables."""
-        return self.series.encoder
+        return self.system.encoder
 
     @property
     def task(self) -> str:
         """The task's name in the tables, empty where there is none."""
-        return self.series.task
+        return self.system.task
 
     def label(self, *, several_runs: bool) -> str:
         """Return what sentences call it; the run's name is told where there are several."""
-        return f"{self.series.label} ({self.run.name})" if several_runs else self.series.label
+        return f"{self.system.label} ({self.run.name})" if several_runs else self.system.label
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One contestant's numbers for one question: value[trial, place, clip], NaN where failed."""
+    """One system's numbers for one question: value[trial, place, clip], NaN where failed."""
 
     places: list[Place]
     value: Floats
@@ -107,7 +100,7 @@ def common_clips(runs: Sequence[RunTables], n: int | None) -> tuple[list[str], b
     if not runs:
         raise InputError("no run: compare needs one or more; name their folders")
     first = runs[0]
-    used = [_used(run) for run in runs]
+    used = [used_clips(run) for run in runs]
     shared = [clip for clip in used[0].index if all(clip in other.index for other in used[1:])]
     for run, clips in zip(runs[1:], used[1:], strict=True):
         _require_same_grid(first, run)
@@ -149,7 +142,8 @@ def common_clips(runs: Sequence[RunTables], n: int | None) -> tuple[list[str], b
     return shared, same, notes
 
 
-def _used(run: RunTables) -> pd.DataFrame:
+def used_clips(run: RunTables) -> pd.DataFrame:
+    """Return the clips that were compared, by their ids."""
     return run.clips[run.clips["status"] == "ok"].set_index("clip_id")
 
 
@@ -182,7 +176,7 @@ def _require_same_grid(one: RunTables, two: RunTables) -> None:
         )
 
 
-def find_contestants(runs: Sequence[RunTables], encoders: Sequence[str]) -> list[Contestant]:
+def find_systems(runs: Sequence[RunTables], encoders: Sequence[str]) -> list[SystemOfRun]:
     """Return the encoders asked for; else all of a single run, or the tested ones of several.
 
     Raises
@@ -190,48 +184,48 @@ def find_contestants(runs: Sequence[RunTables], encoders: Sequence[str]) -> list
     InputError
         If one is unknown, or fewer than two are left.
     """
-    everybody: list[Contestant] = []
+    everybody: list[SystemOfRun] = []
     for run in runs:
-        series = series_of(run.record, run.queries)
-        everybody += [Contestant(run, one) for one in series]
+        systems = systems_of(run.record, run.queries)
+        everybody += [SystemOfRun(run, one) for one in systems]
         if (run.queries["encoder"] == AUDIO).any():
-            everybody.append(Contestant(run, Series(AUDIO, "", AUDIO)))
+            everybody.append(SystemOfRun(run, System(AUDIO, "", AUDIO)))
     if not encoders:
         wanted = ("tested", "reference") if len(runs) == 1 else ("tested",)
-        found = [one for one in everybody if one.series.role in wanted]
+        found = [one for one in everybody if one.system.role in wanted]
         if len(found) < 2:
-            only = f"'{found[0].series.label}'" if found else "none"
+            only = f"'{found[0].system.label}'" if found else "none"
             raise InputError(
                 f"one encoder only ({only}): a comparison needs two; name a second run"
             )
         return found
-    chosen: list[Contestant] = []
+    chosen: list[SystemOfRun] = []
     for name in encoders:
-        found = [one for one in everybody if named(name, [one.series], one.run.record)]
+        found = [one for one in everybody if named(name, [one.system], one.run.record)]
         if not found:
-            known = suggest(name, {one.series.label for one in everybody})
+            known = suggest(name, {one.system.label for one in everybody})
             raise InputError(f"no run has an encoder '{name}': {known}")
         chosen += [one for one in found if one not in chosen]
     if len(chosen) < 2:
         raise InputError(
-            f"one encoder only ('{chosen[0].series.label}'): a comparison needs two; name another "
+            f"one encoder only ('{chosen[0].system.label}'): a comparison needs two; name another "
             "with --encoder, or a second run"
         )
     return chosen
 
 
 def pairs_of(
-    contestants: Sequence[Contestant], against: str, *, several_runs: bool
+    systems: Sequence[SystemOfRun], against: str, *, several_runs: bool
 ) -> list[tuple[int, int]]:
     """Return which are compared, by their numbers: every pair, or all others with one of them."""
-    everyone = range(len(contestants))
+    everyone = range(len(systems))
     if not against:
         return list(itertools.combinations(everyone, 2))
-    labels = [one.label(several_runs=several_runs) for one in contestants]
+    labels = [one.label(several_runs=several_runs) for one in systems]
     base = [
         index
-        for index, one in enumerate(contestants)
-        if against == labels[index] or named(against, [one.series], one.run.record)
+        for index, one in enumerate(systems)
+        if against == labels[index] or named(against, [one.system], one.run.record)
     ]
     if not base:
         raise InputError(f"--against {against}: no such encoder here: {suggest(against, labels)}")
@@ -242,37 +236,37 @@ def pairs_of(
 
 
 def answers_of(
-    one: Contestant, shared: Sequence[str], *, n: int | None, same_clips: bool
+    one: SystemOfRun, shared: Sequence[str], *, n: int | None, same_clips: bool
 ) -> dict[Question, Answers]:
-    """Return a contestant's numbers clip by clip, for every measure the tables can give."""
+    """Return a system's numbers clip by clip, for every measure the tables can give."""
     rows = one.run.queries
     mine = rows[(rows["encoder"] == one.encoder) & (rows["task"].fillna("") == one.task)]
     found: dict[Question, Answers] = {}
     spaces = {str(name): part for name, part in mine.groupby("distance", sort=False)}
     audio: dict[str, Floats] = {}
-    places = _places(one.run)
+    places = places_of(one.run)
     if same_clips and one.encoder != AUDIO:
         sound = rows[rows["encoder"] == AUDIO]
         audio = {
-            str(name): _cube(part, "error", places, shared)[0]
+            str(name): cube(part, "error", places, shared)[0]
             for name, part in sound.groupby("distance", sort=False)
         }
     for distance, part in spaces.items():
         own = (distance, "") if one.encoder == AUDIO else ("", distance)
-        error = _cube(part, "error", places, shared)
+        error = cube(part, "error", places, shared)
         if same_clips:
             found[Question("C_W", *own)] = Answers(places, 1 - error)
             for name, heard in audio.items():
                 agree = np.where(np.isnan(error + heard), np.nan, error == heard)
                 found[Question("C_B_acc", name, distance)] = Answers(places, agree)
         if n is not None:
-            rank = np.nan_to_num(_cube(part, "rank", places, shared)).astype(np.int64)
-            n_clips = _originals(one.run, part)
+            rank = np.nan_to_num(cube(part, "rank", places, shared)).astype(np.int64)
+            n_clips = count_originals(one.run, part)
             by_clip = within_space_at_by_clip(rank, n=n, n_clips=n_clips)
             found[Question(f"C_W@{n}", *own)] = Answers(places, by_clip)
         ladders = list(_ladders(one.run, places))
         if ladders:
-            moved = _cube(part, "d_own", places, shared)
+            moved = cube(part, "d_own", places, shared)
             value = np.stack(
                 [
                     [monotonicity(severity, trial[where].T) for trial in moved]
@@ -284,12 +278,13 @@ def answers_of(
     return found
 
 
-def _places(run: RunTables) -> list[Place]:
+def places_of(run: RunTables) -> list[Place]:
+    """Return the points of a run's grid."""
     points = run.record["grid"]["points"]
     return [Place(str(code), float(magnitude)) for code, magnitude in points]
 
 
-def _cube(rows: pd.DataFrame, column: str, places: Sequence[Place], clips: Sequence[str]) -> Floats:
+def cube(rows: pd.DataFrame, column: str, places: Sequence[Place], clips: Sequence[str]) -> Floats:
     """Return a column of queries as float64[trial, place, clip]."""
     points = pd.MultiIndex.from_tuples([(place.code, place.magnitude) for place in places])
     return np.stack(
@@ -302,7 +297,7 @@ def _cube(rows: pd.DataFrame, column: str, places: Sequence[Place], clips: Seque
     )
 
 
-def _originals(run: RunTables, rows: pd.DataFrame) -> int:
+def count_originals(run: RunTables, rows: pd.DataFrame) -> int:
     """Return how many originals the ranks were found among: those that answer for themselves."""
     still = rows[(rows["transformation"] == magnitudes.ORIGINAL) & rows["rank"].notna()]
     return int(still["clip_id"].nunique() or run.record["n"])
@@ -326,82 +321,3 @@ def _ladders(run: RunTables, places: Sequence[Place]) -> Iterator[tuple[Place, l
 
 
 # -- C_W in a smaller collection -----------------------------------------------------------------
-
-
-def collection_rows(run: RunTables, n: int) -> pd.DataFrame:
-    """Return C_W@n at every point, in the consistency table's form, for any n.
-
-    Parameters
-    ----------
-    run : RunTables
-        The run; its queries hold the ranks.
-    n : int
-        Size of the collection, 2 up to the run's N.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows with the intervals the run would have given them: the same resamples of clips, trials
-        crossed.
-
-    Raises
-    ------
-    InputError
-        If n is not a size the run's clips can be drawn to.
-    """
-    plan = run.record.get("plan", {})
-    clips = [str(clip) for clip in _used(run).index]
-    if not 2 <= n <= len(clips):
-        raise InputError(f"C_W@{n}: must be in 2..{len(clips)}, the clips of the run")
-    n_resamples, seed = int(plan.get("resamples", 1000)), int(plan.get("seed", 0))
-    counts = resamples(
-        len(clips), n_resamples=n_resamples, rng=stream(seed, "bootstrap", len(clips))
-    )
-    places = [Place(magnitudes.ORIGINAL, 0.0), *_places(run)]
-    rows: list[dict[str, Any]] = []
-    keys = ["encoder", "task", "space", "distance"]
-    for key, part in run.queries.fillna({"task": ""}).groupby(keys, sort=False):
-        encoder, task, space, distance = map(str, key)
-        rank = np.nan_to_num(_cube(part, "rank", places, clips)).astype(np.int64)
-        by_clip = within_space_at_by_clip(rank, n=n, n_clips=_originals(run, part))
-        replicates = np.stack([mean_replicates(trial, counts) for trial in by_clip])
-        there = (~np.isnan(by_clip)).sum(axis=2)
-        totals = np.where(np.isnan(by_clip), 0, by_clip).sum(axis=2)
-        values = np.where(there > 0, totals / np.maximum(there, 1), np.nan)
-        numbers = sorted(int(trial) for trial in part["trial"].unique())
-        lost = len(clips) - there
-        found = list(zip(numbers, values, replicates, lost, strict=True))
-        if len(numbers) > 1:
-            rng = stream(seed, "trials", encoder, task, len(numbers))
-            drawn = resamples(len(numbers), n_resamples=n_resamples, rng=rng).T
-            crossed = np.stack(
-                [crossed_replicates(replicates[:, place], drawn) for place in range(len(places))]
-            )
-            found.append((0, values.mean(axis=0), crossed, lost.max(axis=0)))
-        for trial, value, spread, failed in found:
-            interval = percentile_interval(spread)
-            for index, place in enumerate(places):
-                rows.append(
-                    {
-                        "encoder": encoder,
-                        "task": task,
-                        "trial": trial,
-                        "measure": f"C_W@{n}",
-                        "audio_distance": distance if space == "audio" else "",
-                        "latent_distance": "" if space == "audio" else distance,
-                        "transformation": place.code,
-                        "magnitude": place.magnitude,
-                        "value": value[index],
-                        "ci_low": interval.low[index],
-                        "ci_high": interval.high[index],
-                        "n": len(clips),
-                        "chance": 1 / n,
-                        "status": _status(int(failed[index]), len(clips)),
-                        "side": "",
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def _status(failed: int, n: int) -> str:
-    return f"{failed} of {n} queries failed" if failed else "ok"

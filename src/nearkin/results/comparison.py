@@ -1,8 +1,8 @@
 """Encoders or runs side by side: paired differences over the clips they share, with intervals.
 
-Tables in, a table out. Every contestant (one encoder of one run) answered the same questions about
+Tables in, a table out. Every system (one encoder of one run) answered the same questions about
 the same clips, so the clip is the unit: differences are taken clip by clip, and one set of
-resamples of clips serves all of them. Trials, where a contestant has several, are resampled
+resamples of clips serves all of them. Trials, where a system has several, are resampled
 crossed with the clips.
 
 Conventions
@@ -27,21 +27,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nearkin.errors import InputError
 from nearkin.results.answers import (
     Answers,
-    Contestant,
     Place,
     Question,
     RunTables,
+    SystemOfRun,
     answers_of,
     common_clips,
-    find_contestants,
+    find_systems,
     pairs_of,
 )
-from nearkin.results.series import Series
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import (
     Counts,
@@ -50,6 +49,7 @@ from nearkin.statistics.bootstrap import (
     percentile_interval,
     resamples,
 )
+from nearkin.statistics.tests import bootstrap_p, holm
 from nearkin.transforms import magnitudes
 
 Floats = NDArray[np.float64]
@@ -131,21 +131,21 @@ def compare(
     if n_resamples < 100:
         raise InputError(f"resamples={n_resamples}: must be >= 100; pass for instance 10000")
     shared, same_clips, notes = common_clips(runs, n)
-    contestants = find_contestants(runs, encoders)
-    pairs = pairs_of(contestants, against, several_runs=len(runs) > 1)
+    systems = find_systems(runs, encoders)
+    pairs = pairs_of(systems, against, several_runs=len(runs) > 1)
     counts = resamples(
         len(shared), n_resamples=n_resamples, rng=stream(seed, "compare", len(shared))
     )
     answers = {
         index: answers_of(one, shared, n=n, same_clips=same_clips)
-        for index, one in enumerate(contestants)
+        for index, one in enumerate(systems)
         if any(index in pair for pair in pairs)
     }
     rows: list[dict[str, Any]] = []
     for a, b in pairs:
         both = [question for question in answers[a] if question in answers[b]]
         for question in both:
-            names = _names(contestants[a], contestants[b], question)
+            names = _names(systems[a], systems[b], question)
             found = _differences(
                 answers[a][question],
                 answers[b][question],
@@ -167,55 +167,10 @@ def compare(
     return Comparison(table, tuple(notes), len(shared), n_resamples)
 
 
-def holm(p: ArrayLike) -> Floats:
-    """Return p-values that hold the familywise error (Holm 1979); NaN where p is.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(2)
-    array([0.03, 0.06, 0.06])
-    """
-    raw = np.asarray(p, np.float64)
-    adjusted = np.full(len(raw), np.nan)
-    known = np.flatnonzero(~np.isnan(raw))
-    order = known[np.argsort(raw[known], kind="stable")]
-    steps = raw[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(order) else steps
-    return adjusted
-
-
-def bootstrap_p(difference: float, replicates: Floats, *, n_differing: int) -> float:
-    """Return the two-sided p of a difference, from the bootstrap centred at none.
-
-    Parameters
-    ----------
-    difference : float
-        The difference seen.
-    replicates : float64[B]
-        Its replicates; NaN where a resample leaves it undefined.
-    n_differing : int
-        Clips on which the two differ at all.
-
-    Returns
-    -------
-    float
-        In (0, 1]; NaN where nothing is defined.
-    """
-    known = replicates[~np.isnan(replicates)]
-    if math.isnan(difference) or not len(known):
-        return math.nan
-    if n_differing < 2:
-        return 1.0
-    stretch = math.sqrt(n_differing / (n_differing - 1))
-    far = np.abs(known - difference) * stretch >= abs(difference) * (1 - 1e-9)
-    p = (1 + int(far.sum())) / (1 + len(known))
-    return min(1.0, max(p, 2.0 ** (1 - n_differing)))
-
-
 # -- differences ---------------------------------------------------------------------------------
 
 
-def _names(a: Contestant, b: Contestant, question: Question) -> dict[str, Any]:
+def _names(a: SystemOfRun, b: SystemOfRun, question: Question) -> dict[str, Any]:
     return {
         "run_a": a.run.name,
         "encoder_a": a.encoder,
@@ -229,7 +184,7 @@ def _names(a: Contestant, b: Contestant, question: Question) -> dict[str, Any]:
 
 @dataclass
 class _Paired:
-    """Two contestants' numbers at the same places and clips, missing in one: missing in both."""
+    """Two systems' numbers at the same places and clips, missing in one: missing in both."""
 
     a: Floats
     b: Floats
@@ -388,55 +343,3 @@ def _notes(
         "consistency table"
     )
     return notes
-
-
-def lines(found: Comparison, *, several_runs: bool) -> list[str]:
-    """Return what a terminal shows: overall differences, then where they lie."""
-    head = (
-        f"{found.n} clips, {found.resamples} resamples; difference a - b with its 95 % interval, p "
-        "corrected by Holm over each measure's rows"
-    )
-    told = [head]
-    table = found.table
-    keys = ["run_a", "encoder_a", "task_a", "run_b", "encoder_b", "task_b"]
-    for key, pair in table.groupby(keys, sort=False):
-        a, b = _pair_labels([str(part) for part in key], several_runs=several_runs)
-        told += ["", f"{a} - {b}"]
-        columns = ["measure", "audio_distance", "latent_distance"]
-        for question, rows in pair.groupby(columns, sort=False):
-            name = f"{question[0]}[{','.join(str(part) for part in question[1:] if part)}]"
-            overall = rows[rows["level"] == "overall"].iloc[0]
-            told.append(f"  {name:30} {_difference(overall)}")
-            parts = rows[rows["level"] == "transformation"]
-            apart = [
-                f"{row['transformation']} {row['difference']:+.3f}"
-                + ("*" if row["p_holm"] < 0.05 else "")
-                for _, row in parts.iterrows()
-                if not math.isnan(row["difference"])
-            ]
-            if apart:
-                told.append(f"  {'':30} {'  '.join(apart)}")
-    told += ["", "* p < 0.05 after correction", *found.notes]
-    return told
-
-
-def _pair_labels(key: Sequence[str], *, several_runs: bool) -> tuple[str, str]:
-    labels = []
-    for run, encoder, task in (key[:3], key[3:]):
-        label = Series(encoder, task, "").label
-        labels.append(f"{label} ({run})" if several_runs else label)
-    return labels[0], labels[1]
-
-
-def _difference(row: pd.Series[Any]) -> str:
-    if math.isnan(row["difference"]):
-        return "undefined for one of the two"
-    return (
-        f"{row['value_a']:.3f} - {row['value_b']:.3f} = {row['difference']:+.3f} "
-        f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]  p {_p(row['p'])}, "
-        f"corrected {_p(row['p_holm'])}"
-    )
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if value >= 1e-4 else f"{value:.0e}"

@@ -1,6 +1,6 @@
 """Requirements held against a run's consistency table: met or unmet, with value, bound, interval.
 
-Tables in, verdicts out. A requirement that names an encoder, distance, transformation or magnitude
+Tables in, outcomes out. A requirement that names an encoder, distance, transformation or magnitude
 the run does not have is refused, never passed; an undefined score is unmet. Where a requirement
 names several points, encoders or distances, all must hold, and the worst is told. Of "mean" and
 "median" the interval is the mean or median of the points' bounds: no narrower than their own.
@@ -22,7 +22,7 @@ import pandas as pd
 from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.results.requirements import IMPERCEPTIBLE, Condition, Requirement, compares, parse
-from nearkin.results.series import AUDIO, Series, distance_name, headline, named, series_of
+from nearkin.results.systems import AUDIO, System, distance_name, headline, named, systems_of
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
@@ -32,7 +32,7 @@ Mask = Any
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What became of one requirement.
 
     Attributes
@@ -95,7 +95,7 @@ def judge(
     run: Mapping[str, Any],
     *,
     on: On = "value",
-) -> list[Verdict]:
+) -> list[Outcome]:
     """Hold requirements against a run.
 
     Parameters
@@ -112,7 +112,7 @@ def judge(
 
     Returns
     -------
-    list of Verdict
+    list of Outcome
         One a requirement, in their order.
 
     Raises
@@ -124,21 +124,21 @@ def judge(
         raise InputError(f"--on {on}: {suggest(str(on), ('value', 'lower'))}")
     if not requirements:
         raise InputError("no requirement: a gate needs one; pass --require 'C_W[mfcc] >= 0.9'")
-    verdicts, problems = [], []
+    outcomes, problems = [], []
     for text in requirements:
         try:
             required = parse(text) if isinstance(text, str) else text
-            verdicts.append(_judge(required, consistency, run, on))
+            outcomes.append(_judge(required, consistency, run, on))
         except InputError as error:
             problems.append(str(error))
     if problems:
         raise InputError(" | ".join(problems))
-    return verdicts
+    return outcomes
 
 
 def _judge(
     required: Requirement, consistency: pd.DataFrame, run: Mapping[str, Any], on: On
-) -> Verdict:
+) -> Outcome:
     rows = _rows(required, consistency, run)
     rows = rows[_places(required, rows)]
     sign = 1 if required.comparison.startswith(">") else -1
@@ -152,13 +152,13 @@ def _judge(
     order = (sign * scored).fillna(-math.inf).to_numpy()
     worst = rows.iloc[int(np.argmin(order))]
     distances = [worst["audio_distance"], worst["latent_distance"]]
-    return Verdict(
+    return Outcome(
         requirement=required,
         met=all(held),
         value=float(worst["value"]),
         ci_low=float(worst["ci_low"]),
         ci_high=float(worst["ci_high"]),
-        encoder=Series(str(worst["encoder"]), str(worst["task"]), "").label,
+        encoder=System(str(worst["encoder"]), str(worst["task"]), "").label,
         distance=" and ".join(distance_name(str(name)) for name in distances if name),
         where="" if required.reduction else _where(worst),
         held=sum(held),
@@ -175,18 +175,18 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
     if rows.empty:
         known = suggest(required.column, consistency["measure"].unique())
         raise _refused(required, f"the run has no {required.column}: {known}")
-    series = series_of(run, consistency)
+    systems = systems_of(run, consistency)
     if not required.encoder:
-        tested = {(one.encoder, one.task) for one in series if one.role == "tested"}
+        tested = {(one.encoder, one.task) for one in systems if one.role == "tested"}
         mine = [pair in tested for pair in zip(rows["encoder"], rows["task"], strict=True)]
         told = "tested encoders"
     else:
-        everybody = (*series, Series(AUDIO, "", AUDIO))
+        everybody = (*systems, System(AUDIO, "", AUDIO))
         meant = {(one.encoder, one.task) for one in named(required.encoder, everybody, run)}
         mine = [pair in meant for pair in zip(rows["encoder"], rows["task"], strict=True)]
         told = f"encoder '{required.encoder}'"
         if not meant:
-            known = suggest(required.encoder, {one.label for one in series})
+            known = suggest(required.encoder, {one.label for one in systems})
             raise _refused(required, f"the run has no {told}: {known}")
     rows = rows[mine]
     if rows.empty:
@@ -279,12 +279,12 @@ def _refused(required: Requirement, problem: str) -> InputError:
     return InputError(f"requirement '{required}': {problem}")
 
 
-def junit(verdicts: Sequence[Verdict], *, run: str, problem: str = "") -> bytes:
+def junit(outcomes: Sequence[Outcome], *, run: str, problem: str = "") -> bytes:
     """Return JUnit XML: a test case a requirement.
 
     Parameters
     ----------
-    verdicts : sequence of Verdict
+    outcomes : sequence of Outcome
         What was judged.
     run : str
         The run's name.
@@ -296,17 +296,17 @@ def junit(verdicts: Sequence[Verdict], *, run: str, problem: str = "") -> bytes:
     bytes
         UTF-8 XML.
     """
-    unmet = sum(not verdict.met for verdict in verdicts)
-    count = {"tests": str(len(verdicts) + bool(problem)), "failures": str(unmet)}
+    unmet = sum(not outcome.met for outcome in outcomes)
+    count = {"tests": str(len(outcomes) + bool(problem)), "failures": str(unmet)}
     count["errors"] = str(int(bool(problem)))
     suites = ET.Element("testsuites", count)
     suite = ET.SubElement(suites, "testsuite", {"name": f"nearkin gate {printable(run)}", **count})
     named = {"classname": f"nearkin.gate.{printable(run)}"}
-    for verdict in verdicts:
-        name = printable(str(verdict.requirement))
+    for outcome in outcomes:
+        name = printable(str(outcome.requirement))
         case = ET.SubElement(suite, "testcase", {**named, "name": name})
-        told = printable(verdict.sentence())
-        if not verdict.met:
+        told = printable(outcome.sentence())
+        if not outcome.met:
             ET.SubElement(case, "failure", {"message": told}).text = told
         else:
             ET.SubElement(case, "system-out").text = told

@@ -23,28 +23,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+from nearkin.tables import MEASURES
 
 IMPERCEPTIBLE = "imperceptible"
 REDUCTIONS = ("mean", "median")
 COMPARISONS = (">=", "<=", ">", "<")
-RANGES = {
-    "C_W": (0.0, 1.0),
-    "C_B_acc": (0.0, 1.0),
-    "C_B_rho": (-1.0, 1.0),
-    "kappa": (-1.0, 1.0),
-    "monotonicity": (-1.0, 1.0),
-}
-"""Measures and the least and greatest value each can have."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[^\s,\[\]\"'()\\]+")
 _SIZE = re.compile(r"@(\d+)(?![\d.])")
-_PLAIN_CODE = re.compile(r"(?!and\b|in\b|imperceptible\b)[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ class Requirement:
     Attributes
     ----------
     measure : str
-        One of `RANGES`.
+        One of `MEASURES`.
     size : int
         The n of C_W@n; 0 without.
     encoder : str
@@ -180,13 +172,13 @@ class _Reader:
 
     def requirement(self) -> Requirement:
         reduction = ""
-        word = self._word("a measure", (*RANGES, *REDUCTIONS))
+        word = self._word("a measure", (*MEASURES, *REDUCTIONS))
         if word in REDUCTIONS:
             reduction = word
             self._expect("(")
-            word = self._word("a measure", RANGES)
-        if word not in RANGES:
-            self._wrong_word(word, "measure", RANGES)
+            word = self._word("a measure", MEASURES)
+        if word not in MEASURES:
+            self._wrong_word(word, "measure", MEASURES)
         size = self._size(word)
         encoder, distances = self._brackets(word)
         if reduction:
@@ -230,7 +222,7 @@ class _Reader:
         if not self._take("["):
             return "", ()
         names = [self._name("an encoder's name")]
-        most = 1 + (2 if measure in ("C_B_rho", "C_B_acc", "kappa") else 1)
+        most = 1 + MEASURES[measure].distances
         while self._take(","):
             if len(names) == most:
                 self._fail(f"']': {measure} has {'two distances' if most > 2 else 'one distance'}")
@@ -272,7 +264,7 @@ class _Reader:
         self._skip()
         begin = self.at
         bound = self._number()
-        low, high = RANGES[measure]
+        low, high = MEASURES[measure].low, MEASURES[measure].high
         if not low <= bound <= high:
             self.at = begin
             self._fail(f"a number in {low:g}..{high:g}, where {measure} lies")
@@ -388,8 +380,3 @@ def _quoted(name: str) -> str:
         return name
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def is_code(name: Any) -> bool:
-    """Tell whether a transformation's code can be written in a condition."""
-    return bool(_PLAIN_CODE.match(str(name)))

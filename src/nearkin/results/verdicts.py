@@ -28,14 +28,24 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from nearkin.results.series import (
+from nearkin.results.remarks import (
+    as_float,
+    correlation_with_audio,
+    identical_embeddings,
+    most_costly,
+    over_trials,
+    undefined,
+)
+from nearkin.results.systems import (
     AUDIO,
-    Series,
+    System,
+    at_point,
+    by_distance,
     distance_name,
-    distance_order,
     headline,
+    mildest_points,
     of,
-    series_of,
+    systems_of,
 )
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL, Point
@@ -107,8 +117,8 @@ def verdicts(
 ) -> list[Verdict]:
     """Return the verdict of every encoder, tested ones first, and of the audio space last."""
     found = [
-        verdict(consistency, queries, run, series.encoder, task=series.task)
-        for series in series_of(run, consistency)
+        verdict(consistency, queries, run, system.encoder, task=system.task)
+        for system in systems_of(run, consistency)
     ]
     if (consistency["encoder"] == AUDIO).any():
         found.append(verdict(consistency, queries, run, AUDIO))
@@ -140,31 +150,26 @@ def verdict(
         Words, sentences and numbers; "undefined" findings where the tables have none.
     """
     if encoder == AUDIO:
-        series = Series(AUDIO, "", AUDIO)
+        system = System(AUDIO, "", AUDIO)
     else:
         match = [
-            one for one in series_of(run, consistency) if (one.encoder, one.task) == (encoder, task)
+            one
+            for one in systems_of(run, consistency)
+            if (one.encoder, one.task) == (encoder, task)
         ]
-        series = match[0] if match else Series(encoder, task, "tested")
-    mine = headline(of(consistency, series))
+        system = match[0] if match else System(encoder, task, "tested")
+    mine = headline(of(consistency, system))
     column = "audio_distance" if encoder == AUDIO else "latent_distance"
     near = _near(mine, consistency, column, run)
     graver = _graver(mine, consistency, column)
     notes = [
-        *_identical(mine, queries, series, column),
-        *_worst(mine, column),
-        *_between(mine),
-        *_trials(consistency, series),
+        *identical_embeddings(mine, queries, system, column),
+        *most_costly(mine, column),
+        *correlation_with_audio(mine),
+        *over_trials(consistency, system),
     ]
-    label = "audio space (MFCC sequences)" if encoder == AUDIO else series.label
-    return Verdict(label, series.role, near, graver, tuple(notes))
-
-
-def mildest_points(consistency: pd.DataFrame) -> list[Point]:
-    """Return the mildest point of every transformation and side that was measured."""
-    rows = consistency[(consistency["measure"] == "C_W") & consistency["magnitude"].notna()]
-    pairs = rows[["transformation", "magnitude"]].drop_duplicates()
-    return magnitudes.mildest((str(a), float(b)) for a, b in pairs.itertuples(index=False))
+    label = "audio space (MFCC sequences)" if encoder == AUDIO else system.label
+    return Verdict(label, system.role, near, graver, tuple(notes))
 
 
 def caveat(consistency: pd.DataFrame) -> str:
@@ -188,7 +193,7 @@ def _near(
     numbers = _c_w_at(mine, points, column, consistency)
     known = [number for number in numbers if math.isfinite(number.value)]
     if not known:
-        return Finding("undefined", _undefined(_reason(mine, "C_W")), tuple(numbers))
+        return Finding("undefined", undefined(mine, "C_W"), tuple(numbers))
     n = _n(mine, run)
     originals = mine[(mine["measure"] == "C_W") & (mine["transformation"] == ORIGINAL)]["value"]
     if len(originals) and (originals == 0).all():
@@ -262,16 +267,16 @@ def _c_w_at(
     audio = audio[audio["measure"] == "C_W"]
     numbers = []
     for point in points:
-        beside = _at(audio, point)["value"].min() if column == "latent_distance" else math.nan
-        for row in _by_distance(_at(rows, point), column).itertuples(index=False):
+        beside = at_point(audio, point)["value"].min() if column == "latent_distance" else math.nan
+        for row in by_distance(at_point(rows, point), column).itertuples(index=False):
             numbers.append(
                 Number(
                     magnitudes.in_words(point.code, point.magnitude),
                     distance_name(str(getattr(row, column))),
-                    _number(row.value),
-                    _number(row.ci_low),
-                    _number(row.ci_high),
-                    _number(beside),
+                    as_float(row.value),
+                    as_float(row.ci_low),
+                    as_float(row.ci_high),
+                    as_float(beside),
                 )
             )
     return numbers
@@ -285,7 +290,7 @@ def _graver(mine: pd.DataFrame, consistency: pd.DataFrame, column: str) -> Findi
     codes = magnitudes.code_order(rows["transformation"].unique())
     for code in codes:
         of_code = rows[rows["transformation"] == code]
-        ranked = _by_distance(of_code, column).sort_values("side", kind="stable")
+        ranked = by_distance(of_code, column).sort_values("side", kind="stable")
         for row in ranked.itertuples(index=False):
             same = audio[(audio["transformation"] == code) & (audio["side"] == row.side)]
             beside = same["value"].min() if column == "latent_distance" else math.nan
@@ -293,15 +298,15 @@ def _graver(mine: pd.DataFrame, consistency: pd.DataFrame, column: str) -> Findi
                 Number(
                     f"{code} {row.side}".strip(),
                     distance_name(str(getattr(row, column))),
-                    _number(row.value),
-                    _number(row.ci_low),
-                    _number(row.ci_high),
-                    _number(beside),
+                    as_float(row.value),
+                    as_float(row.ci_low),
+                    as_float(row.ci_high),
+                    as_float(beside),
                 )
             )
     known = [number for number in numbers if math.isfinite(number.value)]
     if not known:
-        return Finding("undefined", _undefined(_reason(mine, "monotonicity")), tuple(numbers))
+        return Finding("undefined", undefined(mine, "monotonicity"), tuple(numbers))
     middle = median(number.value for number in known)
     lowest = min(known, key=lambda number: number.value)
     short = [number for number in known if not _lower(number) >= MONOTONE]
@@ -348,148 +353,9 @@ def _fewest_magnitudes(mine: pd.DataFrame) -> tuple[str, int] | None:
     return name, several[name]
 
 
-def _identical(mine: pd.DataFrame, queries: pd.DataFrame, series: Series, column: str) -> list[str]:
-    originals = mine[(mine["measure"] == "C_W") & (mine["transformation"] == ORIGINAL)]
-    notes = []
-    for row in _by_distance(originals, column).itertuples(index=False):
-        value = _number(row.value)
-        if not value < 1:
-            continue
-        asked = queries[
-            (queries["encoder"] == series.encoder)
-            & (queries["task"].fillna("") == series.task)
-            & (queries["transformation"] == ORIGINAL)
-            & (queries["distance"] == getattr(row, column))
-        ]
-        tied = asked.loc[asked["error"].fillna(0).astype(int) == 1, "clip_id"].nunique()
-        what = "sequence of features" if series.encoder == AUDIO else "embedding"
-        if getattr(row, column) == "cosine":
-            what += " (or its direction)"
-        count = f"{tied} clips share" if tied != 1 else "1 clip shares"
-        notes.append(
-            f"C_W of the unchanged clips is {value:.3f}, not 1, under the "
-            f"{distance_name(str(getattr(row, column)))} distance: {count} their {what} with "
-            "another clip."
-        )
-    return notes
-
-
-def _worst(mine: pd.DataFrame, column: str) -> list[str]:
-    rows = mine[
-        (mine["measure"] == "C_W") & (mine["transformation"] != ORIGINAL) & mine["value"].notna()
-    ]
-    if rows.empty:
-        return []
-    means = rows.groupby("transformation")["value"].mean()
-    worst, best = str(means.idxmin()), str(means.idxmax())
-    if worst == best or means[worst] == means[best]:
-        return []
-    return [
-        f"Over the whole grid {magnitudes.axis(worst).title} ({worst}) costs most, mean C_W "
-        f"{means[worst]:.2f} over its own magnitudes; {magnitudes.axis(best).title} ({best}) "
-        f"costs least, {means[best]:.2f}. These means depend on the grid."
-    ]
-
-
-def _between(mine: pd.DataFrame) -> list[str]:
-    rho = mine[mine["measure"] == "C_B_rho"]
-    if rho.empty:
-        return []
-    still = rho[rho["transformation"] == ORIGINAL]["value"].dropna()
-    moved = rho[rho["transformation"] != ORIGINAL]["value"].dropna()
-    if still.empty and moved.empty:
-        return [f"C_B_rho: {_undefined(_reason(mine, 'C_B_rho'))}"]
-    parts = []
-    if len(still):
-        parts.append(f"{_range(still)} on the unchanged clips")
-    if len(moved):
-        parts.append(f"{_range(moved)} under transformation")
-    pairs = len(rho[["audio_distance", "latent_distance"]].drop_duplicates())
-    over = f", over {pairs} pairs of distances" if pairs > 1 else ""
-    return [
-        f"Rank correlation with the audio space's distances (C_B_rho): {', '.join(parts)}{over}."
-    ]
-
-
-def _trials(consistency: pd.DataFrame, series: Series) -> list[str]:
-    trials = of(consistency, series)["trial"]
-    several = trials[trials > 0].nunique()
-    if several < 2:
-        return []
-    return [f"All numbers are means over {several} trials, intervals resample trials and clips."]
-
-
-def on_tasks(consistency: pd.DataFrame, run: Mapping[str, Any]) -> str:
-    """Return a sentence on RQ2, how far consistency depends on the task, or ``""``.
-
-    Needs two tasks or more among the encoders; the tasks' C_W intervals are set side by side at the
-    mildest changes. Encoders that differ in more than their task are said to.
-    """
-    tasked = [one for one in series_of(run, consistency) if one.task]
-    if len({one.task for one in tasked}) < 2:
-        return ""
-    points = mildest_points(consistency)
-    within = consistency[consistency["measure"] == "C_W"]
-    means: dict[Series, float] = {}
-    for one in tasked:
-        rows = headline(of(within, one))
-        values = pd.concat([_at(rows, point)["value"] for point in points] or [rows["value"]])
-        means[one] = float(values.mean())
-    ranked = sorted(
-        (one for one in tasked if math.isfinite(means[one])), key=lambda one: -means[one]
-    )
-    if len(ranked) < 2:
-        return ""
-    best, worst = ranked[0], ranked[-1]
-    apart = total = 0
-    for point in points:
-        high = _at(headline(of(within, best)), point).set_index("latent_distance")
-        low = _at(headline(of(within, worst)), point).set_index("latent_distance")
-        for distance in high.index.intersection(low.index):
-            total += 1
-            apart += int(high.loc[distance, "ci_low"] > low.loc[distance, "ci_high"])
-    order = ", ".join(f"{one.label} {means[one]:.2f}" for one in ranked)
-    text = (
-        f"By task, mean C_W over the mildest changes and distances: {order}. The intervals of the "
-        f"first and the last do not overlap in {apart} of {total} cases"
-    )
-    if total and apart > total / 2:
-        text += ": on these clips consistency differs between the tasks."
-    elif apart:
-        text += ": on these clips it differs between the tasks for some changes only."
-    else:
-        text += ": on these clips no difference between the tasks is shown."
-    if len({one.encoder for one in tasked}) > 1:
-        text += " These encoders differ in more than their task, so the task need not be the cause."
-    return text
-
-
-def _at(rows: pd.DataFrame, point: Point) -> pd.DataFrame:
-    return rows[(rows["transformation"] == point.code) & (rows["magnitude"] == point.magnitude)]
-
-
-def _by_distance(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    places = {name: place for place, name in enumerate(distance_order(rows[column]))}
-    return rows.iloc[rows[column].map(places).argsort(kind="stable")]
-
-
 def _n(mine: pd.DataFrame, run: Mapping[str, Any]) -> int:
     counted = mine.loc[mine["measure"] == "C_W", "n"]
     return int(run.get("n") or (counted.max() if len(counted) else 0))
-
-
-def _reason(mine: pd.DataFrame, measure: str) -> str:
-    """Return the commonest reason the table gives for undefined values of a measure."""
-    rows = mine[mine["measure"] == measure]
-    told = rows.loc[rows["value"].isna() & (rows["status"] != "ok"), "status"]
-    if len(told):
-        return str(told.mode().iloc[0])
-    return "the run has no such rows" if rows.empty else "no value was computed"
-
-
-def _undefined(reason: str) -> str:
-    reason = reason.removeprefix("undefined").lstrip(":;, ")
-    return f"Undefined: {reason}." if reason else "Undefined."
 
 
 def _with_interval(number: Number) -> str:
@@ -502,11 +368,6 @@ def _lower(number: Number) -> float:
     return number.ci_low if math.isfinite(number.ci_low) else -math.inf
 
 
-def _range(values: pd.Series[float]) -> str:
-    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
-    return low if low == high else f"{low} to {high}"
-
-
 def _count_distances(numbers: Sequence[Number]) -> str:
     names = list(dict.fromkeys(number.distance for number in numbers))
     return f"the {_listed(names)} distance" + ("s" if len(names) > 1 else "")
@@ -516,7 +377,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return ", ".join(names[:-1]) + " and " + names[-1]
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None or value is pd.NA else float(value)

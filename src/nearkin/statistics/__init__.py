@@ -23,7 +23,7 @@ EXPORTS: dict[str, str] = {
     "resamples": "nearkin.statistics.bootstrap:resamples",
     "rho": "nearkin.statistics.bootstrap:rho",
     "rho_replicates": "nearkin.statistics.bootstrap:rho_replicates",
-    "trial_means": "nearkin.statistics.marginal:trial_means",
+    "trial_means": "nearkin.statistics.trials:trial_means",
 }
 
 __all__ = sorted(EXPORTS)

@@ -18,7 +18,7 @@ Magnitudes are taken as they come: bring them to a common scale per transformati
 because all cells share one set of knots.
 
 Rows of one trial share weights and clips, which this model does not know: its standard errors are
-too small for claims about new trials. :func:`nearkin.statistics.marginal.trial_means` has the
+too small for claims about new trials. :func:`nearkin.statistics.trials.trial_means` has the
 between-trial ones.
 
 References

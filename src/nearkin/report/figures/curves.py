@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from nearkin.report.figures import style
-from nearkin.results.series import (
+from nearkin.results.systems import (
     AUDIO,
     distance_name,
     distance_order,
     headline,
     of,
-    series_of,
+    systems_of,
     trial_rows,
 )
 from nearkin.transforms import magnitudes
@@ -82,7 +82,7 @@ def figure_7(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     within = consistency[consistency["measure"] == "C_W"]
     latent = within[within["encoder"] != AUDIO]
     audio = _audio_rows(consistency)
-    series = series_of(run, consistency)
+    series = systems_of(run, consistency)
     styles = style.series_styles(series)
     behind: list[dict[str, Any]] = []
     for name in distance_order(audio["audio_distance"]):
@@ -126,7 +126,7 @@ def figure_10(
     altair chart
         The two measures down, transformations across.
     """
-    series = series_of(run, consistency)
+    series = systems_of(run, consistency)
     styles = style.series_styles(series)
     rows = []
     for measure, (audio, latent) in (("C_B_acc", acc_pair), ("C_B_rho", rho_pair)):

@@ -16,13 +16,13 @@ import pandas as pd
 from nearkin.report.figures import style
 from nearkin.report.figures.curves import rho_domain, x_channel
 from nearkin.report.figures.performance import Standing, standing
-from nearkin.results.series import (
+from nearkin.results.systems import (
     AUDIO,
     distance_name,
     distance_order,
     headline,
     of,
-    series_of,
+    systems_of,
     trial_rows,
 )
 from nearkin.transforms import magnitudes
@@ -136,7 +136,7 @@ def figure_12(
     """
     choose = magnitudes.mildest if end == "mildest" else magnitudes.gravest
     points = choose(grid_points(run, consistency))
-    series = series_of(run, consistency)
+    series = systems_of(run, consistency)
     rows = []
     directions = dict.fromkeys(_directions(points))
     if performance is not None:
@@ -351,7 +351,7 @@ def figure_13(consistency: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     altair chart
         Up to four panels; several trials are drawn as smaller dots.
     """
-    series = series_of(run, consistency)
+    series = systems_of(run, consistency)
     styles = style.series_styles(series)
     labels = list(styles)
     rows = consistency[

@@ -16,7 +16,7 @@ import pandas as pd
 
 from nearkin.report.figures import style
 from nearkin.report.figures.files import save
-from nearkin.results.series import Series, distance_name, distance_order, series_of
+from nearkin.results.systems import System, distance_name, distance_order, systems_of
 from nearkin.transforms import magnitudes
 
 PERFORMANCE = "performance"
@@ -47,11 +47,11 @@ def figure_5(means: pd.DataFrame, *, consistency: pd.DataFrame, run: Mapping[str
     mine = means[means["measure"] == PERFORMANCE]
     # An encoder is one series here, whatever its tasks: the tasks are the rows.
     roles: dict[str, str] = {}
-    for one in series_of(run, consistency):
+    for one in systems_of(run, consistency):
         roles.setdefault(one.encoder, one.role)
     for name in mine.loc[mine["factor"] == "encoder", "level"].astype(str):
         roles.setdefault(name, "tested")
-    styles = style.series_styles([Series(name, "", role) for name, role in roles.items()])
+    styles = style.series_styles([System(name, "", role) for name, role in roles.items()])
     panels = _panels(mine, "standardised performance", styles, _spread(mine), within="task")
     rows = []
     if panels:
@@ -124,7 +124,7 @@ def _figure(
     consistency: pd.DataFrame,
     run: Mapping[str, Any],
 ) -> Any:
-    styles = style.series_styles(series_of(run, consistency))
+    styles = style.series_styles(systems_of(run, consistency))
     means = means.fillna({"audio_distance": "", "latent_distance": ""})
     rows = []
     for measure in measures:

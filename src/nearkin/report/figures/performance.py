@@ -19,7 +19,7 @@ import pandas as pd
 from nearkin.report.figures import style
 from nearkin.report.figures.curves import curve_records, panel_row
 from nearkin.report.figures.files import save
-from nearkin.results.series import Series, headline, of, series_of, trial_rows
+from nearkin.results.systems import System, headline, of, systems_of, trial_rows
 from nearkin.results.task_scores import SIGNS, of_trials
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL, Point
@@ -59,7 +59,7 @@ def figure_4(performance: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     roles: dict[str, str] = {}
     for one in series:  # an encoder is one curve in every task
         roles.setdefault(one.encoder, one.role)
-    styles = style.series_styles([Series(name, "", role) for name, role in roles.items()])
+    styles = style.series_styles([System(name, "", role) for name, role in roles.items()])
     codes = magnitudes.code_order(performance["transformation"].unique())
     rows = []
     for task in _task_order(performance["task"].unique()):
@@ -95,7 +95,7 @@ def row_title(task: str, measure: str) -> str:
     return f"{TASKS.get(task, task)}: {UNITS.get(measure, measure)} ({better} is better)"
 
 
-def task_series(performance: pd.DataFrame, run: Mapping[str, Any]) -> list[Series]:
+def task_series(performance: pd.DataFrame, run: Mapping[str, Any]) -> list[System]:
     """Return every scored encoder and task; a reference is one that the run has without a task."""
     roles = {
         str(row.get("name")): str(row.get("role"))
@@ -104,7 +104,7 @@ def task_series(performance: pd.DataFrame, run: Mapping[str, Any]) -> list[Serie
     }
     order = _task_order(performance["task"].unique())
     found = [
-        one._replace(role=roles.get(one.encoder, "tested")) for one in series_of({}, performance)
+        one._replace(role=roles.get(one.encoder, "tested")) for one in systems_of({}, performance)
     ]
     found.sort(key=lambda one: order.index(one.task))
     return sorted(found, key=lambda one: one.role != "tested")
@@ -153,7 +153,7 @@ class Standing(NamedTuple):
         Standardised scores of changed clips.
     points : list of Point
         The mildest (or gravest) of every transformation and side.
-    series : list of Series
+    series : list of System
     levels : list of dict
         ``series`` and ``value``: where the unchanged clips are.
     domain : (float, float)
@@ -162,7 +162,7 @@ class Standing(NamedTuple):
 
     rows: pd.DataFrame
     points: list[Point]
-    series: list[Series]
+    series: list[System]
     levels: list[dict[str, Any]]
     domain: tuple[float, float]
 

@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from nearkin.results.series import Series
+from nearkin.results.systems import System
 
 INK = "#222222"
 RED = "#c1272d"
@@ -47,7 +47,7 @@ PANEL_WIDTH = 172
 PANEL_HEIGHT = 150
 
 
-def series_styles(series: Sequence[Series]) -> dict[str, tuple[str, tuple[int, int]]]:
+def series_styles(series: Sequence[System]) -> dict[str, tuple[str, tuple[int, int]]]:
     """Return colour and dash by label, in the order given."""
     styles: dict[str, tuple[str, tuple[int, int]]] = {}
     for one in series:

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nearkin.transforms import magnitudes
+from nearkin.transforms.magnitudes import Point
+
 AUDIO = "audio"
 
 DISTANCES = {"dtw": "DTW", "simple": "SiMPle", "euclidean": "Euclidean", "cosine": "cosine"}
 """How distances are written in running text, in page order."""
 
 
-class Series(NamedTuple):
+class System(NamedTuple):
     """One encoder and task; ``role`` is ``"tested"`` or ``"reference"``."""
 
     encoder: str
@@ -32,21 +35,21 @@ class Series(NamedTuple):
         return f"{self.encoder} · {self.task}" if self.task else self.encoder
 
 
-def series_of(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[Series]:
+def systems_of(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[System]:
     """Return every encoder and task that has rows, tested ones first, each in the run's order."""
     pairs = consistency.loc[consistency["encoder"] != AUDIO, ["encoder", "task"]]
     present = dict.fromkeys(pairs.fillna("").drop_duplicates().itertuples(index=False, name=None))
-    found: dict[tuple[str, str], Series] = {}
+    found: dict[tuple[str, str], System] = {}
     for entry in run.get("encoders", ()):
         key = (str(entry.get("name", "")), str(entry.get("task") or ""))
         if key in present:
-            found.setdefault(key, Series(*key, str(entry.get("role", "tested"))))
+            found.setdefault(key, System(*key, str(entry.get("role", "tested"))))
     for key in present:
-        found.setdefault(key, Series(*key, "tested"))
-    return sorted(found.values(), key=lambda series: series.role != "tested")
+        found.setdefault(key, System(*key, "tested"))
+    return sorted(found.values(), key=lambda system: system.role != "tested")
 
 
-def named(name: str, series: Iterable[Series], run: Mapping[str, Any]) -> list[Series]:
+def named(name: str, systems: Iterable[System], run: Mapping[str, Any]) -> list[System]:
     """Return the encoders a user means: by name, name and task, or the SPEC they were run with."""
     specs = {
         (str(entry.get("name", "")), str(entry.get("task") or ""))
@@ -55,7 +58,7 @@ def named(name: str, series: Iterable[Series], run: Mapping[str, Any]) -> list[S
     }
     return [
         one
-        for one in series
+        for one in systems
         if name in (one.encoder, one.label) or (one.encoder, one.task) in specs
     ]
 
@@ -73,9 +76,9 @@ def trial_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[several & (rows["trial"] > 0)]
 
 
-def of(rows: pd.DataFrame, series: Series) -> pd.DataFrame:
+def of(rows: pd.DataFrame, system: System) -> pd.DataFrame:
     """Return the rows of one encoder and task."""
-    return rows[(rows["encoder"] == series.encoder) & (rows["task"].fillna("") == series.task)]
+    return rows[(rows["encoder"] == system.encoder) & (rows["task"].fillna("") == system.task)]
 
 
 def distance_name(distance: str) -> str:
@@ -87,3 +90,21 @@ def distance_order(distances: Iterable[str]) -> list[str]:
     """Return distances once each: the paper's in its order, others by name."""
     present = {name for name in distances if name}
     return [name for name in DISTANCES if name in present] + sorted(present - set(DISTANCES))
+
+
+def mildest_points(consistency: pd.DataFrame) -> list[Point]:
+    """Return the mildest point of every transformation and side that was measured."""
+    rows = consistency[(consistency["measure"] == "C_W") & consistency["magnitude"].notna()]
+    pairs = rows[["transformation", "magnitude"]].drop_duplicates()
+    return magnitudes.mildest((str(a), float(b)) for a, b in pairs.itertuples(index=False))
+
+
+def at_point(rows: pd.DataFrame, point: Point) -> pd.DataFrame:
+    """Return the rows of one transformation at one magnitude."""
+    return rows[(rows["transformation"] == point.code) & (rows["magnitude"] == point.magnitude)]
+
+
+def by_distance(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return rows in the order of the distances in one of the two distance columns."""
+    places = {name: place for place, name in enumerate(distance_order(rows[column]))}
+    return rows.iloc[rows[column].map(places).argsort(kind="stable")]
