@@ -11,10 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 import nearkin
-from conftest import RATE
+from conftest import RATE, tune
 from nearkin.cli import app
-from nearkin.encoders import resolve
-from nearkin.encoders.check import TOLERANCE, examine, steadiness
+from nearkin.encoders import Key, embed, resolve
+from nearkin.encoders.check import (
+    TOLERANCE,
+    Steadiness,
+    changed_answers,
+    digest,
+    examine,
+    steadiness,
+)
 
 ZOO = '''
 import numpy as np
@@ -161,9 +168,9 @@ def test_rounding_is_no_randomness() -> None:
     loud = steadiness(found)
     assert loud.state == "stochastic"
     # a difference of two draws has sqrt(2) of the noise; the scale is the median distance
-    from nearkin.encoders.check import _music
+    from nearkin.encoders.quick_check import sample_music
 
-    z = np.abs(np.fft.rfft(_music(RATE, 2.0)[:, :798]))
+    z = np.abs(np.fft.rfft(sample_music(RATE, 2.0)[:, :798]))
     pairs = [np.linalg.norm(a - b) for i, a in enumerate(z) for b in z[i + 1 :]]
     expected = 0.1 * np.sqrt(2 * 400) / np.median(pairs)
     assert loud.again == pytest.approx(expected, rel=0.2)
@@ -259,3 +266,126 @@ def test_a_batch_is_tried_where_a_run_would_give_one_clip_at_a_time(tmp_path: Pa
     assert steadiness(found).state == "batch"
     model: Any = found.encoder
     assert model.alone, "set back after the check"
+
+
+# -- an encoder known again by its answers ---------------------------------------------------------
+
+
+def state_of(answer: Any, **known: Any) -> Steadiness:
+    return Steadiness("steady", 0.0, 0.0, digest=digest(answer.astype(np.float32)), **known)
+
+
+@pytest.mark.parametrize("size", [2, 30, 4096])
+def test_a_digest_keeps_distances(size: int) -> None:
+    """Random signs keep a squared distance in expectation (Achlioptas 2003, lemma 5.1).
+
+    With 8 numbers a ratio of squares has a standard deviation of at most sqrt(2 / 8) = 0.5; over
+    200 pairs that share one projection, their mean lies within 0.1 of 1.
+    """
+    z = np.random.default_rng(size).normal(size=(400, size)).astype(np.float32)
+    kept = np.array(digest(z)["answers"])
+    assert kept.shape == (400, 8)
+    ratio = ((kept[::2] - kept[1::2]) ** 2).sum(1) / ((z[::2] - z[1::2]) ** 2).sum(1)
+    assert ratio.mean() == pytest.approx(1, abs=0.1 if size > 2 else 0.6)
+
+
+def test_what_a_digest_lets_pass_and_what_it_does_not() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(4, 512)).astype(np.float32)
+    before = json.loads(json.dumps(state_of(z)._asdict()))
+    assert changed_answers(before, state_of(z)) == ""
+    assert changed_answers(before, state_of(z + 1e-5 * rng.normal(size=z.shape))) == ""
+    others = {
+        "a little training": z + 0.01 * rng.normal(size=z.shape),
+        "another scale": 1.01 * z,
+        "dimensions in another order": z[:, ::-1],
+        "another offset": z + 0.05,
+        "clips in another order": z[[1, 0, 2, 3]],
+    }
+    for name, other in others.items():
+        told = changed_answers(before, state_of(other))
+        assert told.startswith("answers the test clips differently than before: they moved"), name
+    small = changed_answers(before, state_of(z + 0.01 * rng.normal(size=z.shape)))
+    moved = float(small.split("moved by ")[1].split()[0])
+    assert 0.003 < moved < 0.03, "a hundredth of the spread is told as about that"
+    assert "with 256 values, before with 512" in changed_answers(before, state_of(z[:, :256]))
+    failed = Steadiness("failed", sentence="raised ValueError: no")
+    assert "fails on the test clips, which it answered before" in changed_answers(before, failed)
+    for nothing in (None, {}, failed._asdict()):
+        assert changed_answers(nothing, state_of(z)) == ""
+
+
+def test_a_large_offset_does_not_hide_a_change() -> None:
+    """Embeddings that share a large mean: the digits kept still show a move of their spread."""
+    rng = np.random.default_rng(1)
+    z = (100 + rng.normal(size=(4, 64))).astype(np.float32)
+    before = state_of(z)._asdict()
+    assert changed_answers(before, state_of(z + 1e-5 * rng.normal(size=z.shape))) == ""
+    assert changed_answers(before, state_of(z + 0.05 * rng.normal(size=z.shape)))
+
+
+def test_another_model_under_the_same_name_is_seen(zoo: Path) -> None:
+    """Files and names stay, what is computed does not: weights that are read from elsewhere."""
+
+    class Weighted:
+        sample_rate = RATE
+        embedding_size = 30
+        weight = np.float32(1)
+
+        def embed(self, audio: Any) -> Any:
+            return np.abs(np.fft.rfft(audio[:, :58])) ** self.weight
+
+    thing = Weighted()
+    first = steadiness(resolve(thing))
+    assert changed_answers(first._asdict(), steadiness(resolve(thing))) == ""
+    thing.weight = np.float32(1.02)
+    assert "differently than before" in changed_answers(first._asdict(), steadiness(resolve(thing)))
+    stochastic = steadiness(resolve(f"{zoo}:Dropout"))
+    assert stochastic.again > 0.1
+    again = steadiness(resolve(f"{zoo}:Dropout"))
+    assert changed_answers(stochastic._asdict(), again) == "", "random from call to call as before"
+
+
+# -- the axis of time ------------------------------------------------------------------------------
+
+LIBROSA = """
+import librosa
+
+def mel(audio, sample_rate):
+    return librosa.feature.melspectrogram(y=audio, sr=sample_rate, n_mels=40)
+"""
+
+
+def test_time_last_is_refused_with_its_cure(tmp_path: Path, music: Path) -> None:
+    """[D, T], librosa's order, for [T, D]: 87 frames would pass as 87 dimensions."""
+    import librosa
+
+    code = tmp_path / "mel.py"
+    code.write_text(LIBROSA)
+    (tmp_path / "g.yaml").write_text("{PN: [30]}")
+    words = ["run", str(music), "--encoder", f"{code}:mel", "--grid", str(tmp_path / "g.yaml"),
+             "--workers", "1", "--references", "untrained", "--out"]  # fmt: skip
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "run")])
+    assert done.exit_code == 2, (done.stdout, done.exception)
+    told = done.stderr.splitlines()[-1]
+    assert "returned 87 values for 2 s and 108 for 2.5 s: pool over time" in told
+    assert """pass --encoder-options '{"time_axis": 2}'""" in told
+    assert not (tmp_path / "run").exists()
+    unfit = check(f"{code}:mel")
+    assert unfit.exit_code == 1
+    assert """where it returns [D, T] (librosa's order), return its transpose""" in unfit.stderr
+    cured = resolve(f"{code}:mel", options={"time_axis": 2})
+    assert steadiness(cured).state == "steady"
+    y = tune(0, seconds=2)
+    truth = librosa.feature.melspectrogram(y=y, sr=RATE, n_mels=40).mean(axis=1)
+    z = embed(cured, y[None], [Key("a", "OG", 0.0)]).vectors[0]
+    assert z == pytest.approx(truth, rel=1e-4)
+    meant = resolve(f"{code}:mel", options={"samples": 2 * RATE})
+    assert steadiness(meant).state == "steady", "one length, as was said"
+    done = CliRunner().invoke(
+        app, [*words, str(tmp_path / "cured"), "--encoder-options", '{"time_axis": 2}']
+    )
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    row = nearkin.load(tmp_path / "cured").run["encoders"][0]
+    assert row["embedding_size"] == 40
+    assert row["check"]["digest"]["embedding_size"] == 40

@@ -1,54 +1,56 @@
 """Whether an encoder is fit to be tested: its answer a function of the clip, and always usable.
 
-Differences are relative: the Euclidean distance between two answers for one clip, over the median
-distance between the answers for different clips. 0 is bit-equal; 1 means that calling again moves a
-clip as far as another clip lies. The clips are nearkin's synthetic music, at the encoder's rate.
+What a run asks first, and in which unit differences are told: `nearkin.encoders.quick_check`. The
+clips are nearkin's synthetic music, at the encoder's rate.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.audio import SAMPLE_RATE, resample
-from nearkin.audio.synthetic import clips
-from nearkin.encoders.protocol import EncoderError, Key, ResolvedEncoder, as_array, embed
+from nearkin.encoders.protocol import EncoderError, ResolvedEncoder, as_array, embed
+from nearkin.encoders.quick_check import (
+    CLIP_S,
+    OK,
+    POOL_OVER_TIME,
+    TOLERANCE,
+    Steadiness,
+    batched,
+    changed_answers,
+    clip_keys,
+    difference,
+    digest,
+    embedded,
+    model_of,
+    sample_music,
+    spread,
+    steadiness,
+)
 
-TOLERANCE = 1e-4
-"""Largest relative difference that rounding may make; no rank of a clip hangs on it."""
+__all__ = [
+    "TOLERANCE",
+    "Check",
+    "CheckReport",
+    "Steadiness",
+    "changed_answers",
+    "digest",
+    "examine",
+    "steadiness",
+]
+
 LENGTHS_S = (1.07, 1.98, 2.74, 4.0)
-CLIP_S = 2.0
 USUAL_RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 QUIET = 10 ** (-80 / 20)
 """-80 dB below full scale."""
 
-OK, NOTE, FAULT = "ok", "note", "fault"
-
-
-class Steadiness(NamedTuple):
-    """What a second call and a larger batch change.
-
-    Attributes
-    ----------
-    state : {"steady", "stochastic", "batch", "failed", "unchecked"}
-        ``"batch"``: the answer for a clip changes with the clips beside it.
-    again, batch : float
-        Relative differences; NaN where not measured.
-    sentence : str
-        The state in words; empty where it is steady.
-    """
-
-    state: str
-    again: float = float("nan")
-    batch: float = float("nan")
-    sentence: str = ""
+NOTE, FAULT = "note", "fault"
 
 
 class Check(NamedTuple):
@@ -118,64 +120,6 @@ class CheckReport:
         return [f"{self.encoder}: {self.matched}", *rows]
 
 
-def steadiness(found: ResolvedEncoder, *, seconds: float = CLIP_S) -> Steadiness:
-    """Ask an encoder twice, and one clip of a batch alone: the quick part of `examine`.
-
-    Parameters
-    ----------
-    found : ResolvedEncoder
-    seconds : float
-        Length of the clips.
-
-    Returns
-    -------
-    Steadiness
-        ``"unchecked"`` for tables of embeddings, which hear nothing; ``"failed"`` with the reason
-        where the encoder cannot embed the test clips.
-    """
-    if found.spec.startswith("embeddings:"):
-        return Steadiness("unchecked")
-    with _batched(found):
-        return _steadiness(found, seconds)
-
-
-def _steadiness(found: ResolvedEncoder, seconds: float) -> Steadiness:
-    music = _music(found.sample_rate, seconds)
-    first = _embedded(found, music)
-    again = _embedded(found, music)
-    alone = _embedded(found, music[:1])
-    if isinstance(first, str) or isinstance(again, str) or isinstance(alone, str):
-        reasons = (answer for answer in (first, again, alone) if isinstance(answer, str))
-        return Steadiness("failed", sentence=next(reasons))
-    if first.shape != again.shape or first.shape[1] != alone.shape[1]:
-        sizes = sorted({first.shape[1], again.shape[1], alone.shape[1]})
-        told = f"returned vectors of different sizes for the same clips ({sizes})"
-        return Steadiness("failed", sentence=told)
-    moved = _difference(first, again, first)
-    if moved > TOLERANCE:
-        hint = (
-            "; it is in training mode, call .eval() on it"
-            if getattr(found.encoder, "training", lambda: False)()
-            else ""
-        )
-        return Steadiness(
-            "stochastic",
-            moved,
-            sentence=f"is stochastic: the same clip again lies {moved:.2g} of the distance between "
-            f"different clips away (cosine to itself {_cosine(first, again):.2f}){hint}",
-        )
-    beside = _difference(first[:1], alone, first)
-    if beside > TOLERANCE:
-        return Steadiness(
-            "batch",
-            moved,
-            beside,
-            f"changes with the batch: a clip alone lies {beside:.2g} of the distance between "
-            "different clips from the same clip in a batch of 4",
-        )
-    return Steadiness("steady", moved, beside)
-
-
 def examine(found: ResolvedEncoder) -> CheckReport:
     """Check everything that would spoil a run, or its numbers.
 
@@ -188,7 +132,7 @@ def examine(found: ResolvedEncoder) -> CheckReport:
     -------
     CheckReport
     """
-    with _batched(found):
+    with batched(found):
         return _examined(found)
 
 
@@ -198,12 +142,12 @@ def _examined(found: ResolvedEncoder) -> CheckReport:
     numbers: dict[str, float | None] = {"sample_rate": rate, "embedding_size": None}
     memory = _peak_memory_mb()
     # a model that declares one length, or a longest shortest, is asked at that
-    model = _model(found)
+    model = model_of(found)
     least = getattr(model, "minimum_samples", None) or 0
     seconds = max(CLIP_S, least / rate)
-    music = _music(rate, seconds)
+    music = sample_music(rate, seconds)
     before = music.copy()
-    keys = _keys(len(music))
+    keys = clip_keys(len(music))
     try:
         answer = embed(found, music, keys)
         raw = as_array(found.encoder.embed(before, keys=keys))
@@ -258,7 +202,7 @@ def _rate(rate: int) -> Check:
 
 
 def _different(vectors: NDArray[np.float32]) -> list[Check]:
-    if not _spread(vectors) > 0:
+    if not spread(vectors) > 0:
         seen = "the same vector for different clips: nothing can be told apart"
         return [Check("different clips", FAULT, seen)]
     if (np.abs(vectors).max(axis=1) == 0).any():
@@ -287,10 +231,10 @@ def _steady(
         return [*checks, Check("batch", FAULT, state.sentence)]
     seen = "bit-equal" if state.batch == 0 else f"difference {state.batch:.1e}"
     checks.append(Check("batch", OK, f"1 against 4: {seen}"))
-    turned = _embedded(found, np.ascontiguousarray(music[::-1]))
+    turned = embedded(found, np.ascontiguousarray(music[::-1]))
     if isinstance(turned, str):
         return [*checks, Check("order", FAULT, turned)]
-    moved = _difference(vectors, turned[::-1], vectors)
+    moved = difference(vectors, turned[::-1], vectors)
     if moved > TOLERANCE:
         seen = f"changes with the order in the batch: {moved:.2g} of the distance between clips"
         return [*checks, Check("order", FAULT, seen)]
@@ -305,7 +249,7 @@ def _extremes(found: ResolvedEncoder, music: NDArray[np.float32]) -> list[Check]
     }
     checks = []
     for name, sound in sounds.items():
-        answer = _embedded(found, sound.astype(np.float32))
+        answer = embedded(found, sound.astype(np.float32))
         if not isinstance(answer, str):
             seen = "all-zero, so without a cosine" if not answer.any() else "finite"
             checks.append(Check(name, OK if answer.any() else NOTE, seen))
@@ -325,13 +269,13 @@ def _lengths(found: ResolvedEncoder, size: int, least: int) -> list[Check]:
             seen = f"below its declared minimum of {least / found.sample_rate:.2f} s"
             checks.append(Check(name, NOTE, seen))
             continue
-        answer = _embedded(found, _music(found.sample_rate, seconds)[:1])
+        answer = embedded(found, sample_music(found.sample_rate, seconds)[:1])
         if isinstance(answer, str):
             silent = answer.startswith("returned NaN")
             verdict = FAULT if silent else NOTE
             checks.append(Check(name, verdict, answer if silent else f"refused: {answer}"))
         elif answer.shape[1] != size:
-            seen = f"{answer.shape[1]} values, {size} for {CLIP_S:g} s: pool over time"
+            seen = f"{answer.shape[1]} values, {size} for {CLIP_S:g} s: {POOL_OVER_TIME}"
             checks.append(Check(name, FAULT, seen))
         else:
             checks.append(Check(name, OK, f"{size} values"))
@@ -347,77 +291,11 @@ def _cost(
     taken = []
     for _ in range(3):
         begun = time.perf_counter()
-        _embedded(found, music)
+        embedded(found, music)
         taken.append(time.perf_counter() - begun)
     per_second = min(taken) / (len(music) * seconds)
     numbers["seconds_per_second"] = per_second
     return [Check("time", OK, f"{1000 * per_second:.3g} ms a second of audio")]
-
-
-def _music(rate: int, seconds: float) -> NDArray[np.float32]:
-    """Return float32[4, samples]: four different pieces at the encoder's rate."""
-    pieces = [y for _, y in clips(4, seconds=max(seconds, 1.0))]
-    n_samples = round(seconds * rate)
-    return np.stack(
-        [resample(y, from_sr=SAMPLE_RATE, to_sr=rate)[:n_samples] for y in pieces]
-    ).astype(np.float32)
-
-
-@contextmanager
-def _batched(found: ResolvedEncoder) -> Iterator[None]:
-    """Let a model have whole batches, also where a run would give it one clip at a time."""
-    model = _model(found)
-    alone = getattr(model, "alone", False)
-    if not alone:
-        yield
-        return
-    model.alone = False
-    try:
-        yield
-    finally:
-        model.alone = alone
-
-
-def _model(found: ResolvedEncoder) -> Any:
-    """Return what embeds: the model itself where the encoder is one layer of it."""
-    return getattr(getattr(found.encoder, "shared", None), "model", found.encoder)
-
-
-def _keys(n: int) -> list[Key]:
-    return [Key(f"test clip {index}", "OG", 0.0) for index in range(n)]
-
-
-def _embedded(found: ResolvedEncoder, audio: NDArray[np.float32]) -> NDArray[np.float32] | str:
-    """Embed, or say why a row could not be used."""
-    try:
-        answer = embed(found, audio, _keys(len(audio)))
-    except EncoderError as error:
-        return str(error)
-    bad = [text for text in answer.status if text != OK]
-    return bad[0] if bad else answer.vectors
-
-
-def _spread(vectors: NDArray[np.float32]) -> float:
-    values = vectors.astype(np.float64)
-    pairs = [np.linalg.norm(a - b) for i, a in enumerate(values) for b in values[i + 1 :]]
-    return float(np.median(pairs))
-
-
-def _difference(
-    one: NDArray[np.float32], two: NDArray[np.float32], all_clips: NDArray[np.float32]
-) -> float:
-    moved = np.linalg.norm(one.astype(np.float64) - two.astype(np.float64), axis=1).max()
-    if moved == 0:
-        return 0.0
-    # clips that all but coincide say nothing of the scale: then the vectors' own length does
-    length = float(np.linalg.norm(all_clips.astype(np.float64), axis=1).mean())
-    return float(moved / max(_spread(all_clips), 1e-3 * length, 1e-300))
-
-
-def _cosine(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
-    a, b = one[0].astype(np.float64), two[0].astype(np.float64)
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / lengths if lengths else float("nan")
 
 
 def _peak_memory_mb() -> float | None:

@@ -127,7 +127,8 @@ def _check(session: Session, tell: Tell) -> None:
     Raises
     ------
     InputError
-        If one is random from call to call, and that is not allowed, or all break their contract.
+        If one is random from call to call, and that is not allowed, if the size of one's answer
+        changes with the clip's length, or if all break their contract.
     """
     found: dict[str, Steadiness] = {}
     tested = [encoder for encoder in session.resolved if encoder.role == "tested"]
@@ -142,6 +143,8 @@ def _check(session: Session, tell: Tell) -> None:
                 f"encoder '{encoder.label}': {state.sentence}; mend it, or pass --allow-stochastic "
                 "to average several calls"
             )
+        if state.state == "length":
+            raise InputError(f"encoder '{encoder.label}': {state.sentence}")
         if state.sentence:
             verb = "fails on a test clip: " if state.state == "failed" else ""
             tell(f"encoder {encoder.label}: {verb}{state.sentence}")
