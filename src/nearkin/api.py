@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, RunError
+from nearkin.files import refuse_links
 from nearkin.progress import Progress, silent
-from nearkin.runs.folder import RunFolder
+from nearkin.runs.folder import CONTENT, RunFolder
 from nearkin.runs.plan import EncoderChoice, Plan, make_plan
 from nearkin.runs.run import run
 from nearkin.runs.session import EncoderSource
@@ -50,6 +51,7 @@ class Result:
         self.folder = folder
         if temporary is not None:
             weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+        refuse_links(folder.root, CONTENT)
         found = folder.read_run()
         if found is None:
             raise InputError(f"{folder.root}: holds no run; give the folder that --out named")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nearkin.errors import RunError, printable
+from nearkin.errors import InputError, RunError, printable
 
 
 def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
@@ -30,7 +31,8 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            _forget(temporary)  # what a killed process left, or somebody's link, is not written to
+            with temporary.open("xb") as file:
                 put(file)
             temporary.replace(path)
         except BaseException:
@@ -43,6 +45,46 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
             f"{printable(path)}: cannot be written ({error.strerror or error}); mend that and give "
             "the same command again"
         ) from error
+
+
+def refuse_links(root: Path, names: Iterable[str]) -> None:
+    """Refuse a folder whose content is not all its own: links, pipes and devices lead elsewhere.
+
+    Parameters
+    ----------
+    root : Path
+        A folder that may come from a stranger.
+    names : iterable of str
+        What is read or written in it: files, and folders with all they hold.
+
+    Raises
+    ------
+    InputError
+        Naming the first thing that is neither a regular file nor a folder.
+
+    Examples
+    --------
+    >>> refuse_links(Path("/"), ["no-such-name"])
+    """
+    waiting = [root / name for name in names]
+    while waiting:
+        path = waiting.pop()
+        try:
+            mode = path.lstat().st_mode
+            if stat.S_ISDIR(mode):
+                waiting += path.iterdir()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise InputError(
+                f"{printable(path)}: cannot be read ({error.strerror}); mend its permissions"
+            ) from error
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
+            raise InputError(
+                f"{printable(path)}: is {kind}, and a run's folder holds regular files only; "
+                "remove it and give the same command again"
+            )
 
 
 def disk_full(path: Path) -> RunError:

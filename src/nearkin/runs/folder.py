@@ -47,6 +47,7 @@ PERFORMANCE_FILES = (
     "performance_clips.parquet",
 )
 """What ``nearkin perform`` adds to a run's folder, or keeps in one of its own."""
+CONTENT = (*FOLDERS, *FILES, *PERFORMANCE_FILES)
 
 
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
