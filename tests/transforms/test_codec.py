@@ -70,6 +70,16 @@ def test_other_rates_take_the_nearest_rung(sr, kbps, effective):
     assert out.effective_magnitude == effective
 
 
+@pytest.mark.parametrize("peak", [2.0, 32_768.0, 2.0**40])
+@pytest.mark.parametrize("kbps", [8, 160])
+def test_above_full_scale_it_is_the_same_sound_louder(y, peak, kbps):
+    """LAME aborts the process on a loud square wave at 8 kb/s; powers of two scale exactly."""
+    square = np.sign(signals.sine(440.5, 1.0, SR)).astype(np.float32)
+    for signal in (y / np.abs(y).max(), square):
+        expected = MP3(kbps)(signal, sr=SR)
+        np.testing.assert_array_equal(MP3(kbps)(signal * np.float32(peak), sr=SR), expected * peak)
+
+
 @pytest.mark.parametrize("sr", [7_000, 16_000, 30_000, 44_100, 96_000])
 @pytest.mark.parametrize("rate", ["paper", "true"])
 @pytest.mark.parametrize("kbps", [8, 64, 320])

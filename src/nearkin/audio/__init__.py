@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nearkin.audio.folders import AUDIO_SUFFIXES, LeftOut, SoundFiles, is_own, sound_files
 from nearkin.audio.mp3 import (
     MP3_KBPS_MPEG1,
     MP3_KBPS_MPEG2,
@@ -11,7 +12,6 @@ from nearkin.audio.mp3 import (
     mp3_ladder,
 )
 from nearkin.audio.reading import (
-    AUDIO_SUFFIXES,
     SoundInfo,
     read,
     read_excerpts,
@@ -28,14 +28,18 @@ __all__ = [
     "MP3_KBPS_MPEG2",
     "MP3_SAMPLE_RATES",
     "SAMPLE_RATE",
+    "LeftOut",
+    "SoundFiles",
     "SoundInfo",
     "decode_mp3",
     "encode_mp3",
+    "is_own",
     "loudness_lufs",
     "mp3_ladder",
     "read",
     "read_excerpts",
     "resample",
     "sha256_file",
+    "sound_files",
     "sound_info",
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from nearkin.audio.folders import irregular
 from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ _SEEKS_EXACTLY = frozenset(
     ]
 )
 # Demuxers that follow references to other files or addresses (playlists) must not be reached.
-_DEMUXERS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,wav,w64"
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,tta,wav,w64,wv"
+)
+# What stands in a working tree for a file that git keeps elsewhere.
+_POINTERS = {
+    b"version https://git-lfs.github.com/spec/": "git lfs",
+    b"version https://hawser.github.com/spec/": "git lfs",
+    b"/annex/objects/": "git annex",
+}
 _STREAM = re.compile(r"(?s)(.+)#stream=(\d{1,4})")
 _T = TypeVar("_T")
 _BLOCK_FRAMES = 1 << 16
@@ -57,10 +66,15 @@ def addressed(path: Path) -> tuple[Path, int]:
 def opened(path: Path) -> io.BufferedReader:
     """Open a file for reading: libraries get the open file, so that no file name is too strange."""
     path, _ = addressed(path)
+    kind = irregular(path)
+    if kind == "a folder":
+        raise InputError(f"{printable(path)}: is a folder; name a sound file in it")
+    if kind:
+        raise InputError(
+            f"{printable(path)}: is {kind}: must be a regular file; save the sound in one"
+        )
     try:
         return path.open("rb")
-    except IsADirectoryError as error:
-        raise InputError(f"{printable(path)}: is a folder; name a sound file in it") from error
     except FileNotFoundError as error:
         raise InputError(f"{printable(path)}: no such file; check the name") from error
     except (OSError, ValueError) as error:
@@ -74,9 +88,7 @@ def with_sound(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
 
     _, stream = addressed(path)
     with opened(path) as file:
-        head = file.read(4)
-        if not head:
-            raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
+        head = _head(file, path)
         # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
         if not _is_mpeg(head):
             file.seek(0)
@@ -89,7 +101,7 @@ def with_sound(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
             except TypeError:
                 pass  # its answer to a name ending in .raw, which it takes for headerless
         file.seek(0)
-        with _ffmpegopened(file, path) as container:
+        with _opened_by_ffmpeg(file, path) as container:
             return job(Container(container, path, stream))
 
 
@@ -107,9 +119,7 @@ def promised_s(path: Path) -> float:
 
     _, number = addressed(path)
     with opened(path) as file:
-        head = file.read(4)
-        if not head:
-            raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
+        head = _head(file, path)
         if not (number or _is_mpeg(head)):
             file.seek(0)
             try:
@@ -118,7 +128,7 @@ def promised_s(path: Path) -> float:
             except (soundfile.LibsndfileError, TypeError):
                 pass
         file.seek(0)
-        with _ffmpegopened(file, path) as container:
+        with _opened_by_ffmpeg(file, path) as container:
             stream = _stream(container, path, number)
             if stream.duration is not None:
                 return float(stream.duration * stream.time_base)
@@ -126,6 +136,20 @@ def promised_s(path: Path) -> float:
                 return float(container.duration / 1_000_000)
             sound = Container(container, path, number)
             return sound.length() / sound.rate
+
+
+def _head(file: io.BufferedReader, path: Path) -> bytes:
+    """Return a file's first bytes; refuse what stands in for a file that was never fetched."""
+    head = file.read(64)
+    if not head:
+        raise InputError(f"{printable(path)}: is empty (0 bytes); remove it or fetch it again")
+    for beginning, program in _POINTERS.items():
+        if head.startswith(beginning):
+            raise InputError(
+                f"{printable(path)}: is a pointer of {program}, not the sound itself; "
+                f"fetch it with {program} first"
+            )
+    return head
 
 
 def _is_mpeg(head: bytes) -> bool:
@@ -183,7 +207,7 @@ class Sndfile:
             limit = None if limit is None else limit - block.shape[0]
 
 
-def _ffmpegopened(file: io.BufferedReader, path: Path) -> Any:
+def _opened_by_ffmpeg(file: io.BufferedReader, path: Path) -> Any:
     import av
 
     try:

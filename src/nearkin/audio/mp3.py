@@ -22,6 +22,9 @@ MP3_KBPS_MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MP3_KBPS_MPEG2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 MP3_SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
+MP3_PEAK = 8.0
+"""The largest sample `encode_mp3` takes: LAME is linear up to there."""
+
 
 def mp3_ladder(sr: int) -> tuple[int, ...]:
     """Return the bit rates (kb/s) MP3 knows at a sample rate: MPEG-1's, MPEG-2's or MPEG-2.5's."""
@@ -37,7 +40,8 @@ def mp3_ladder(sr: int) -> tuple[int, ...]:
 def encode_mp3(y: ArrayLike, *, sr: int, kbps: int) -> bytes:
     """Encode a mono signal as an MP3 file of constant bit rate (LAME, through PyAV).
 
-    Samples above full scale are passed on as they are: the encoder is fed float samples.
+    Samples above full scale (1.0) are not clipped: the encoder is fed float samples. From about 16
+    times full scale on LAME distorts, and far above it aborts the process.
 
     Parameters
     ----------
@@ -52,10 +56,21 @@ def encode_mp3(y: ArrayLike, *, sr: int, kbps: int) -> bytes:
     -------
     bytes
         The whole file, with the tag from which decoders learn delay and padding.
+
+    Raises
+    ------
+    InputError
+        If the signal is empty, not mono, not finite or above `MP3_PEAK`, or MP3 knows no such rate.
     """
     signal = np.ascontiguousarray(y, dtype=np.float32)
     if signal.ndim != 1 or signal.shape[0] == 0:
         raise InputError(f"y of shape {signal.shape}: must be [samples], not empty; pass a signal")
+    peak = float(np.abs(signal).max())
+    if not peak <= MP3_PEAK:
+        raise InputError(
+            f"samples up to {peak:.4g}: must be finite and at most {MP3_PEAK:g} for MP3; scale the "
+            "signal to a peak of 1"
+        )
     if kbps not in mp3_ladder(sr):
         known = ", ".join(map(str, mp3_ladder(sr)))
         raise InputError(f"kbps={kbps}: MP3 at {sr} Hz knows {known}; pass one of these")

@@ -23,14 +23,10 @@ if TYPE_CHECKING:
 
     Signal = NDArray[np.float32]
 
-AUDIO_SUFFIXES = frozenset(
-    [
-        *(".aac", ".aif", ".aiff", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mp2", ".mp3"),
-        *(".mp4", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav", ".wave", ".webm"),
-        ".wma",
-    ]
-)
-"""Lower-case suffixes of the files that are tried when a folder is searched for sound."""
+
+LARGEST = 1e12
+"""The largest sample that is read: the power of what is louder overflows float32. Samples of 32-bit
+integers kept as floats are below it."""
 
 
 class SoundInfo(NamedTuple):
@@ -191,6 +187,12 @@ def _finished(
     if not np.isfinite(frames).all():
         raise InputError(
             f"{printable(path)}: has NaN or infinite samples: must be finite; repair it"
+        )
+    peak = float(np.abs(frames).max())
+    if peak > LARGEST:
+        raise InputError(
+            f"{printable(path)}: has samples up to {peak:.3g}: must be at most {LARGEST:g} (full "
+            "scale is 1); scale it"
         )
     mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float64)
     y = resample(mono.astype(np.float32), from_sr=rate, to_sr=sr)

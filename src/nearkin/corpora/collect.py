@@ -12,29 +12,48 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nearkin.audio import AUDIO_SUFFIXES
-from nearkin.corpora.files import audio_files
+from nearkin.audio import AUDIO_SUFFIXES, LeftOut, SoundFiles, sound_files
 from nearkin.corpora.manifest_table import MANIFEST_SUFFIXES, read_table
 from nearkin.corpora.recordings import Recording, refuse_twins
 from nearkin.errors import InputError, printable
 
 
 class Collected(tuple[Recording, ...]):
-    """The recordings found, in order of their names, each file once."""
+    """The recordings found, in order of their names, each file once.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    left_out : tuple of str
+        What lies in the folders, looks like sound and is not used, a sentence each.
+    """
+
+    left_out: tuple[str, ...] = ()
+
+    def told(self, most: int = 8) -> list[str]:
+        """Return what is left out as lines for a terminal, `most` of them."""
+        lines = [f"left out: {sentence}" for sentence in self.left_out[:most]]
+        if len(self.left_out) > most:
+            lines.append(f"left out: {len(self.left_out) - most} more; run.json names them all")
+        return lines
 
 
-def collect(inputs: Sequence[str | os.PathLike[str]], *, split: str | None = None) -> Collected:
+def collect(
+    inputs: Sequence[str | os.PathLike[str]],
+    *,
+    split: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+) -> Collected:
     """List the recordings among files, folders and manifests.
 
     Parameters
     ----------
     inputs : sequence of paths
-        Audio files, folders (searched to the bottom for audio files, hidden ones left out), or
+        Audio files, folders (searched to the bottom, see `nearkin.audio.sound_files`), or
         manifests (``.csv``, ``.parquet``).
     split : str, optional
         Take only a manifest's rows of this split.
+    out : path, optional
+        The folder that will be written to: not searched where it lies in one of the folders.
 
     Returns
     -------
@@ -50,18 +69,17 @@ def collect(inputs: Sequence[str | os.PathLike[str]], *, split: str | None = Non
         raise InputError("no audio given: name at least one file, folder or manifest")
     files: list[Path] = []
     listed: list[Recording] = []
+    left_out: list[LeftOut] = []
     for given in inputs:
         path = Path(given)
         if not path.exists():
             raise InputError(f"{printable(path)}: no such file or folder; check the path")
         if path.is_dir():
-            found = list(audio_files(path))
-            if not found:
-                raise InputError(
-                    f"{printable(path)}: holds no audio file; looked for "
-                    f"{' '.join(sorted(AUDIO_SUFFIXES))}"
-                )
-            files += found
+            found = sound_files(path, out=out)
+            if not found.files:
+                raise InputError(_nothing(path, found))
+            files += found.files
+            left_out += found.left_out
         elif path.suffix.lower() in MANIFEST_SUFFIXES:
             listed += read_manifest(path, split=split)
         else:
@@ -73,7 +91,9 @@ def collect(inputs: Sequence[str | os.PathLike[str]], *, split: str | None = Non
         Recording(_name(absolute, root), path) for absolute, path in unique.items()
     ] + listed
     refuse_twins(recordings)
-    return Collected(sorted(recordings, key=lambda recording: recording.name))
+    collected = Collected(sorted(recordings, key=lambda recording: recording.name))
+    collected.left_out = tuple(dict.fromkeys(map(str, left_out)))
+    return collected
 
 
 def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
@@ -113,6 +133,17 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
             name = str(row["path"]) if start_s is None else f"{row['path']}@{start_s:g}"
         recordings.append(Recording(str(name), path.parent / str(row["path"]), start_s))
     return recordings
+
+
+def _nothing(folder: Path, found: SoundFiles) -> str:
+    """Say that a folder holds no sound, and what it holds instead."""
+    told = [str(one) for one in found.left_out[:3]]
+    more = len(found.left_out) - len(told)
+    seen = f" (left out: {'; '.join(told)}{f'; and {more} more' if more else ''})" if told else ""
+    return (
+        f"{printable(folder)}: holds no audio file{seen}; looked for "
+        f"{' '.join(sorted(AUDIO_SUFFIXES))}"
+    )
 
 
 def _name(absolute: Path, root: Path) -> str:

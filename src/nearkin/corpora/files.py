@@ -1,21 +1,17 @@
-"""Finding the sound files of a data set, and how long each says it is."""
+"""The sound files of a data set, and how long each says it is."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nearkin.audio import AUDIO_SUFFIXES
 from nearkin.audio.decoding import promised_s
 from nearkin.errors import InputError, printable
 from nearkin.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
-
-"""What is told ``(stage, done, total)`` as the work goes on."""
 
 STAGE = "files looked at"
 
@@ -45,15 +41,6 @@ def indexed(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(columns, dtype=object).astype({"duration_s": float})
-
-
-def audio_files(folder: Path) -> Iterator[Path]:
-    """Yield the sound files in a folder, to the bottom, in order; hidden ones are left out."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield Path(parent) / name
 
 
 def measured(files: Sequence[Path], *, progress: Progress, strict: bool) -> Measured:

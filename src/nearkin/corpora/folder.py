@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.files import audio_files, existing, indexed, measured
+from nearkin.audio import sound_files
+from nearkin.corpora.files import existing, indexed, measured
 from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
 from nearkin.errors import InputError, printable
 from nearkin.progress import Progress
@@ -46,7 +47,7 @@ def folder(
     InputError
         If the folder is missing, holds no sound, or fewer than three groups.
     """
-    files = list(audio_files(existing(root)))
+    files, left_out = sound_files(existing(root))
     if not files:
         raise InputError(f"{printable(root)}: holds no sound file; name a folder of music")
     found = measured(files, progress=progress, strict=False)
@@ -70,5 +71,5 @@ def folder(
         }
     )
     table = limited(table, hours=hours, seed=seed)
-    table.attrs["left_out"] = found.left_out
+    table.attrs["left_out"] = (*map(str, left_out), *found.left_out)
     return table

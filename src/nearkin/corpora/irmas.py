@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.files import audio_files, existing, indexed, measured
+from nearkin.audio import sound_files
+from nearkin.corpora.files import existing, indexed, measured
 from nearkin.corpora.splits import EIGHTY_TEN_TEN, limited, split_by_group
 from nearkin.errors import InputError, printable
 from nearkin.progress import Progress
@@ -149,8 +150,8 @@ def _meant(name: str, missing: list[str]) -> str:
     return f"did you mean '{spelt[close[0]]}'?" if close else f"known: {', '.join(IRMAS_CODES)}"
 
 
-def _class_files(base: Path, code: str) -> list[Path]:
-    files = list(audio_files(base / code))
+def _class_files(base: Path, code: str) -> tuple[Path, ...]:
+    files = sound_files(base / code).files
     if not files:
         raise InputError(f"{printable(base / code)}: holds no sound file; unpack it again")
     return files

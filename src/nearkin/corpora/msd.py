@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from nearkin.corpora.files import audio_files, existing, indexed, measured
+from nearkin.audio import sound_files
+from nearkin.corpora.files import existing, indexed, measured
 from nearkin.corpora.splits import limited
 from nearkin.errors import InputError, printable
 from nearkin.progress import Progress
@@ -178,8 +179,9 @@ def _tag_file(root: Path) -> Path:
 
 def _clips(root: Path) -> tuple[dict[str, Path], list[str]]:
     clips: dict[str, Path] = {}
-    left_out = []
-    for file in audio_files(root):
+    files, unused = sound_files(root)
+    left_out = [str(file) for file in unused]
+    for file in files:
         track = _TRACK.match(file.name)
         if track is None:
             left_out.append(f"{printable(file)}: is not named by a track")

@@ -92,7 +92,7 @@ def export(
     """
     import pandas as pd
 
-    found = collect(recordings, split=plan.split)
+    found = collect(recordings, split=plan.split, out=out)
     shards = RunFolder(out / SHARDS)
     session = _ExportSession(plan, shards.root, out, sample_rate)
     settings = finite(

@@ -76,7 +76,9 @@ def run(
     """
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
     session = Session(plan, out, [*encoders, *references], keep_distances=keep_distances)
-    recordings = collect(audio, split=plan.split)
+    recordings = collect(audio, split=plan.split, out=out)
+    for sentence in recordings.told():
+        tell(sentence)
     _check(session, tell)  # an encoder that cannot be used is told before anything is written
     inputs = inputs_of(session, recordings)
     folder = session.folder
@@ -90,7 +92,7 @@ def run(
             folder.finish()
             return folder
     timings = dict(before.get("timings_s", {})) if before else {}
-    record = new_record(session, inputs, before)
+    record = new_record(session, inputs, before) | {"left_out": list(recordings.left_out)}
     folder.write_run({**record, "timings_s": timings})
     clock = Clock(timings)
     with open_workers(session, workers=workers) as pool:

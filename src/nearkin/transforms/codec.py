@@ -42,6 +42,8 @@ KBPS = tuple(sorted({*MP3_KBPS_MPEG1, *MP3_KBPS_MPEG2}))
 class MP3(Transformation):
     """Encode and decode a signal with LAME at a constant bit rate.
 
+    A channel whose peak is above full scale is scaled to 1.0 before and back after.
+
     Parameters
     ----------
     kbps : float
@@ -106,10 +108,13 @@ class MP3(Transformation):
         out = np.zeros_like(signal)
         effective = 0.0
         for source, target in zip(np.atleast_2d(signal), np.atleast_2d(out), strict=True):
-            coded = encode_mp3(resample(source, from_sr=sr, to_sr=coded_sr), sr=coded_sr, kbps=kbps)
+            heard = resample(source, from_sr=sr, to_sr=coded_sr)
+            # LAME distorts what is far above full scale, and aborts the process further on.
+            peak = max(float(np.abs(heard).max()), 1.0)
+            coded = encode_mp3(heard / np.float32(peak), sr=coded_sr, kbps=kbps)
             decoded, _, effective = decode_mp3(coded)
             back = resample(decoded, from_sr=coded_sr, to_sr=sr)[: target.shape[0]]
-            target[: back.shape[0]] = back
+            target[: back.shape[0]] = back * np.float32(peak)
         return Transformed(out, float(effective))
 
     def _coded_rate(self, sr: int) -> int:

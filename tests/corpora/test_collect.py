@@ -32,6 +32,30 @@ def test_folders_files_and_both(tmp_path: Path) -> None:
     assert names(file, file, tmp_path / "a") == ["tune00.wav", "tune01.wav"]
 
 
+def test_what_a_run_wrote_is_not_its_music(tmp_path: Path) -> None:
+    """``cd music; nearkin run .`` twice: the first run's sounds are no recordings."""
+    write_tunes(tmp_path, 2)
+    write_tunes(tmp_path / "out" / "audio", 1)
+    write_tunes(tmp_path / "before" / "audio", 1)
+    (tmp_path / "before" / "run.json").write_text('{"nearkin": "0.1.0"}')
+    (tmp_path / "._tune00.wav").write_bytes(b"x")
+    found = collect([tmp_path], out=tmp_path / "out")
+    assert [recording.name for recording in found] == ["tune00.wav", "tune01.wav"]
+    assert found.left_out == (
+        f"{tmp_path}/before: was written by nearkin",
+        f"{tmp_path}/out: is the folder that is written to",
+        f"{tmp_path}/._tune00.wav: is hidden (macOS keeps what is no sound in such files)",
+    )
+    assert found.told(1) == [
+        f"left out: {tmp_path}/before: was written by nearkin",
+        "left out: 2 more; run.json names them all",
+    ]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "score.mid").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"holds no audio file \(left out: .*score\.mid: \.mid is"):
+        collect([tmp_path / "empty"])
+
+
 def test_order_and_names_do_not_depend_on_the_place(tmp_path: Path, monkeypatch: object) -> None:
     write_tunes(tmp_path / "x" / "music", 3)
     (tmp_path / "y").mkdir()
