@@ -39,7 +39,7 @@ def install(place: Path, *, group_lines: str | None = None) -> Path:
 def call(place: Path, *words: str | Path) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "nearkin", *map(str, words)],
-        env={**os.environ, "PYTHONPATH": str(place)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(place), *sys.path])},
         capture_output=True,
         text=True,
         check=False,
@@ -50,12 +50,12 @@ def test_a_package_adds_one_of_each(music: Path, tmp_path: Path) -> None:
     place = install(tmp_path / "site")
     for what, line in (
         ("encoders", "bands      Mean level of 32 bands of the spectrum, in decibels., of "),
-        ("transformations", "LP  Low-pass (Hz), of "),
+        ("transformations", "BD  Bit depth (bits), of "),
         ("distances", "manhattan  Manhattan (latent space), of "),
     ):
         assert f"{line}nearkin-example 0.1.0\n" in call(place, "list", what).stdout
     grid = tmp_path / "g.yaml"
-    grid.write_text("{LP: [500, 4000], PN: [30]}")
+    grid.write_text("{BD: [3, 8], PN: [30]}")
     done = call(place, "run", music, "--encoder", "bands", "--distance", "manhattan", "--grid",
                 grid, "--out", tmp_path / "run", "--workers", "2")  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -70,15 +70,17 @@ def test_a_package_adds_one_of_each(music: Path, tmp_path: Path) -> None:
     # held to the definition, from the embeddings that were kept
     z = np.load(tmp_path / "run" / "embeddings" / "bands.npy").astype(float)
     x = np.load(tmp_path / "run" / "embeddings" / "bands.originals.npy").astype(float)
-    row = bands.query("distance == 'manhattan' and transformation == 'LP' and magnitude == 500")
+    row = bands.query("distance == 'manhattan' and transformation == 'BD' and magnitude == 3")
     points = [["OG", 0.0], *result.run["grid"]["points"]]
-    place_of = points.index(["LP", 500.0])
+    place_of = points.index(["BD", 3.0])
     assert row["d_own"].to_numpy() == pytest.approx(np.abs(z[:, place_of] - x).sum(axis=1))
-    ladder = result.consistency.query("measure == 'monotonicity' and transformation == 'LP'")
+    ladder = result.consistency.query("measure == 'monotonicity' and transformation == 'BD'")
     assert set(ladder["side"]) == {""}
     mean = ladder.query("latent_distance == 'euclidean' and encoder == 'bands'")["value"]
-    assert mean.item() == 1.0, "a lower cutoff is the graver one"
-    assert "Low-pass" in (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert mean.item() == 1.0, "fewer bits are the more severe"
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "Bit depth" in page
+    assert "Latent space: C_W, Manhattan distance" in page, "a distance's title is in its row"
 
 
 def test_an_installed_distance_changes_nobodys_run(music: Path, tmp_path: Path) -> None:
@@ -95,6 +97,7 @@ def test_a_package_that_cannot_be_imported(music: Path, tmp_path: Path) -> None:
     lines = (
         "[nearkin.encoders]\nbroken = no_such_module:thing\nmfcc = nearkin_example:Bands\n"
         "[nearkin.distances]\nmoved = nearkin_example:manhattan\n"
+        "[nearkin.transformations]\nXX = nearkin_example:Bands\n"
     )
     place = install(tmp_path / "site", group_lines=lines)
     done = call(place, "run", music, "--encoder", "broken", "--out", tmp_path / "run")
@@ -107,5 +110,10 @@ def test_a_package_that_cannot_be_imported(music: Path, tmp_path: Path) -> None:
     done = call(place, "run", music, "--distance", "moved", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "must be a nearkin.distances.Distance of that name" in done.stderr
+    grid = tmp_path / "g.yaml"
+    grid.write_text("XX: [1]")
+    done = call(place, "run", music, "--grid", grid, "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert "must be a subclass of nearkin.transforms.Transformation" in done.stderr
     done = call(place, "check", "mfcc")
     assert "mfcc: built in: 22050 Hz" in done.stdout, "a built-in name cannot be taken"

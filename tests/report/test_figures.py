@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from nearkin.report.figures import (
     save,
     write_all,
 )
-from nearkin.transforms import magnitudes, transformation
+from nearkin.transforms import magnitudes
 from nearkin.transforms.grids import grid
 from support.fabricated import IMPERCEPTIBLE, PAPER, fabricate
 
@@ -163,23 +162,6 @@ def test_write_all_writes_two_files_a_figure(trials, tmp_path):
         f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf")
     )
     assert all(path.stat().st_size > 2_000 for path in written)
-
-
-def test_magnitudes_agree_with_the_transformations():
-    points = grid("authors").points
-    for point in points:
-        made = transformation(point.code, point.magnitude)
-        how = magnitudes.axis(point.code)
-        assert magnitudes.side(point.code, point.magnitude) == made.side
-        assert (how.title, how.unit, how.identity, how.scale) == (
-            *(made.title, made.unit, made.identity, made.scale),
-        )
-    for code in PAPER:
-        for where in {magnitudes.side(*point) for point in points if point.code == code}:
-            mine = [p for p in points if p.code == code and magnitudes.side(*p) == where]
-            mine.sort(key=lambda point: magnitudes.severity(*point))
-            theirs = [transformation(*point).severity for point in mine]
-            assert all(a < b for a, b in pairwise(theirs))
 
 
 def test_the_mildest_of_the_paper_grid_are_footnote_4():

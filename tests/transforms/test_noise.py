@@ -15,7 +15,7 @@ from scipy.signal import welch
 
 from nearkin.audio import loudness_lufs
 from nearkin.errors import InputError
-from nearkin.transforms import EnvironmentalNoise, NoiseLibrary, PinkNoise, noise
+from nearkin.transforms import EnvironmentalNoise, NoiseLibrary, PinkNoise, noise_library
 from nearkin.transforms.babble import BABBLE_SHA256, babble_16bit, babble_at, pink_noise
 from nearkin.transforms.grids import grid
 from support import signals
@@ -194,7 +194,7 @@ def test_every_recording_of_a_folder_is_drawn(folder):
 def test_long_recording_is_read_by_excerpts(folder, monkeypatch):
     path = folder / "bar 0.wav"
     expected = NoiseLibrary.from_path(path)
-    monkeypatch.setattr(noise, "_WHOLE_S", 1.0)
+    monkeypatch.setattr(noise_library, "_WHOLE_S", 1.0)
     whole = 0.3 * signals.white(1.5, 16_000, seed=0)
     piece = expected.excerpt(8000, sr=16_000, rng=rng(3))
     assert is_piece_of(whole, piece)
@@ -222,6 +222,6 @@ def test_library_refusals(tmp_path, folder):
         NoiseLibrary.from_path(tmp_path / "text.wav")
     library = NoiseLibrary.from_path(folder / "bar 0.wav")
     soundfile.write(folder / "bar 0.wav", 0.3 * signals.white(1.0), SR)
-    noise._length_s.cache_clear()  # as in a worker started later
+    noise_library._length_s.cache_clear()  # as in a worker started later
     with pytest.raises(InputError, match="has changed"):
         library.excerpt(1000, sr=SR, rng=rng())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pickle
 import subprocess
@@ -17,7 +16,6 @@ import nearkin.transforms as transforms
 from nearkin.errors import InputError
 from nearkin.transforms import (
     MP3,
-    OPTIONS,
     TRANSFORMATIONS,
     EnvironmentalNoise,
     Identity,
@@ -33,7 +31,18 @@ from support.places import TESTS
 
 SR = 22_050
 CODES = list(TRANSFORMATIONS)
-POINTS = [("OG", 0.0), *grid("quick").points]
+
+
+def magnitudes_of(code, name):
+    """A transformation's magnitudes in a grid; of one in no grid, some from all over its range."""
+    axis = transformation_class(code).axis
+    spread = np.geomspace if axis.scale == "log" else np.linspace
+    in_grid = grid(name).magnitudes(code)
+    return in_grid or tuple(map(float, spread(axis.least, axis.greatest, 6)[1:-1]))
+
+
+POINTS = [("OG", 0.0)]
+POINTS += [(code, m) for code in CODES if code != "OG" for m in magnitudes_of(code, "quick")]
 
 
 def rng(seed=0):
@@ -48,13 +57,14 @@ def y():
 @pytest.mark.parametrize("code", CODES)
 def test_class_states_its_facts(code):
     cls = transformation_class(code)
-    assert cls.code == code
-    assert cls.title
-    assert cls.scale in ("linear", "log")
-    assert isinstance(cls.sides, tuple)
-    fields = inspect.signature(cls).parameters
-    assert not cls.parameter or next(iter(fields)) == cls.parameter
-    assert set(fields) - {cls.parameter} == {name for name in OPTIONS if code in OPTIONS[name]}
+    assert cls.axis.title
+    assert cls.axis.title not in {transformation_class(c).axis.title for c in CODES if c != code}
+    assert cls.axis.scale in ("linear", "log")
+    assert len(cls.axis.sides) in (0, 2)
+    for limit in cls.axis.imperceptible:
+        assert cls(limit).magnitude == limit
+    sides = [cls.axis.side(limit) for limit in cls.axis.imperceptible]
+    assert sorted(sides) in ([], sorted(cls.axis.sides or ("",)))
     assert "Examples" in cls.__doc__
 
 
@@ -71,6 +81,7 @@ def test_apply_keeps_the_contract(y, code, magnitude, dtype, channels):
     assert out.y.shape[:-1] == given_y.shape[:-1]
     length = round(y.shape[0] / magnitude) if code == "TS" else y.shape[0]
     assert out.y.shape[-1] == length
+    assert made.moves_time or length == y.shape[0]
     assert out.y.flags.c_contiguous
     assert out.y.flags.writeable
     assert not np.shares_memory(out.y, given_y)
@@ -93,16 +104,19 @@ def test_record_is_a_value(y, code, magnitude):
         assert hash(same) == hash(made)
     assert type(made.magnitude) is float
     assert made.magnitude == magnitude
-    if made.parameter:
+    if made.parameter():
         with pytest.raises(AttributeError):
-            setattr(made, made.parameter, 1.0)
+            setattr(made, made.parameter(), 1.0)
     there = pickle.loads(pickle.dumps(made))(y, sr=SR, rng=rng())
     np.testing.assert_array_equal(there, made(y, sr=SR, rng=rng()))
 
 
-@pytest.mark.parametrize("code", [c for c in CODES if transformation_class(c).identity is not None])
+NULL = {code: transformation_class(code).axis.identity for code in CODES}
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if NULL[code] is not None])
 def test_null_magnitude_is_the_identity(y, code):
-    made = transformation(code, transformation_class(code).identity)
+    made = transformation(code, NULL[code])
     np.testing.assert_array_equal(made(y, sr=SR), y)
     assert made.severity == 0.0
     assert made.side == ""
@@ -110,13 +124,22 @@ def test_null_magnitude_is_the_identity(y, code):
 
 @pytest.mark.parametrize("code", [c for c in CODES if c != "OG"])
 def test_severity_orders_each_side_of_the_papers_grid(code):
-    made = [transformation(code, m) for m in grid("paper").magnitudes(code)]
-    assert {one.side for one in made} == set(made[0].sides)
-    for side in made[0].sides:
+    made = [transformation(code, m) for m in magnitudes_of(code, "paper")]
+    sides = transformation_class(code).axis.sides or ("",)
+    assert {one.side for one in made} == set(sides)
+    for side in sides:
         severities = [one.severity for one in made if one.side == side]
         steps = np.diff(severities)
         growing = side in ("faster", "up")  # the others are graver the smaller the magnitude
         assert (steps > 0).all() if growing else (steps < 0).all()
+
+
+@pytest.mark.parametrize("code", [c for c in CODES if not transformation_class(c).moves_time])
+def test_what_moves_no_time_stays_where_it_was(y, code):
+    for magnitude in [m for c, m in POINTS if c == code]:
+        out = transformation(code, magnitude)(y, sr=SR, rng=rng())
+        around = [np.dot(y[100:-100], out[100 + k : len(y) - 100 + k]) for k in range(-100, 101)]
+        assert np.argmax(around) == 100, magnitude
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -131,7 +154,7 @@ def test_severity_orders_each_side_of_the_papers_grid(code):
     ],
 )
 def test_bad_signals_are_refused(code, bad, message):
-    magnitude = next((m for c, m in grid("quick").points if c == code), 0.0)
+    magnitude = next(m for c, m in POINTS if c == code)
     with pytest.raises(InputError, match=message):
         transformation(code, magnitude)(bad, sr=SR, rng=rng())
     with pytest.raises(InputError, match="sr=0"):
@@ -146,6 +169,7 @@ def test_bad_signals_are_refused(code, bad, message):
         *[("TS", m) for m in (0.0, -1.0, np.nan, np.inf, 0.01, 100.0)],
         *[("PS", m) for m in (49, -49, np.nan, "one")],
         *[("MP", m) for m in (0, 7, 100, 321, np.nan, "8")],
+        *[("LP", m) for m in (0, 19, 1e5, np.nan, "low")],
         ("OG", 1.0),
     ],
 )
@@ -154,6 +178,16 @@ def test_impossible_magnitudes_are_told_in_one_sentence(code, magnitude):
         transformation(code, magnitude)
     assert ";" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code != "OG"])
+@pytest.mark.parametrize(
+    "value", [10**5000, -(10**5000), [[1] * 100] * 100], ids=["big", "small", "long"]
+)
+def test_absurd_magnitudes_make_short_sentences(code, value):
+    with pytest.raises(InputError) as caught:
+        transformation(code, value)
+    assert len(str(caught.value)) < 300
 
 
 def test_codes_and_options():

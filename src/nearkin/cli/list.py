@@ -57,7 +57,7 @@ def _transformations() -> list[str]:
 
     rows = [(code, transformation_class(code)) for code in TRANSFORMATIONS]
     return [
-        f"{code}  {kind.title}{f' ({kind.unit})' if kind.unit else ''}"
+        f"{code}  {kind.axis.title}{f' ({kind.axis.unit})' if kind.axis.unit else ''}"
         + _of(TRANSFORMATIONS.provider(code))
         for code, kind in rows
     ]

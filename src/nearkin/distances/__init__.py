@@ -25,6 +25,7 @@ from nearkin.distances.table import (
     LATENT_DISTANCES,
     SIMPLE,
     Distance,
+    distance_title,
     latent_distance,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "Distance",
     "PackedOriginals",
     "cosine",
+    "distance_title",
     "dtw",
     "euclidean",
     "iter_pairwise_audio",

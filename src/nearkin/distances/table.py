@@ -93,6 +93,24 @@ def latent_distance(name: str) -> Distance:
     return found
 
 
+def distance_title(name: str) -> str:
+    """Return how a distance is written in figures and text; its name where no row has it.
+
+    Tables may come from elsewhere: a package that is not installed here, or is broken, costs its
+    distances their titles and nothing else.
+
+    Examples
+    --------
+    >>> distance_title("simple"), distance_title("of-another-package")
+    ('SiMPle', 'of-another-package')
+    """
+    try:
+        found = lookup(DISTANCES, name, kind="distance")
+    except InputError:
+        return name
+    return found.title if isinstance(found, Distance) else name
+
+
 DTW = Distance(
     name="dtw",
     title="DTW",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nearkin.results.systems import distance_name
+from nearkin.transforms import TRANSFORMATIONS, transformation_class
 
 PAPER_BIBTEX = """\
 @article{kim2019nearby,
@@ -55,7 +56,7 @@ def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) ->
     plan = run.get("plan", {})
     sentences = [
         *_clips(run, plan),
-        *_transformations(run, plan),
+        *_transformations(run),
         *_spaces(run, plan, audio, latent),
         *_measures(plan, int(run.get("n") or 0)),
         *_departures(run, plan),
@@ -82,7 +83,7 @@ def _clips(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     return [text + "."]
 
 
-def _transformations(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+def _transformations(run: Mapping[str, Any]) -> list[str]:
     points = run.get("grid", {}).get("points") or []
     sentences = []
     if points:
@@ -93,22 +94,8 @@ def _transformations(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[st
         )
     else:
         codes = []
-    if run.get("engine") and {"TS", "PS"} & set(codes):
-        sentences.append(f"Tempo and pitch were shifted by {run['engine']}.")
-    noise = run.get("noise") or {}
-    if noise.get("name") and "EN" in codes:
-        digest = str(noise.get("sha256", ""))[:12]
-        sentences.append(
-            f"The environmental noise was '{noise['name']}'"
-            + (f" (SHA-256 {digest}…)." if digest else ".")
-        )
-    if "MP" in codes and plan.get("mp3_rate") == "paper" and plan.get("working_rate") == 22_050:
-        sentences.append(
-            "MP3 was coded at 22,050 Hz, where no more than 160 kb/s exist: rates above that, as "
-            "in the paper's own route, are 160 in effect."
-        )
-    elif "MP" in codes and plan.get("mp3_rate") == "true":
-        sentences.append("MP3 above 160 kb/s was coded at 44.1 kHz, where these rates are real.")
+    known = [transformation_class(code) for code in codes if code in TRANSFORMATIONS]
+    sentences += filter(None, (kind.method(run) for kind in known))
     if codes:
         sentences.append(
             "Every transformed clip was scaled to the integrated loudness of its own original "

@@ -241,8 +241,7 @@ def _meets(required: Requirement, condition: Condition, rows: pd.DataFrame) -> M
 def _imperceptible(code: str, magnitude: float) -> bool:
     if code == ORIGINAL or math.isnan(magnitude):
         return False
-    side = magnitudes.side(code, magnitude)
-    return magnitudes.is_imperceptible(magnitudes.Point(code, magnitude, side))
+    return magnitudes.is_imperceptible(magnitudes.Point(code, magnitude))
 
 
 def _known(code: str, rows: pd.DataFrame) -> str:

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nearkin.distances import DISTANCES, distance_title
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import Point
 
 AUDIO = "audio"
-
-DISTANCES = {"dtw": "DTW", "simple": "SiMPle", "euclidean": "Euclidean", "cosine": "cosine"}
-"""How distances are written in running text, in page order."""
 
 
 class System(NamedTuple):
@@ -82,12 +80,12 @@ def of(rows: pd.DataFrame, system: System) -> pd.DataFrame:
 
 
 def distance_name(distance: str) -> str:
-    """Return how a distance is written in running text."""
-    return DISTANCES.get(distance, distance)
+    """Return how a distance is written in running text: the title in its row, if it is known."""
+    return distance_title(distance)
 
 
 def distance_order(distances: Iterable[str]) -> list[str]:
-    """Return distances once each: the paper's in its order, others by name."""
+    """Return distances once each: those of the table in its order, others by name."""
     present = {name for name in distances if name}
     return [name for name in DISTANCES if name in present] + sorted(present - set(DISTANCES))
 

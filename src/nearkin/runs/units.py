@@ -29,9 +29,6 @@ from nearkin.transforms import NoiseLibrary, Transformation, transformation
 from nearkin.transforms.grids import Point
 
 OK = "ok"
-TOGETHER = frozenset({"TS", "PS"})
-"""Transformations of time and pitch: what stays with a clip goes through them with it, as further
-channels of one call. The others are done to the clip alone."""
 SILENCE = 10 ** (-70 / 20)
 """RMS, less the mean, below which an excerpt is silent: the -70 LUFS gate in amplitude."""
 
@@ -315,10 +312,10 @@ def transformed(
         What EN adds.
     companions : float32[k, samples], optional
         Signals as long as the context that have to stay with it, such as the voice in a mixture.
-        Transformations of `TOGETHER` treat context and companions as channels of one call, so
-        that they stay aligned (the context then comes out a little different from how it would
-        alone: a stretcher looks at all channels); the others change the context only. The
-        context's loudness gain is applied to all.
+        A transformation that moves time or pitch (`Transformation.moves_time`) treats context and
+        companions as channels of one call, so that they stay aligned (the context then comes out a
+        little different from how it would alone: a stretcher looks at all channels); the others
+        change the context only. The context's loudness gain is applied to all.
 
     Returns
     -------
@@ -332,7 +329,7 @@ def transformed(
     """
     change = transformation_at(plan, point, noise=noise)
     signal = original.context
-    if companions is not None and point.code in TOGETHER:
+    if companions is not None and change.moves_time:
         signal = np.vstack([signal, companions])
     out, magnitude = change.apply(
         signal, sr=plan.working_rate, rng=original.stream(plan, point.code)

@@ -5,9 +5,9 @@ Bit rates in kb/s. The result is aligned with its input to the sample and has it
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,16 +21,11 @@ from nearkin.audio import (
     resample,
 )
 from nearkin.errors import InputError
-from nearkin.transforms.protocol import (
-    Transformation,
-    Transformed,
-    checked_choice,
-    checked_number,
-    checked_signal,
-)
+from nearkin.transforms.axis import Axis
+from nearkin.transforms.protocol import Transformation, checked_choice
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     Signal = NDArray[np.float32]
 
@@ -64,58 +59,56 @@ class MP3(Transformation):
     kbps: float
     rate: str = "paper"
 
-    code: ClassVar[str] = "MP"
-    title: ClassVar[str] = "MP3 compression"
-    unit: ClassVar[str] = "kb/s"
-    parameter: ClassVar[str] = "kbps"
-    sides: ClassVar[tuple[str, ...]] = ("",)
-    scale: ClassVar[str] = "log"
-    identity: ClassVar[float | None] = None
+    axis: ClassVar[Axis] = Axis(
+        title="MP3 compression",
+        unit="kb/s",
+        quantity="bit rate",
+        noun="MP3-compressed clip",
+        more_severe="lower",
+        scale="log",
+        imperceptible=(192.0,),
+        least=KBPS[0],
+        greatest=KBPS[-1],
+        remedy="MP3 knows " + ", ".join(map(str, KBPS)),
+    )
 
     def __post_init__(self) -> None:
         """Normalise and check the fields."""
-        known = "MP3 knows " + ", ".join(map(str, KBPS))
-        kbps = checked_number(self.kbps, name="kbps", low=KBPS[0], high=KBPS[-1], remedy=known)
-        if kbps not in KBPS:
-            raise InputError(f"kbps={kbps:g}: must be a bit rate of MP3; {known}")
-        object.__setattr__(self, "kbps", kbps)
+        Transformation.__post_init__(self)
+        if self.kbps not in KBPS:
+            raise InputError(f"kbps={self.kbps:g}: must be a bit rate of MP3; {self.axis.remedy}")
         checked_choice(self.rate, name="rate", among=("paper", "true"))
 
-    @property
-    def magnitude(self) -> float:
-        """The bit rate asked for."""
-        return self.kbps
-
-    @property
-    def severity(self) -> float:
-        """Grows as the bit rate falls."""
-        return -math.log2(self.kbps)
-
-    @property
-    def side(self) -> str:
-        """Always ``""``."""
+    @classmethod
+    def method(cls, run: Mapping[str, Any]) -> str:
+        """Say which bit rates are real."""
+        plan = run.get("plan", {})
+        if plan.get("mp3_rate") == "paper" and plan.get("working_rate") == 22_050:
+            return (
+                "MP3 was coded at 22,050 Hz, where no more than 160 kb/s exist: rates above that, "
+                "as in the paper's own route, are 160 in effect."
+            )
+        if plan.get("mp3_rate") == "true":
+            return "MP3 above 160 kb/s was coded at 44.1 kHz, where these rates are real."
         return ""
 
-    def apply(
-        self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None = None
-    ) -> Transformed:
-        """Encode and decode the signal, each channel by itself; see `Transformation.apply`."""
-        signal = checked_signal(y, sr=sr)
-        coded_sr = self._coded_rate(sr)
-        ladder = mp3_ladder(coded_sr)
-        asked = int(self.kbps)
-        kbps = min(ladder, key=lambda known: abs(known - asked))
-        out = np.zeros_like(signal)
-        effective = 0.0
-        for source, target in zip(np.atleast_2d(signal), np.atleast_2d(out), strict=True):
+    def effective(self, *, sr: int) -> float:
+        """Return the bit rate that MP3 knows at the rate it is coded at, nearest to the asked."""
+        ladder = mp3_ladder(self._coded_rate(sr))
+        return float(min(ladder, key=lambda known: abs(known - self.kbps)))
+
+    def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
+        """Encode and decode the signal, each channel by itself."""
+        coded_sr, kbps = self._coded_rate(sr), int(self.effective(sr=sr))
+        out = np.zeros_like(y)
+        for source, target in zip(np.atleast_2d(y), np.atleast_2d(out), strict=True):
             heard = resample(source, from_sr=sr, to_sr=coded_sr)
             # LAME distorts what is far above full scale, and aborts the process further on.
             peak = max(float(np.abs(heard).max()), 1.0)
             coded = encode_mp3(heard / np.float32(peak), sr=coded_sr, kbps=kbps)
-            decoded, _, effective = decode_mp3(coded)
-            back = resample(decoded, from_sr=coded_sr, to_sr=sr)[: target.shape[0]]
+            back = resample(decode_mp3(coded)[0], from_sr=coded_sr, to_sr=sr)[: target.shape[0]]
             target[: back.shape[0]] = back * np.float32(peak)
-        return Transformed(out, float(effective))
+        return out
 
     def _coded_rate(self, sr: int) -> int:
         """Return the rate to encode at: the signal's own where MP3 has it, else the next above."""

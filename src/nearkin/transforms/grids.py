@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.transforms import TRANSFORMATIONS, transformation
+from nearkin.transforms.magnitudes import ORIGINAL, Point
+from nearkin.transforms.table import TRANSFORMATIONS, transformation
 
-
-class Point(NamedTuple):
-    """One transformation at one magnitude."""
-
-    code: str
-    magnitude: float
+__all__ = ["GRIDS", "Grid", "Point", "grid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Grid:
         order = list(TRANSFORMATIONS)
         points: set[Point] = set()
         for code, magnitude in self.points:
-            if code == "OG":
+            if code == ORIGINAL:
                 problems.append("OG: is always run; leave it out of the grid")
                 continue
             try:

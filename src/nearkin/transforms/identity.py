@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from nearkin.transforms.protocol import Transformation, Transformed, checked_signal
+from nearkin.transforms.axis import Axis
+from nearkin.transforms.protocol import Transformation
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +24,12 @@ class Identity(Transformation):
     array([ 0.5, -0.5], dtype=float32)
     """
 
-    code: ClassVar[str] = "OG"
-    title: ClassVar[str] = "Original"
-    unit: ClassVar[str] = ""
-    parameter: ClassVar[str] = ""
-    sides: ClassVar[tuple[str, ...]] = ("",)
-    scale: ClassVar[str] = "linear"
-    identity: ClassVar[float | None] = 0.0
+    axis: ClassVar[Axis] = Axis(
+        title="Original", noun="unchanged clip", more_severe="higher", identity=0.0
+    )
 
-    @property
-    def magnitude(self) -> float:
-        """Always 0."""
-        return 0.0
-
-    @property
-    def severity(self) -> float:
-        """Always 0."""
-        return 0.0
-
-    @property
-    def side(self) -> str:
-        """Always ``""``."""
-        return ""
-
-    def apply(
-        self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None = None
-    ) -> Transformed:
-        """Return a copy of the signal; see `Transformation.apply`."""
-        return Transformed(np.array(checked_signal(y, sr=sr)), 0.0)
+    def change(
+        self, y: NDArray[np.float32], *, sr: int, rng: np.random.Generator | None
+    ) -> NDArray[np.float32]:
+        """Return the signal."""
+        return y

@@ -6,164 +6,67 @@ not depend on the SNR: generators in the same state give the same noise at every
 
 from __future__ import annotations
 
-import functools
-import hashlib
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nearkin.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read, sha256_file, sound_info
-from nearkin.errors import InputError, printable
-from nearkin.transforms.babble import BABBLE_SHA256, babble_at, pink_noise
-from nearkin.transforms.protocol import (
-    Transformation,
-    Transformed,
-    checked_number,
-    checked_signal,
-)
+from nearkin.errors import InputError
+from nearkin.transforms.axis import Axis, shown
+from nearkin.transforms.babble import pink_noise
+from nearkin.transforms.noise_library import NoiseLibrary
+from nearkin.transforms.protocol import Transformation
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     Signal = NDArray[np.float32]
 
-_WHOLE_S = 600.0
-"""Recordings up to this long are kept in memory whole; of longer ones excerpts are read."""
+
+def _axis(title: str) -> Axis:
+    return Axis(
+        title=title,
+        unit="dB",
+        quantity="SNR",
+        noun="noisy clip",
+        more_severe="lower",
+        imperceptible=(30.0,),
+        least=-100.0,
+        greatest=200.0,
+        remedy="30 dB is hardly heard",
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class NoiseLibrary:
-    """Recordings environmental noise is taken from, known by the hash of their content.
+class AddedNoise(Transformation):
+    """Noise added at a signal-to-noise ratio; a source is all that a kind of noise has to say."""
 
-    Build one with `from_path` or `babble`. Two libraries of equal content are equal, whatever
-    their files are called. A library carries paths and hashes, no samples: they are read when
-    first needed and kept for the life of the process.
+    __slots__ = ()
 
-    Parameters
-    ----------
-    name : str
-        What the run's tables call it.
-    sha256 : str
-        The hash of the content.
-    files : tuple of (str, str)
-        Path and SHA-256 of each recording, ordered by the latter; none for the built-in babble.
-    """
+    @abstractmethod
+    def noise_of(self, n: int, *, sr: int, rng: np.random.Generator) -> NDArray[Any]:
+        """Return so many samples of the noise, at any level but silence."""
 
-    name: str = field(compare=False)
-    sha256: str
-    files: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
-
-    @classmethod
-    def from_path(cls, path: str | Path) -> NoiseLibrary:
-        """Take a recording, or every recording in a folder and the folders in it.
-
-        Raises
-        ------
-        InputError
-            If there is none, or one of them cannot be read or is silent.
-        """
-        path = Path(path)
-        if path.is_dir():
-            found = sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
+    def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
+        """Add the noise, the same to every channel."""
+        if rng is None:
+            raise InputError(
+                "rng=None: noise needs a generator; pass rng=numpy.random.default_rng(0)"
             )
-            if not found:
-                raise InputError(
-                    f"{printable(path)}: no sound files in it; name a recording or its folder"
-                )
-        else:
-            found = [path]
-        # By content: a renamed file or a copy of one draws the same noise.
-        by_hash = {sha256_file(file): str(file.absolute()) for file in found}
-        files = tuple((by_hash[sha], sha) for sha in sorted(by_hash))
-        for file, sha in files:
-            if _length_s(file, sha) <= _WHOLE_S and not np.any(_recording(file, sha, SAMPLE_RATE)):
-                raise InputError(
-                    f"{printable(file)}: is silent, so it has no SNR; name another recording"
-                )
-        if len(files) == 1 and not path.is_dir():
-            return cls(path.name, files[0][1], files)
-        together = hashlib.sha256("".join(sha for _, sha in files).encode()).hexdigest()
-        return cls(path.name or str(path), together, files)
-
-    @classmethod
-    def babble(cls) -> NoiseLibrary:
-        """Return the built-in noise: 24 s of synthesised babble and clatter, as in a crowded bar.
-
-        Twelve voices of harmonics with formants and syllables, cutlery and glasses, and the hum of
-        a room. It is synthetic, not a recording (the paper used one of a pub): take your own
-        with `from_path` where that matters.
-        """
-        return cls("babble (synthesised)", BABBLE_SHA256)
-
-    def excerpt(self, n: int, *, sr: int, rng: np.random.Generator) -> Signal:
-        """Return so many samples from a place drawn by chance, looped if the recording is short.
-
-        Parameters
-        ----------
-        n : int
-            Number of samples.
-        sr : int
-            The rate wanted in Hz.
-        rng : numpy.random.Generator
-            Draws the recording and the place; where that is silent, another place.
-
-        Returns
-        -------
-        numpy.ndarray of float32, shape [n]
-            Mono, never all zero.
-
-        Raises
-        ------
-        InputError
-            If a file cannot be read, has changed since, or is silent wherever one looks.
-        """
-        for _ in range(100):
-            noise = self._drawn(n, sr, rng)
-            if np.any(noise):
-                return noise
-        raise InputError(
-            f"noise '{self.name}': silent at 100 places drawn; take a recording with more sound"
-        )
-
-    def _drawn(self, n: int, sr: int, rng: np.random.Generator) -> Signal:
-        if self.files:
-            path, sha = self.files[int(rng.integers(len(self.files)))]
-            length_s = _length_s(path, sha)
-            if length_s > _WHOLE_S:
-                start = float(rng.uniform(0.0, max(length_s - n / sr, 0.0)))
-                return np.resize(read(path, sr=sr, start_s=start, duration_s=n / sr), n)
-            whole = _recording(path, sha, sr)
-        else:
-            whole = babble_at(sr)
-        if whole.shape[0] >= n:
-            place = int(rng.integers(whole.shape[0] - n + 1))
-            return whole[place : place + n]
-        place = int(rng.integers(whole.shape[0]))
-        return np.resize(np.roll(whole, -place), n)
-
-
-@functools.lru_cache(maxsize=4096)
-def _length_s(path: str, sha256: str) -> float:
-    """Return a recording's duration; asked once a process, checks that it is still the same."""
-    if sha256_file(path) != sha256:
-        raise InputError(f"{printable(path)}: has changed since the run knew it; start a new run")
-    return sound_info(path).duration_s
-
-
-@functools.lru_cache(maxsize=16)
-def _recording(path: str, sha256: str, sr: int) -> Signal:
-    samples = read(path, sr=sr)
-    samples.flags.writeable = False
-    return samples
+        level = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
+        if level == 0.0:
+            raise InputError(
+                "y is silent: no noise has an SNR with it; choose an excerpt with sound"
+            )
+        noise = self.noise_of(y.shape[-1], sr=sr, rng=rng).astype(np.float64)
+        gain = level / float(np.sqrt(np.mean(noise**2))) * 10.0 ** (-self.magnitude / 20.0)
+        noisy: NDArray[np.float64] = y + gain * noise
+        return noisy
 
 
 @dataclass(frozen=True, slots=True)
-class PinkNoise(Transformation):
+class PinkNoise(AddedNoise):
     """Add pink noise (power falling as 1/f) at a signal-to-noise ratio.
 
     Parameters
@@ -182,43 +85,15 @@ class PinkNoise(Transformation):
 
     snr_db: float
 
-    code: ClassVar[str] = "PN"
-    title: ClassVar[str] = "Pink noise"
-    unit: ClassVar[str] = "dB"
-    parameter: ClassVar[str] = "snr_db"
-    sides: ClassVar[tuple[str, ...]] = ("",)
-    scale: ClassVar[str] = "linear"
-    identity: ClassVar[float | None] = None
+    axis: ClassVar[Axis] = _axis("Pink noise")
 
-    def __post_init__(self) -> None:
-        """Normalise and check the field."""
-        object.__setattr__(self, "snr_db", _checked_snr(self.snr_db))
-
-    @property
-    def magnitude(self) -> float:
-        """The SNR."""
-        return self.snr_db
-
-    @property
-    def severity(self) -> float:
-        """Grows as the SNR falls."""
-        return -self.snr_db
-
-    @property
-    def side(self) -> str:
-        """Always ``""``."""
-        return ""
-
-    def apply(self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None) -> Transformed:
-        """Add the noise; see `Transformation.apply`."""
-        signal = checked_signal(y, sr=sr)
-        level = _signal_rms(signal)
-        noise = pink_noise(max(2, signal.shape[-1]), rng=_needed(rng))[: signal.shape[-1]]
-        return Transformed(_mixed(signal, level, noise, self.snr_db), self.snr_db)
+    def noise_of(self, n: int, *, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return pink noise."""
+        return pink_noise(max(2, n), rng=rng)[:n]
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentalNoise(Transformation):
+class EnvironmentalNoise(AddedNoise):
     """Add environmental noise from a recording at a signal-to-noise ratio.
 
     Parameters
@@ -237,66 +112,28 @@ class EnvironmentalNoise(Transformation):
     snr_db: float
     noise: NoiseLibrary = field(default_factory=NoiseLibrary.babble)
 
-    code: ClassVar[str] = "EN"
-    title: ClassVar[str] = "Environmental noise"
-    unit: ClassVar[str] = "dB"
-    parameter: ClassVar[str] = "snr_db"
-    sides: ClassVar[tuple[str, ...]] = ("",)
-    scale: ClassVar[str] = "linear"
-    identity: ClassVar[float | None] = None
+    axis: ClassVar[Axis] = _axis("Environmental noise")
 
     def __post_init__(self) -> None:
         """Normalise and check the fields."""
-        object.__setattr__(self, "snr_db", _checked_snr(self.snr_db))
+        AddedNoise.__post_init__(self)
         if not isinstance(self.noise, NoiseLibrary):
             raise InputError(
-                f"noise={self.noise!r}: must be a NoiseLibrary; pass NoiseLibrary.from_path(...)"
+                f"noise={shown(self.noise)}: must be a NoiseLibrary; pass "
+                "NoiseLibrary.from_path(...)"
             )
 
-    @property
-    def magnitude(self) -> float:
-        """The SNR."""
-        return self.snr_db
+    @classmethod
+    def method(cls, run: Mapping[str, Any]) -> str:
+        """Say which noise it was."""
+        noise = run.get("noise") or {}
+        if not noise.get("name"):
+            return ""
+        digest = str(noise.get("sha256", ""))[:12]
+        return f"The environmental noise was '{noise['name']}'" + (
+            f" (SHA-256 {digest}…)." if digest else "."
+        )
 
-    @property
-    def severity(self) -> float:
-        """Grows as the SNR falls."""
-        return -self.snr_db
-
-    @property
-    def side(self) -> str:
-        """Always ``""``."""
-        return ""
-
-    def apply(self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None) -> Transformed:
-        """Add the noise; see `Transformation.apply`."""
-        signal = checked_signal(y, sr=sr)
-        level = _signal_rms(signal)
-        noise = self.noise.excerpt(signal.shape[-1], sr=sr, rng=_needed(rng)).astype(np.float64)
-        return Transformed(_mixed(signal, level, noise, self.snr_db), self.snr_db)
-
-
-def _checked_snr(value: object) -> float:
-    return checked_number(
-        value, name="snr_db", low=-100.0, high=200.0, remedy="30 dB is hardly heard"
-    )
-
-
-def _needed(rng: np.random.Generator | None) -> np.random.Generator:
-    if rng is None:
-        raise InputError("rng=None: noise needs a generator; pass rng=numpy.random.default_rng(0)")
-    return rng
-
-
-def _signal_rms(signal: Signal) -> float:
-    """Return the RMS over all channels; a silent signal has no SNR."""
-    level = float(np.sqrt(np.mean(np.square(signal, dtype=np.float64))))
-    if level == 0.0:
-        raise InputError("y is silent: no noise has an SNR with it; choose an excerpt with sound")
-    return level
-
-
-def _mixed(signal: Signal, level: float, noise: NDArray[np.float64], snr_db: float) -> Signal:
-    gain = level / float(np.sqrt(np.mean(noise**2))) * 10.0 ** (-snr_db / 20.0)
-    mixed: Signal = (signal + gain * noise).astype(np.float32)
-    return mixed
+    def noise_of(self, n: int, *, sr: int, rng: np.random.Generator) -> Signal:
+        """Return an excerpt of the library."""
+        return self.noise.excerpt(n, sr=sr, rng=rng)

@@ -1,18 +1,20 @@
 """What a transformation is: a frozen record with one exact magnitude and one verb, ``apply``.
 
 Signals are ``float32[samples]`` or ``float32[channels, samples]``, rates in Hz; magnitudes are in
-the unit the class names. Nothing here matches loudness: that is done on the part that is heard.
+the unit of the class's axis. Nothing here matches loudness: that is done on the part that is heard.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from nearkin.errors import InputError
+from nearkin.transforms.axis import Axis, shown
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,41 +31,104 @@ class Transformed(NamedTuple):
     """The magnitude that was really reached (MP3 knows no 192 kb/s at 22.05 kHz: 160)."""
 
 
-class Transformation(Protocol):
+class Transformation(ABC):
     """A change of sound with one exact magnitude (paper, section 3.2 and Table 2).
 
-    A class states its facts as class variables; an object is a frozen record that compares,
-    hashes and pickles by value, so that equal settings are one key.
+    A transformation is a frozen dataclass whose first field is its magnitude and whose further
+    fields are its options; it states its facts as class variables and what it does to a signal as
+    `change`. Everything else follows. Objects compare, hash and pickle by value, so that equal
+    settings are one key.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True, slots=True)
+    ... class BitDepth(Transformation):
+    ...     bits: float
+    ...     axis = Axis(title="Bit depth", unit="bits", more_severe="lower", least=1, greatest=24)
+    ...
+    ...     def change(self, y, *, sr, rng):
+    ...         return np.round(y * 2 ** (self.bits - 1)) / 2 ** (self.bits - 1)
+    >>> BitDepth(2)(np.array([0.3, -0.9]), sr=22_050)
+    array([ 0.5, -1. ], dtype=float32)
     """
 
     __slots__ = ()
 
-    code: ClassVar[str]
-    """Two capitals, the name in every table."""
-    title: ClassVar[str]
-    unit: ClassVar[str]
-    parameter: ClassVar[str]
-    """The field that holds the magnitude."""
-    sides: ClassVar[tuple[str, ...]]
-    """The directions in which it can grow graver; ``("",)`` where there is but one."""
-    scale: ClassVar[str]
-    """``"linear"`` or ``"log"``: how its magnitudes are spread, for plots and splines."""
-    identity: ClassVar[float | None]
-    """The magnitude that changes nothing, where there is one."""
+    axis: ClassVar[Axis]
+    """What its magnitudes mean: title, unit, range, severity, sides."""
+    moves_time: ClassVar[bool] = False
+    """Whether it moves time or pitch: what has to stay with a signal (the voice in a mixture) then
+    goes through it together with the signal, as further channels of one call."""
+
+    def __post_init__(self) -> None:
+        """Normalise and check the magnitude."""
+        name = self.parameter()
+        if name:
+            object.__setattr__(self, name, self.axis.checked(getattr(self, name), name=name))
+
+    @classmethod
+    def parameter(cls) -> str:
+        """Return the name of the field that holds the magnitude; empty for the original."""
+        return next(iter(_fields(cls)), "")
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """Return the names of what it can be told besides its magnitude."""
+        return _fields(cls)[1:]
+
+    @classmethod
+    def method(cls, run: Mapping[str, Any]) -> str:
+        """Return what a methods paragraph has to say of it; empty where its title says it all.
+
+        Parameters
+        ----------
+        run : mapping
+            The run's record (run.json).
+        """
+        return ""
 
     @property
     def magnitude(self) -> float:
-        """The exact magnitude, in `unit`."""
+        """The exact magnitude, in the unit of the axis."""
+        name = self.parameter()
+        return float(getattr(self, name)) if name else 0.0
 
     @property
     def severity(self) -> float:
-        """Larger is graver; comparable within one side of one transformation."""
+        """Larger is more severe; comparable within one side of one transformation."""
+        return self.axis.severity(self.magnitude)
 
     @property
     def side(self) -> str:
-        """The side this magnitude lies on, one of `sides`; ``""`` at the identity."""
+        """The side this magnitude lies on; ``""`` at the identity and where there is one."""
+        return self.axis.side(self.magnitude)
 
-    def apply(self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None) -> Transformed:
+    @abstractmethod
+    def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> ArrayLike:
+        """Return the changed signal; `apply` checks what goes in and what comes out.
+
+        Parameters
+        ----------
+        y : float32[samples] or float32[channels, samples]
+            The signal, finite, not empty; not to be written to. Channels are changed together.
+        sr : int
+            Its rate in Hz.
+        rng : numpy.random.Generator or None
+            Where chance comes from. Generators in the same state must give the same realisation
+            at every magnitude.
+
+        Returns
+        -------
+        array_like of float, as many channels as came
+        """
+
+    def effective(self, *, sr: int) -> float:
+        """Return the magnitude that is really reached at a sample rate."""
+        return self.magnitude
+
+    def apply(
+        self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None = None
+    ) -> Transformed:
         """Transform a signal.
 
         Parameters
@@ -86,12 +151,26 @@ class Transformation(Protocol):
         InputError
             If the signal is empty, not finite or of another shape, or the rate is not positive.
         """
+        signal = checked_signal(y, sr=sr)
+        if self.magnitude == self.axis.identity:
+            return Transformed(np.array(signal), self.magnitude)
+        out = np.array(self.change(signal, sr=sr, rng=rng), dtype=np.float32, order="C")
+        if out.shape[:-1] != signal.shape[:-1]:
+            raise InputError(
+                f"{self} makes shape {list(out.shape)} of {list(signal.shape)}: must return as "
+                "many channels as came; correct its change()"
+            )
+        return Transformed(out, self.effective(sr=sr))
 
     def __call__(
         self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None = None
     ) -> NDArray[np.float32]:
         """Transform a signal and return the signal alone; see `apply`."""
         return self.apply(y, sr=sr, rng=rng).y
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def checked_signal(y: ArrayLike, *, sr: int) -> Signal:
@@ -114,25 +193,11 @@ def checked_signal(y: ArrayLike, *, sr: int) -> Signal:
     return signal
 
 
-def checked_number(value: Any, *, name: str, low: float, high: float, remedy: str) -> float:
-    """Return a magnitude as a Python float within its range, or say what is wrong with it.
-
-    Python and numpy numbers of equal value become the same float, so that ``10``, ``10.0`` and
-    ``numpy.float32(10)`` make equal records; ``-0.0`` becomes ``0.0``.
-    """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (int, float, np.integer, np.floating)
-    ):
-        raise InputError(f"{name}={value!r}: must be a number; {remedy}")
-    number = float(value)
-    if not math.isfinite(number) or not low <= number <= high:
-        raise InputError(f"{name}={number:g}: must be from {low:g} to {high:g}; {remedy}")
-    return number + 0.0
-
-
 def checked_choice(value: Any, *, name: str, among: Iterable[str]) -> str:
     """Return one of a few words, or say which there are."""
     known = list(among)
     if value not in known:
-        raise InputError(f"{name}={value!r}: must be one of {', '.join(known)}; pass one of these")
+        raise InputError(
+            f"{name}={shown(value)}: must be one of {', '.join(known)}; pass one of these"
+        )
     return str(value)

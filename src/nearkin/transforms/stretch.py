@@ -7,23 +7,18 @@ Band's R2 (the paper's, section 3.2) and R3.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from nearkin.optional import need
-from nearkin.transforms.protocol import (
-    Transformation,
-    Transformed,
-    checked_choice,
-    checked_number,
-    checked_signal,
-)
+from nearkin.transforms.axis import Axis
+from nearkin.transforms.protocol import Transformation, checked_choice
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     Signal = NDArray[np.float32]
 
@@ -54,47 +49,37 @@ class TempoShift(Transformation):
     ratio: float
     engine: str = "signalsmith"
 
-    code: ClassVar[str] = "TS"
-    title: ClassVar[str] = "Tempo shift"
-    unit: ClassVar[str] = "ratio"
-    parameter: ClassVar[str] = "ratio"
-    sides: ClassVar[tuple[str, ...]] = ("slower", "faster")
-    scale: ClassVar[str] = "linear"
-    identity: ClassVar[float | None] = 1.0
+    axis: ClassVar[Axis] = Axis(
+        title="Tempo shift",
+        unit="ratio",
+        quantity="tempo ratio",
+        spoken="× tempo",
+        noun="tempo-shifted clip",
+        more_severe="outwards",
+        identity=1.0,
+        sides=("slower", "faster"),
+        imperceptible=(0.98, 1.02),
+        least=0.05,
+        greatest=20.0,
+        remedy="1.1 is ten per cent faster",
+    )
+    moves_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Normalise and check the fields."""
-        ratio = checked_number(
-            self.ratio, name="ratio", low=0.05, high=20.0, remedy="1.1 is ten per cent faster"
-        )
-        object.__setattr__(self, "ratio", ratio)
+        Transformation.__post_init__(self)
         checked_choice(self.engine, name="engine", among=ENGINES)
 
-    @property
-    def magnitude(self) -> float:
-        """The ratio."""
-        return self.ratio
+    @classmethod
+    def method(cls, run: Mapping[str, Any]) -> str:
+        """Name the engine."""
+        return f"Tempo was shifted by {run['engine']}." if run.get("engine") else ""
 
-    @property
-    def severity(self) -> float:
-        """How far the ratio is from 1, as a logarithm."""
-        return abs(math.log(self.ratio))
-
-    @property
-    def side(self) -> str:
-        """``"slower"`` or ``"faster"``."""
-        return "" if self.ratio == 1.0 else self.sides[self.ratio > 1.0]
-
-    def apply(
-        self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None = None
-    ) -> Transformed:
-        """Stretch the signal; see `Transformation.apply`."""
-        signal = checked_signal(y, sr=sr)
-        if self.ratio == 1.0:
-            return Transformed(np.array(signal), 1.0)
-        length = max(1, round(signal.shape[-1] / self.ratio))
-        out = _stretched(signal, sr=sr, ratio=self.ratio, semitones=0.0, engine=self.engine)
-        return Transformed(_fitted(out, length), self.ratio)
+    def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
+        """Stretch the signal."""
+        length = max(1, round(y.shape[-1] / self.ratio))
+        out = _stretched(y, sr=sr, ratio=self.ratio, semitones=0.0, engine=self.engine)
+        return _fitted(out, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,46 +103,35 @@ class PitchShift(Transformation):
     semitones: float
     engine: str = "signalsmith"
 
-    code: ClassVar[str] = "PS"
-    title: ClassVar[str] = "Pitch shift"
-    unit: ClassVar[str] = "semitones"
-    parameter: ClassVar[str] = "semitones"
-    sides: ClassVar[tuple[str, ...]] = ("down", "up")
-    scale: ClassVar[str] = "linear"
-    identity: ClassVar[float | None] = 0.0
+    axis: ClassVar[Axis] = Axis(
+        title="Pitch shift",
+        unit="semitones",
+        singular="semitone",
+        noun="pitch-shifted clip",
+        more_severe="outwards",
+        identity=0.0,
+        sides=("down", "up"),
+        imperceptible=(-0.25, 0.25),
+        least=-48.0,
+        greatest=48.0,
+        remedy="12 is an octave up",
+    )
+    moves_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Normalise and check the fields."""
-        semitones = checked_number(
-            self.semitones, name="semitones", low=-48.0, high=48.0, remedy="12 is an octave up"
-        )
-        object.__setattr__(self, "semitones", semitones)
+        Transformation.__post_init__(self)
         checked_choice(self.engine, name="engine", among=ENGINES)
 
-    @property
-    def magnitude(self) -> float:
-        """The semitones."""
-        return self.semitones
+    @classmethod
+    def method(cls, run: Mapping[str, Any]) -> str:
+        """Name the engine."""
+        return f"Pitch was shifted by {run['engine']}." if run.get("engine") else ""
 
-    @property
-    def severity(self) -> float:
-        """The semitones without their sign."""
-        return abs(self.semitones)
-
-    @property
-    def side(self) -> str:
-        """``"down"`` or ``"up"``."""
-        return "" if self.semitones == 0.0 else self.sides[self.semitones > 0.0]
-
-    def apply(
-        self, y: ArrayLike, *, sr: int, rng: np.random.Generator | None = None
-    ) -> Transformed:
-        """Shift the signal; see `Transformation.apply`."""
-        signal = checked_signal(y, sr=sr)
-        if self.semitones == 0.0:
-            return Transformed(np.array(signal), 0.0)
-        out = _stretched(signal, sr=sr, ratio=1.0, semitones=self.semitones, engine=self.engine)
-        return Transformed(_fitted(out, signal.shape[-1]), self.semitones)
+    def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
+        """Shift the signal."""
+        out = _stretched(y, sr=sr, ratio=1.0, semitones=self.semitones, engine=self.engine)
+        return _fitted(out, y.shape[-1])
 
 
 def _stretched(y: Signal, *, sr: int, ratio: float, semitones: float, engine: str) -> Signal:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 
 from nearkin.distances import Distance
 from nearkin.errors import InputError
-from nearkin.transforms import Transformed
-from nearkin.transforms.protocol import checked_number, checked_signal
+from nearkin.transforms import Axis, Transformation
 
 
 class Bands:
@@ -29,53 +26,16 @@ class Bands:
 
 
 @dataclass(frozen=True, slots=True)
-class LowPass:
-    """Everything above a frequency taken away, without delay."""
+class BitDepth(Transformation):
+    """Samples rounded to a few bits."""
 
-    code: ClassVar[str] = "LP"
-    title: ClassVar[str] = "Low-pass"
-    unit: ClassVar[str] = "Hz"
-    parameter: ClassVar[str] = "cutoff_hz"
-    sides: ClassVar[tuple[str, ...]] = ("",)
-    scale: ClassVar[str] = "log"
-    identity: ClassVar[float | None] = None
-    graver: ClassVar[str] = "left"
+    bits: float
+    axis = Axis(title="Bit depth", unit="bits", more_severe="lower", least=1, greatest=24)
 
-    cutoff_hz: float
-
-    def __post_init__(self) -> None:
-        """Check and normalise, so that 500 and 500.0 are one record."""
-        value = checked_number(
-            self.cutoff_hz, name="cutoff_hz", low=20, high=96_000, remedy="pass Hz"
-        )
-        object.__setattr__(self, "cutoff_hz", value)
-
-    @property
-    def magnitude(self) -> float:
-        """The cutoff in Hz."""
-        return self.cutoff_hz
-
-    @property
-    def severity(self) -> float:
-        """Octaves below 96 kHz."""
-        return math.log2(96_000 / self.cutoff_hz)
-
-    @property
-    def side(self) -> str:
-        """Always ``""``."""
-        return ""
-
-    def apply(self, y: Any, *, sr: int, rng: np.random.Generator | None = None) -> Transformed:
-        """Filter a signal; see `nearkin.transforms.Transformation.apply`."""
-        signal = checked_signal(y, sr=sr)
-        spectrum = np.fft.rfft(signal)
-        spectrum[..., np.fft.rfftfreq(signal.shape[-1], 1 / sr) > self.cutoff_hz] = 0
-        filtered = np.fft.irfft(spectrum, signal.shape[-1]).astype(np.float32)
-        return Transformed(filtered, self.cutoff_hz)
-
-    def __call__(self, y: Any, *, sr: int, rng: np.random.Generator | None = None) -> np.ndarray:
-        """Filter a signal and return the signal alone."""
-        return self.apply(y, sr=sr, rng=rng).y
+    def change(self, y: np.ndarray, *, sr: int, rng: np.random.Generator | None) -> np.ndarray:
+        """Round a signal of float32[samples] or float32[channels, samples]."""
+        steps = 2 ** (self.bits - 1)
+        return np.round(y * steps) / steps
 
 
 def manhattan(a: np.ndarray, b: np.ndarray) -> np.ndarray:

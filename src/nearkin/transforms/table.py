@@ -1,0 +1,90 @@
+"""The table of transformations: code -> ``"module:class"``, imported on use.
+
+A transformation's code stands here and nowhere else; its other facts stand on its class. To add
+one: a class of `nearkin.transforms.Transformation`, and a row.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from nearkin.errors import InputError
+from nearkin.registry import Table, lookup, suggest
+from nearkin.transforms.protocol import Transformation
+
+TRANSFORMATIONS = Table(
+    {
+        "OG": "nearkin.transforms.identity:Identity",
+        "PN": "nearkin.transforms.noise:PinkNoise",
+        "EN": "nearkin.transforms.noise:EnvironmentalNoise",
+        "TS": "nearkin.transforms.stretch:TempoShift",
+        "PS": "nearkin.transforms.stretch:PitchShift",
+        "MP": "nearkin.transforms.codec:MP3",
+        "LP": "nearkin.transforms.filters:LowPass",
+    },
+    group="nearkin.transformations",
+)
+"""Code (two capitals, the name in every table) to ``"module:class"``, in the order of the pages;
+packages add theirs in the group ``nearkin.transformations``."""
+
+
+def transformation_class(code: str) -> type[Transformation]:
+    """Return the class behind a code.
+
+    Raises
+    ------
+    InputError
+        If no transformation has that code, or a package registers something else under it.
+    """
+    found = lookup(TRANSFORMATIONS, code, kind="transformation")
+    if not (isinstance(found, type) and issubclass(found, Transformation)):
+        raise InputError(
+            f"transformation '{code}' of {TRANSFORMATIONS.provider(code)}: "
+            f"{TRANSFORMATIONS[code]} must be a subclass of nearkin.transforms.Transformation; "
+            "mend or remove that package"
+        )
+    return found
+
+
+def transformation(code: str, magnitude: float, **options: Any) -> Transformation:
+    """Build a transformation from its code and magnitude.
+
+    Parameters
+    ----------
+    code : str
+        One of ``TRANSFORMATIONS``.
+    magnitude : float
+        In the unit of that transformation; OG's is 0.
+    **options
+        What any transformation can be told besides its magnitude (``engine``, ``rate``,
+        ``noise``), the same for every transformation of a run: each takes its own and leaves the
+        others'.
+
+    Raises
+    ------
+    InputError
+        If the code or an option is unknown, or a value is out of range.
+
+    Examples
+    --------
+    >>> transformation("TS", 1.1, engine="rubberband", rate="true")
+    TempoShift(ratio=1.1, engine='rubberband')
+    """
+    made: Any = transformation_class(code)
+    own = {name: value for name, value in options.items() if name in made.options()}
+    known = {*made.options(), *_options()}
+    for name in options.keys() - known:
+        raise InputError(f"unknown option '{name}': {suggest(name, known)}")
+    if not made.parameter():
+        if magnitude != 0:
+            raise InputError(f"{code} {magnitude!r}: its only magnitude is 0; pass 0")
+        return made()  # type: ignore[no-any-return]
+    return made(magnitude, **own)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _options() -> frozenset[str]:
+    """Return what the built-in transformations can be told."""
+    kinds = [transformation_class(code) for code in TRANSFORMATIONS.built_in]
+    return frozenset(name for kind in kinds for name in kind.options())

@@ -1,0 +1,56 @@
+"""The low-pass filter against the Butterworth filter's closed form, |H|**2 = 1 / (1 + w**2n)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nearkin.transforms import LowPass, transformation
+
+SR = 22_050
+
+
+def gain_db(cutoff_hz: float, hz: float, sr: int = SR) -> float:
+    """The gain measured on a sine, away from the ends."""
+    t = np.arange(4 * sr) / sr
+    out = LowPass(cutoff_hz)(np.sin(2 * np.pi * hz * t), sr=sr)[sr:-sr]
+    phasor = np.exp(-2j * np.pi * hz * t[sr:-sr])
+    measured = 2 * np.mean(out * phasor) / 1j**-1
+    assert abs(np.angle(measured)) < 1e-3 or abs(measured) < 1e-3, "no delay: the phase is zero"
+    return float(20 * np.log10(abs(measured)))
+
+
+@pytest.mark.parametrize("cutoff_hz", [50.0, 500.0, 4_000.0, 10_000.0])
+@pytest.mark.parametrize("sr", [16_000, 22_050, 44_100])
+def test_half_the_amplitude_is_left_at_the_cutoff(cutoff_hz, sr):
+    if cutoff_hz < sr / 2:
+        assert gain_db(cutoff_hz, cutoff_hz, sr) == pytest.approx(-6.021, abs=0.01)
+
+
+@pytest.mark.parametrize("cutoff_hz", [200.0, 1_000.0, 5_000.0])
+@pytest.mark.parametrize("times", [0.1, 0.5, 0.9, 1.2, 2.0])
+def test_the_gain_is_that_of_two_passes_of_order_four(cutoff_hz, times):
+    hz = cutoff_hz * times
+    warped = np.tan(np.pi * hz / SR) / np.tan(np.pi * cutoff_hz / SR)  # the bilinear transform
+    closed_form = -10 * np.log10(1 + warped**8) * 2
+    assert gain_db(cutoff_hz, hz) == pytest.approx(closed_form, abs=0.02)
+
+
+def test_above_half_the_rate_there_is_nothing_to_take_away():
+    y = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    np.testing.assert_array_equal(LowPass(SR / 2)(y, sr=SR), y)
+    assert np.abs(LowPass(SR / 2 - 1)(y, sr=SR) - y).max() > 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 17, 1000])
+def test_short_signals(n):
+    out = LowPass(30)(np.ones(n), sr=SR)
+    np.testing.assert_allclose(out, 1.0, atol=1e-3)  # a constant passes
+
+
+def test_more_of_the_signal_goes_as_the_cutoff_falls():
+    y = np.random.default_rng(0).standard_normal(SR)
+    made = [transformation("LP", hz) for hz in (8_000, 4_000, 1_000, 100)]
+    assert np.all(np.diff([one.severity for one in made]) > 0)
+    left = [np.mean(np.square(one(y, sr=SR))) for one in made]
+    assert np.all(np.diff(left) < 0)
