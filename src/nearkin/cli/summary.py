@@ -11,6 +11,8 @@ from nearkin.runs.units import OK
 from nearkin.transforms import magnitudes
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nearkin.api import Result
 
 LISTED = 10
@@ -30,8 +32,9 @@ class Summary:
     n : int
         Clips compared.
     encoders : list of dict
-        Name, role, status, verdicts, and the median C_W over the mildest and over the gravest
-        magnitude of every transformation and side.
+        Name, role, status, verdicts (a word, and the line that names the transformations), and the
+        median C_W over the mildest and over the gravest magnitude of every transformation and
+        side, with the worst of them beside it.
     notes : list of str
         What was skipped or failed, in sentences.
     """
@@ -51,18 +54,25 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return the lines for a terminal."""
-        width = max(len(encoder["name"]) for encoder in self.encoders)
-        head = f"{'encoder':{width}}  {'C_W mild':>8}  {'C_W grave':>9}  (i)           (ii)"
+        width = max(12, *(len(encoder["name"]) for encoder in self.encoders))
+        head = f"{'encoder':{width}}  {'C_W mild':>8}  {'worst':14}  {'C_W grave':>9}  worst"
         rows = []
         for encoder in self.encoders:
             mild, grave = (_number(encoder[name]) for name in ("C_W_mild", "C_W_grave"))
-            rows.append(
-                f"{encoder['name']:{width}}  {mild:>8}  {grave:>9}  "
-                f"{encoder['assumption_i']:13} {encoder['assumption_ii']}"
-            )
-        chance = f"{self.n} clips, chance {1 / self.n:.3g}; cosine distance; (i) small changes "
-        told = chance + "stay nearest, (ii) graver changes move further"
-        return [told, head, *rows, *self.notes, f"report: {self.report}"]
+            at_mild, at_grave = (encoder[name] for name in ("worst_mild", "worst_grave"))
+            rows += [
+                f"{encoder['name']:{width}}  {mild:>8}  {at_mild:14}  {grave:>9}  {at_grave}",
+                f"   (i)  {encoder['assumption_i_line']}",
+                f"   (ii) {encoder['assumption_ii_line']}",
+            ]
+        chance = (
+            f"{self.n} clips, chance {1 / self.n:.3g}; cosine distance, median and worst of the"
+        )
+        told = [
+            f"{chance} mildest and of the gravest changes; (i) small changes stay nearest, (ii) "
+            "graver changes move further, under every distance"
+        ]
+        return [*told, head, *rows, *self.notes, f"report: {self.report}"]
 
 
 def summary(result: Result) -> Summary:
@@ -103,10 +113,24 @@ def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
         "role": encoder["role"],
         "status": encoder["status"],
         "C_W_mild": float(rows.reindex(mild).median()),
+        "worst_mild": _worst(rows.reindex(mild)),
         "C_W_grave": float(rows.reindex(grave).median()),
+        "worst_grave": _worst(rows.reindex(grave)),
         "assumption_i": found.near.word,
+        "assumption_i_line": found.near.line,
         "assumption_ii": found.graver.word,
+        "assumption_ii_line": found.graver.line,
     }
+
+
+def _worst(values: pd.Series[float]) -> str:
+    """Return the transformation and side with the lowest C_W, and the value: "PS+ 0.017"."""
+    known = values.dropna()
+    if known.empty:
+        return "-"
+    code, magnitude = known.index[int(known.to_numpy().argmin())]
+    side = magnitudes.side(code, magnitude)
+    return f"{magnitudes.direction(code, side)} {_number(float(known.min()))}"
 
 
 def _notes(result: Result) -> list[str]:

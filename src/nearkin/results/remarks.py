@@ -26,6 +26,26 @@ from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
 
+def failed_queries(mine: pd.DataFrame, column: str) -> list[str]:
+    """Say how many queries an encoder failed, and where most; each counts as lost."""
+    if "n_failed" not in mine.columns:
+        return []
+    rows = mine[(mine["measure"] == "C_W") & mine["n_failed"].notna() & (mine["n_failed"] > 0)]
+    if rows.empty:
+        return []
+    every = mine[mine["measure"] == "C_W"]
+    lost = rows.groupby(column, sort=False)["n_failed"].sum()
+    distance = str(lost.idxmax())
+    asked = int(every.loc[every[column] == distance, "n"].sum())
+    rows = rows[rows[column] == distance]
+    most = rows.iloc[int(rows["n_failed"].to_numpy().argmax())]
+    where = magnitudes.in_words(str(most["transformation"]), float(most["magnitude"]))
+    return [
+        f"{int(lost[distance])} of {asked} queries failed; each counts as lost. Most: {where}, "
+        f"{int(most['n_failed'])} of {int(most['n'])}."
+    ]
+
+
 def identical_embeddings(
     mine: pd.DataFrame, queries: pd.DataFrame, system: System, column: str
 ) -> list[str]:
