@@ -89,10 +89,9 @@ def _tasks() -> list[str]:
     from nearkin.tasks import TASKS, task
 
     rows = [task(name) for name in TASKS]
-    better = {True: "more", False: "less"}
     return [
         f"{row.name}  {row.title}: {row.measure}{f' in {row.unit}' if row.unit else ''}, "
-        f"{better[row.more_is_better]} is better; learns from "
+        f"{row.better} is better; learns from "
         f"{f'the column {row.column}' if row.column else 'audio alone'}"
         for row in rows
     ]

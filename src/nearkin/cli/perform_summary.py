@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from nearkin.results.task_scores import SIGNS
+from nearkin.results.task_scores import signs
 from nearkin.runs.units import OK
+from nearkin.tasks import by_measure
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
 LISTED = 10
-UNITS = {"SDR": "SDR, dB", "MSE": "MSE (less is better)"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Essence:
             rows.append(
                 (
                     f"{row['encoder']} · {row['task']}, {trial}",
-                    UNITS.get(row["measure"], row["measure"]),
+                    _measured(row["measure"]),
                     f"{_number(row['value'])} [{_number(row['ci_low'])}, "
                     f"{_number(row['ci_high'])}]",
                     _number(row["chance"]),
@@ -108,7 +108,7 @@ def _model(rows: pd.DataFrame) -> dict[str, Any]:
     changed = rows[(rows["transformation"] != ORIGINAL) & rows["value"].notna()]
     if changed.empty:
         return {**found, "worst": math.nan, "worst_at": ""}
-    signed = changed["value"] * SIGNS[str(original["measure"])]
+    signed = changed["value"] * signs()[str(original["measure"])]
     worst = changed.iloc[int(signed.to_numpy().argmin())]
     at = magnitudes.in_words(str(worst["transformation"]), float(worst["magnitude"]))
     return {**found, "worst": float(worst["value"]), "worst_at": at}
@@ -129,6 +129,12 @@ def _notes(table: pd.DataFrame, sets: Mapping[str, Mapping[str, Any]]) -> list[s
     if len(reasons) > LISTED:
         notes.append(f"and {len(reasons) - LISTED} more reasons: see performance.csv")
     return notes
+
+
+def _measured(measure: str) -> str:
+    task = by_measure()[measure]
+    told = f"{measure}, {task.unit}" if task.unit else measure
+    return told if task.more_is_better else f"{told} (less is better)"
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from nearkin.report.data import ReportData
 from nearkin.results.systems import AUDIO, System, distance_name, systems_of
-from nearkin.results.task_scores import SIGNS
+from nearkin.results.task_scores import signs
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
@@ -297,7 +297,7 @@ def task_scores_of(data: ReportData) -> Table | None:
         original = next((row for row in mine if row["transformation"] == ORIGINAL), None)
         if original is None:
             continue
-        sign = SIGNS.get(str(original["measure"]), 1)
+        sign = signs().get(str(original["measure"]), 1)
         better = "more" if sign > 0 else "less"
         changed = [row for row in mine if row is not original and math.isfinite(row["value"])]
         worst = min(changed, key=lambda row: sign * row["value"], default=None)

@@ -29,13 +29,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from nearkin import tasks
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.trials import (
     FACTORS,
     KEYS,
     MEASURES,
-    TASK_LEVELS,
     TASK_SCORES,
     Score,
     modelled,
@@ -225,13 +225,13 @@ def _correlations(rows: pd.DataFrame) -> pd.DataFrame:
     Without p: rows of one trial are no independent draws.
     """
     found: list[dict[str, Any]] = []
-    level = rows["task"].str.lower().map(TASK_LEVELS)
+    level = rows["task"].map(tasks.level)
     tasked = rows[level.notna()].assign(level=level.dropna().astype(float))
     for score in scores_of(rows):
         mine = rows_of(tasked, score).dropna(subset="value")
         if score.measure == "C_W" or mine["level"].nunique() < 2:
             continue
-        about = f"levels {', '.join(sorted(mine['task'].unique(), key=_level))}"
+        about = f"levels {', '.join(tasks.by_level(mine['task'].unique()))}"
         found.append(
             _correlation("task level", score.measure, "task level", str(score), about)
             | _coefficients(mine["level"], mine["value"])
@@ -251,10 +251,6 @@ def _correlations(rows: pd.DataFrame) -> pd.DataFrame:
             )
     columns = ["kind", "measure", "a", "b", "about", "n", "spearman", "pearson", "mean_difference"]
     return pd.DataFrame(found, columns=columns)
-
-
-def _level(task: str) -> int:
-    return TASK_LEVELS[task.lower()]
 
 
 def _correlation(kind: str, measure: str, a: str, b: str, about: str) -> dict[str, Any]:

@@ -15,11 +15,15 @@ import pandas as pd
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+from nearkin.tasks import by_measure
 from nearkin.transforms.magnitudes import ORIGINAL
 
-SIGNS = {"MSE": -1, "AUC_C": 1, "accuracy": 1, "SDR": 1}
-"""Measures of the tasks: 1 where more is better, -1 where less is."""
 COLUMNS = ("encoder", "task", "trial", "measure", "transformation", "magnitude", "value")
+
+
+def signs() -> dict[str, int]:
+    """Return the measures of the tasks: 1 where more is better, -1 where less is."""
+    return {name: 1 if one.more_is_better else -1 for name, one in by_measure().items()}
 
 
 def of_trials(performance: pd.DataFrame) -> pd.DataFrame:
@@ -55,18 +59,19 @@ def of_trials(performance: pd.DataFrame) -> pd.DataFrame:
     rows = performance[
         (performance["trial"] >= 1) & (performance["transformation"] != ORIGINAL)
     ].copy()
+    sign = signs()
     for measure in rows["measure"].unique():
-        if measure not in SIGNS:
-            raise InputError(f"unknown task measure '{measure}': {suggest(str(measure), SIGNS)}")
+        if measure not in sign:
+            raise InputError(f"unknown task measure '{measure}': {suggest(str(measure), sign)}")
     if rows["task"].isna().any() or (rows["task"] == "").any():
         raise InputError("a row of task scores names no task: every score needs one; name it")
     for task, part in rows.groupby("task"):
         names = " and ".join(sorted(part["measure"].unique())[:2])
-        if names not in SIGNS:
+        if names not in sign:
             raise InputError(
                 f"task '{task}' is measured in {names}: their scores have no common scale; keep one"
             )
-    value = rows["value"].astype(float) * rows["measure"].map(SIGNS).astype(float)
+    value = rows["value"].astype(float) * rows["measure"].map(sign).astype(float)
     rows["value"] = value.where(np.isfinite(value))
     return rows
 

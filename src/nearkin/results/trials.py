@@ -18,6 +18,7 @@ from nearkin.registry import suggest
 from nearkin.results import task_scores
 from nearkin.results.systems import AUDIO, System, distance_order, named, systems_of
 from nearkin.statistics.additive import MIN_MAGNITUDES
+from nearkin.tasks import by_level
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
@@ -25,8 +26,6 @@ MEASURES = ("C_W", "C_B_rho", "C_B_acc")
 FACTORS = ["encoder", "transformation"]
 PERFORMANCE = "performance"
 PERFORMANCE_FACTORS = ["encoder", "task", "transformation"]
-TASK_LEVELS = {"ae": 1, "vs": 2, "ir": 3, "at": 4}
-"""The paper's order of the tasks, from the signal's level to the listener's."""
 KEYS = ["measure", "audio_distance", "latent_distance"]
 
 
@@ -160,7 +159,7 @@ def join_performance(
     kept = set(rows["encoder"])
     names = list(dict.fromkeys(one.encoder for one in order if one.encoder in kept))
     rows["encoder"] = pd.Categorical(rows["encoder"], names)
-    rows["task"] = pd.Categorical(rows["task"], task_order(rows["task"].unique()))
+    rows["task"] = pd.Categorical(rows["task"], by_level(rows["task"].unique()))
     codes = magnitudes.code_order(rows["transformation"].unique())
     rows["transformation"] = pd.Categorical(rows["transformation"], codes)
     rows["x"] = _unit_magnitudes(rows)
@@ -179,13 +178,6 @@ def _asked(
         for one in named(name, systems_of(run.record, run.consistency), record):
             found += [s for s in scored if s.encoder == one.encoder and one.task in ("", s.task)]
     return found
-
-
-def task_order(tasks: Iterable[str]) -> list[str]:
-    """Return tasks in the paper's order of their level, others after them by name."""
-    return sorted(
-        tasks, key=lambda task: (TASK_LEVELS.get(task.lower(), len(TASK_LEVELS) + 1), task)
-    )
 
 
 def scores_of(rows: pd.DataFrame) -> list[Score]:

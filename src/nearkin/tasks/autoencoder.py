@@ -24,8 +24,9 @@ class Autoencoder(Task):
 
     name: ClassVar[str] = "ae"
     title: ClassVar[str] = "Autoencoder"
+    level: ClassVar[int] = 1
     measure: ClassVar[str] = "MSE"
-    unit: ClassVar[str] = ""
+    axis: ClassVar[str] = "MSE of the standardised spectrogram"
     more_is_better: ClassVar[bool] = False
     column: ClassVar[str | None] = None
     head: ClassVar[str] = "decoder"

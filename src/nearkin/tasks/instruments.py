@@ -23,8 +23,9 @@ class InstrumentRecognition(Task):
 
     name: ClassVar[str] = "ir"
     title: ClassVar[str] = "Instrument recognition"
+    level: ClassVar[int] = 3
     measure: ClassVar[str] = "accuracy"
-    unit: ClassVar[str] = ""
+    axis: ClassVar[str] = "accuracy"
     more_is_better: ClassVar[bool] = True
     column: ClassVar[str | None] = "instrument"
     head: ClassVar[str] = "classes"

@@ -55,8 +55,12 @@ class Task(Protocol):
     name: ClassVar[str]
     """Two letters, as in every table."""
     title: ClassVar[str]
+    level: ClassVar[int]
+    """The paper's order of the tasks, from 1 for the signal's level to the listener's."""
     measure: ClassVar[str]
-    unit: ClassVar[str]
+    axis: ClassVar[str]
+    """The measure in a figure, with its unit."""
+    unit: ClassVar[str] = ""
     more_is_better: ClassVar[bool]
     average: ClassVar[str] = "mean"
     """``"mean"`` or ``"median"``: how scores of clips are brought down to one."""
@@ -66,6 +70,11 @@ class Task(Protocol):
     """`nearkin.networks.network.NetworkConfig.head`."""
     epochs: ClassVar[int]
     """The paper's."""
+
+    @property
+    def better(self) -> str:
+        """``"more"`` or ``"less"``: which score is the better one."""
+        return "more" if self.more_is_better else "less"
 
     def labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """Return the classes or tags of the training rows, sorted; none for other tasks."""

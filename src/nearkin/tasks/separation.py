@@ -28,7 +28,9 @@ class VoiceSeparation(Task):
 
     name: ClassVar[str] = "vs"
     title: ClassVar[str] = "Singing-voice separation"
+    level: ClassVar[int] = 2
     measure: ClassVar[str] = "SDR"
+    axis: ClassVar[str] = "SDR, dB"
     unit: ClassVar[str] = "dB"
     more_is_better: ClassVar[bool] = True
     average: ClassVar[str] = "median"

@@ -27,8 +27,9 @@ class AutoTagging(Task):
 
     name: ClassVar[str] = "at"
     title: ClassVar[str] = "Auto-tagging"
+    level: ClassVar[int] = 4
     measure: ClassVar[str] = "AUC_C"
-    unit: ClassVar[str] = ""
+    axis: ClassVar[str] = "AUC_C"
     more_is_better: ClassVar[bool] = True
     column: ClassVar[str | None] = "tags"
     head: ClassVar[str] = "classes"

@@ -16,22 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from nearkin import tasks
 from nearkin.report.figures import style
 from nearkin.report.figures.curves import curve_records, panel_row
 from nearkin.report.figures.files import save
 from nearkin.results.systems import System, headline, of, systems_of, trial_rows
-from nearkin.results.task_scores import SIGNS, of_trials
+from nearkin.results.task_scores import of_trials, signs
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL, Point
-
-TASKS = {
-    "ae": "Autoencoder",
-    "vs": "Singing-voice separation",
-    "ir": "Instrument recognition",
-    "at": "Auto-tagging",
-}
-"""Tasks in the order of the rows, the paper's: from the signal's level to the listener's."""
-UNITS = {"SDR": "SDR, dB", "MSE": "MSE of the standardised spectrogram"}
 
 
 def figure_4(performance: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
@@ -62,7 +54,7 @@ def figure_4(performance: pd.DataFrame, *, run: Mapping[str, Any]) -> Any:
     styles = style.series_styles([System(name, "", role) for name, role in roles.items()])
     codes = magnitudes.code_order(performance["transformation"].unique())
     rows = []
-    for task in _task_order(performance["task"].unique()):
+    for task in tasks.by_level(performance["task"].unique()):
         mine = performance[performance["task"] == task]
         curves: list[dict[str, Any]] = []
         points: list[dict[str, Any]] = []
@@ -91,8 +83,11 @@ def row_title(task: str, measure: str) -> str:
     >>> row_title("vs", "SDR")
     'Singing-voice separation: SDR, dB (more is better)'
     """
-    better = "less" if SIGNS.get(measure, 1) < 0 else "more"
-    return f"{TASKS.get(task, task)}: {UNITS.get(measure, measure)} ({better} is better)"
+    title = tasks.task(task).title if task in tasks.TASKS else task
+    known = tasks.by_measure().get(measure)
+    if known is None:
+        return f"{title}: {measure} (more is better)"
+    return f"{title}: {known.axis} ({known.better} is better)"
 
 
 def task_series(performance: pd.DataFrame, run: Mapping[str, Any]) -> list[System]:
@@ -102,7 +97,7 @@ def task_series(performance: pd.DataFrame, run: Mapping[str, Any]) -> list[Syste
         for row in run.get("encoders", ())
         if not row.get("task")
     }
-    order = _task_order(performance["task"].unique())
+    order = tasks.by_level(performance["task"].unique())
     found = [
         one._replace(role=roles.get(one.encoder, "tested")) for one in systems_of({}, performance)
     ]
@@ -130,7 +125,7 @@ def standardised_scores(performance: pd.DataFrame) -> pd.DataFrame:
     mean = performance["task"].map(by_task["mean"])
     spread = performance["task"].map(by_task["std"])
     spread = spread.where(spread > 0)
-    sign = performance["measure"].map(SIGNS)
+    sign = performance["measure"].map(signs())
     scaled = {
         name: (performance[name].astype(float) * sign - mean) / spread
         for name in ("value", "ci_low", "ci_high")
@@ -213,11 +208,6 @@ def write_performance(
 ) -> list[Path]:
     """Write figure 4 into a folder, as SVG and PDF; return the files."""
     return save(figure_4(performance, run=run), Path(folder) / "figure_4")
-
-
-def _task_order(tasks: Iterable[str]) -> list[str]:
-    present = set(tasks)
-    return [task for task in TASKS if task in present] + sorted(present - set(TASKS))
 
 
 def _checked(performance: pd.DataFrame) -> pd.DataFrame:
