@@ -28,6 +28,7 @@ SNDFILE = {
     "double.wav": ("WAV", "DOUBLE"),
     "adpcm.wav": ("WAV", "IMA_ADPCM"),
     "s.aiff": ("AIFF", "PCM_16"),
+    "s.aifc": ("AIFF", "FLOAT"),
     "s.flac": ("FLAC", "PCM_24"),
     "s.ogg": ("OGG", "VORBIS"),
     "s.opus": ("OGG", "OPUS"),
@@ -39,6 +40,8 @@ PYAV = {
     "s.wma": ("asf", "wmav2"),
     "s.webm": ("webm", "libopus"),
     "s.mka": ("matroska", "aac"),
+    "s.wv": ("wv", "wavpack"),
+    "s.tta": ("tta", "tta"),
 }
 
 

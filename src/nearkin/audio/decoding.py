@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from nearkin.audio.chained import Chain, Part, parts
+from nearkin.audio.decoders import UNKNOWN, Container, Sndfile, Sound, audio_stream
 from nearkin.audio.folders import irregular
 from nearkin.errors import InputError, printable
 
@@ -24,13 +26,6 @@ if TYPE_CHECKING:
 
     Signal = NDArray[np.float32]
 
-# libsndfile seeks to the sample in these; everything else is decoded from its beginning.
-_SEEKS_EXACTLY = frozenset(
-    [
-        *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
-        *("VORBIS", "OPUS"),
-    ]
-)
 # Demuxers that follow references to other files or addresses (playlists) must not be reached.
 _DEMUXERS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,flac,matroska,webm,mov,mp4,m4a,mp3,mpegts,ogg,tta,wav,w64,wv"
@@ -41,10 +36,11 @@ _POINTERS = {
     b"version https://hawser.github.com/spec/": "git lfs",
     b"/annex/objects/": "git annex",
 }
+# Formats whose headers know no length: FFmpeg guesses one from the first bit rate it meets.
+_NO_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "wv"})
 _STREAM = re.compile(r"(?s)(.+)#stream=(\d{1,4})")
 _T = TypeVar("_T")
-_BLOCK_FRAMES = 1 << 16
-_KEPT_FRAMES = 80_000_000  # half an hour at 44.1 kHz: 320 MB of one channel
+_P = TypeVar("_P")
 
 
 def addressed(path: Path) -> tuple[Path, int]:
@@ -82,31 +78,46 @@ def opened(path: Path) -> io.BufferedReader:
         raise InputError(f"{printable(path)}: cannot be read ({reason}); check the file") from error
 
 
-def with_sound(path: Path, job: Callable[[Sndfile | Container], _T]) -> _T:
+def with_sound(path: Path, job: Callable[[Sound], _T]) -> _T:
     """Do a job on an opened sound file: by libsndfile where it can, else by FFmpeg's libraries."""
+    with opened(path) as file:
+        _head(file, path)
+        places = parts(file)
+        if len(places) > 1:
+
+            def do(begin: int, end: int, part_job: Callable[[Sound], _P]) -> _P:
+                with Part.opened(file, begin, end) as part:
+                    return _with_opened(part, path, 0, part_job)
+
+            return job(Chain(places, do, path))
+        return _with_opened(file, path, addressed(path)[1], job)
+
+
+def _with_opened(
+    file: io.BufferedReader, path: Path, stream: int, job: Callable[[Sound], _T]
+) -> _T:
     import soundfile
 
-    _, stream = addressed(path)
-    with opened(path) as file:
-        head = _head(file, path)
-        # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
-        if not _is_mpeg(head):
-            file.seek(0)
-            try:
-                with soundfile.SoundFile(file) as sound:
-                    if not (stream or sound.subtype.startswith("MPEG")):
-                        return job(Sndfile(sound))
-            except soundfile.LibsndfileError:
-                pass  # unknown to it, or damaged: FFmpeg decodes as far as there is sound
-            except TypeError:
-                pass  # its answer to a name ending in .raw, which it takes for headerless
+    # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
+    file.seek(0)
+    if not (stream or _is_mpeg(file.read(4))):
         file.seek(0)
-        with _opened_by_ffmpeg(file, path) as container:
-            return job(Container(container, path, stream))
+        try:
+            with soundfile.SoundFile(file) as sound:
+                # One without frames may be a recorder's that crashed before it wrote the length.
+                if sound.frames and not sound.subtype.startswith("MPEG"):
+                    return job(Sndfile(sound))
+        except soundfile.LibsndfileError:
+            pass  # unknown to it, or damaged: FFmpeg decodes as far as there is sound
+        except TypeError:
+            pass  # its answer to a name ending in .raw, which it takes for headerless
+    file.seek(0)
+    with _opened_by_ffmpeg(file, path) as container:
+        return job(Container(container, path, stream))
 
 
 def promised_s(path: Path) -> float:
-    """Return the seconds a file's header promises, without decoding the file.
+    """Return the seconds a file's header promises; where it does not know them, those that decode.
 
     Good for adding up hours; `nearkin.audio.sound_info` says what can be decoded.
 
@@ -115,27 +126,52 @@ def promised_s(path: Path) -> float:
     InputError
         If the file is missing, empty, or its header is not that of a sound.
     """
-    import soundfile
-
     _, number = addressed(path)
     with opened(path) as file:
         head = _head(file, path)
-        if not (number or _is_mpeg(head)):
-            file.seek(0)
-            try:
-                with soundfile.SoundFile(file) as sound:
-                    return float(sound.frames / sound.samplerate)
-            except (soundfile.LibsndfileError, TypeError):
-                pass
-        file.seek(0)
-        with _opened_by_ffmpeg(file, path) as container:
-            stream = _stream(container, path, number)
-            if stream.duration is not None:
-                return float(stream.duration * stream.time_base)
-            if container.duration is not None:
-                return float(container.duration / 1_000_000)
-            sound = Container(container, path, number)
-            return sound.length() / sound.rate
+        seconds: float | None = 0.0
+        if len(parts(file)) == 1:
+            seconds = None if number or _is_mpeg(head) else _sndfile_s(file)
+            if seconds is None:
+                file.seek(0)
+                with _opened_by_ffmpeg(file, path) as container:
+                    seconds = _container_s(container, audio_stream(container, path, number))
+    return seconds or with_sound(path, lambda sound: sound.length() / sound.rate)
+
+
+def _sndfile_s(file: io.BufferedReader) -> float | None:
+    """Return the seconds a header promises, 0 where it does not know, None if it is FFmpeg's."""
+    import soundfile
+
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            return float(sound.frames / sound.samplerate) if sound.frames < UNKNOWN else 0.0
+    except (soundfile.LibsndfileError, TypeError):
+        return None
+
+
+def _container_s(container: Any, stream: Any) -> float:
+    """Return the seconds a header promises; 0 where it does not know, or its packets disagree."""
+    import av
+
+    promised = 0.0
+    if stream.duration is not None:
+        promised = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        promised = float(container.duration / 1_000_000)
+    if container.format.name not in _NO_LENGTH:
+        return promised
+    counted = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            counted += next(packets).duration or 0
+        except (av.FFmpegError, StopIteration):
+            break
+    there = float(counted * stream.time_base)
+    # An encoder's delay and padding are packets too, which a header that knows has left out.
+    return promised if abs(there - promised) < 0.2 else 0.0
 
 
 def _head(file: io.BufferedReader, path: Path) -> bytes:
@@ -156,57 +192,6 @@ def _is_mpeg(head: bytes) -> bool:
     return head[:3] == b"ID3" or (head[0] == 0xFF and head[1:2] >= b"\xe0")
 
 
-class Sndfile:
-    """A file libsndfile decodes; its errors are left to `with_sound`.
-
-    After `length` it is `spent`: Vorbis decodes its first block a little differently after a seek
-    back from the end, so `frames` wants a file that was opened anew. Seeking makes that cheap.
-    """
-
-    spent = True
-
-    def __init__(self, sound: Any) -> None:
-        self._sound = sound
-        self.rate = int(sound.samplerate)
-        self.channels = int(sound.channels)
-        self._seeks = sound.seekable() and sound.subtype in _SEEKS_EXACTLY
-
-    def length(self) -> int:
-        """Return how many frames decode."""
-        if not self._seeks:
-            return sum(block.shape[0] for block in self._blocks(None))
-        frames = int(self._sound.frames)
-        if frames:
-            # A truncated FLAC file promises its old length: its last frame tells.
-            self._sound.seek(frames - 1)
-            if self._sound.read(1).shape[0] == 0:
-                self._sound.seek(0)
-                return sum(block.shape[0] for block in self._blocks(None))
-        return frames
-
-    def frames(self, start: int, count: int | None) -> Signal:
-        """Return float32[frames, channels] from `start` on, at most `count` of them."""
-        if self._seeks:
-            if start >= self._sound.frames:
-                return np.zeros((0, self.channels), np.float32)
-            self._sound.seek(start)
-            skipped = 0
-        else:
-            skipped = start
-        left = None if count is None else skipped + count
-        parts = [np.zeros((0, self.channels), np.float32), *self._blocks(left)]
-        return np.concatenate(parts)[skipped:]
-
-    def _blocks(self, limit: int | None) -> Generator[Signal, None, None]:
-        while limit is None or limit > 0:
-            size = _BLOCK_FRAMES if limit is None else min(_BLOCK_FRAMES, limit)
-            block = self._sound.read(size, dtype="float32", always_2d=True)
-            if block.shape[0] == 0:
-                return
-            yield block
-            limit = None if limit is None else limit - block.shape[0]
-
-
 def _opened_by_ffmpeg(file: io.BufferedReader, path: Path) -> Any:
     import av
 
@@ -221,96 +206,3 @@ def _opened_by_ffmpeg(file: io.BufferedReader, path: Path) -> Any:
         container.close()
         raise InputError(f"{printable(path)}: has no audio stream; leave it out")
     return container
-
-
-def _stream(container: Any, path: Path, number: int) -> Any:
-    streams = container.streams.audio
-    if number >= len(streams):
-        raise InputError(
-            f"{printable(path)}: holds {len(streams)} audio stream{'s' * (len(streams) != 1)}, "
-            f"counted from 0: has no stream {number}; name another"
-        )
-    return streams[number]
-
-
-class Container:
-    """A file FFmpeg's libraries decode (through PyAV), always from its beginning."""
-
-    def __init__(self, container: Any, path: Path, number: int = 0) -> None:
-        self._container = container
-        stream = _stream(container, path, number)
-        stream.codec_context.thread_count = 1
-        self._stream = stream
-        self._blocks = self._decoded()
-        self._kept: list[Signal] | None = None
-        self.spent = False
-        # Some headers lie about rate and channels (HE-AAC): the first frame knows.
-        first = next(self._blocks, None)
-        if first is None:
-            raise InputError(f"{printable(path)}: no sound in it could be decoded; repair it")
-        self._first, self.rate = first
-        self.channels = self._first.shape[0]
-
-    def _decoded(self) -> Generator[tuple[Signal, int], None, None]:
-        import av
-
-        convert: Any = None
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                return
-            if packet is None:
-                return
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                continue  # a damaged packet; the next may be whole
-            for frame in frames:
-                if convert is None:
-                    convert = av.AudioResampler(format="fltp")
-                try:
-                    made = convert.resample(frame)
-                except (av.FFmpegError, ValueError):
-                    return  # rate or channels change midway: what came before is one sound
-                for out in made:
-                    yield out.to_ndarray(), out.sample_rate
-
-    def _all(self) -> Generator[Signal, None, None]:
-        if self._kept is not None:
-            yield from self._kept
-            return
-        yield self._first
-        for block, _ in self._blocks:
-            if block.shape[0] != self.channels:
-                return
-            yield block
-
-    def length(self) -> int:
-        """Return how many frames decode; their mean over channels is kept for `frames`."""
-        total = 0
-        kept: list[Signal] = []
-        for block in self._all():
-            total += block.shape[1]
-            if total <= _KEPT_FRAMES:
-                kept.append(block.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32))
-        self.spent = total > _KEPT_FRAMES
-        self._kept = kept
-        return total
-
-    def frames(self, start: int, count: int | None) -> Signal:
-        """Return float32[frames, channels] from `start` on, at most `count` of them."""
-        parts = []
-        place = 0
-        end = None if count is None else start + count
-        for block in self._all():
-            stop = place + block.shape[1]
-            if stop > start:
-                parts.append(block[:, max(0, start - place) : None if end is None else end - place])
-            place = stop
-            if end is not None and place >= end:
-                break
-        if not parts:
-            return np.zeros((0, self.channels), np.float32)
-        return np.ascontiguousarray(np.concatenate(parts, axis=1).T)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nearkin.audio.decoding import Container, Sndfile, opened, with_sound
+from nearkin.audio.decoders import Sound
+from nearkin.audio.decoding import opened, with_sound
 from nearkin.audio.signals import SAMPLE_RATE, resample
 from nearkin.errors import InputError, printable
 
@@ -59,7 +60,7 @@ def sound_info(path: str | Path) -> SoundInfo:
         If the file is missing, empty or holds no sound that can be decoded.
     """
 
-    def facts(sound: Sndfile | Container) -> SoundInfo:
+    def facts(sound: Sound) -> SoundInfo:
         return SoundInfo(sound.length() / sound.rate, sound.rate, sound.channels)
 
     return with_sound(Path(path), facts)
@@ -136,7 +137,7 @@ def read_excerpts(
     """
     path = Path(path)
 
-    def job(sound: Sndfile | Container) -> tuple[list[tuple[float, float]], list[Signal], int]:
+    def job(sound: Sound) -> tuple[list[tuple[float, float]], list[Signal], int]:
         places = list(choose(sound.length() / sound.rate))
         for place in places:
             _check_place(sr, *place)
@@ -169,9 +170,7 @@ def _check_place(sr: int, start_s: float, duration_s: float | None) -> None:
         raise InputError(f"duration_s={duration_s}: must be finite and > 0; pass seconds")
 
 
-def _excerpt(
-    sound: Sndfile | Container, start_s: float, duration_s: float | None
-) -> tuple[Signal, int]:
+def _excerpt(sound: Sound, start_s: float, duration_s: float | None) -> tuple[Signal, int]:
     """Return float32[frames, channels] of one excerpt and its rate."""
     # One frame more than needed, so that rounding never leaves the result a sample short.
     count = None if duration_s is None else math.ceil(duration_s * sound.rate) + 1
