@@ -27,7 +27,7 @@ from nearkin.performance.units import Session, TestSet, gather, read_status, sco
 from nearkin.progress import Progress, silent
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder, finite
 from nearkin.runs.plan import Plan, changed_settings, make_plan
-from nearkin.runs.record import LIBRARIES, Clock, engine_of
+from nearkin.runs.record import LIBRARIES, Clock, engine_of, noise_of
 from nearkin.runs.units import OK
 from nearkin.seeds import stream
 from nearkin.workers import Workers, open_workers
@@ -266,7 +266,7 @@ def _new_record(
             task: {"manifest": test.manifest.name, "rows": len(test.rows)}
             for task, test in session.tests.items()
         },
-        "noise": {"name": session.noise.name, "sha256": session.noise.sha256},
+        "noise": noise_of(session.noise),
         "engine": engine_of(session.plan),
         "versions": _versions(),
     }

@@ -22,7 +22,7 @@ from nearkin.runs.folder import RunFolder, finite
 from nearkin.runs.plan import Plan, changed_settings
 from nearkin.runs.session import Session
 from nearkin.runs.units import OK
-from nearkin.transforms import TRANSFORMATIONS
+from nearkin.transforms import TRANSFORMATIONS, NoiseLibrary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,13 +131,22 @@ def new_record(
             for came, encoder in zip(session.resolved, session.encoders, strict=True)
         ],
         "grid": session.plan.settings()["grid"],
-        "noise": {"name": session.noise.name, "sha256": session.noise.sha256},
+        "noise": noise_of(session.noise),
         "engine": engine_of(session.plan),
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in LIBRARIES},
             **_packages(session.plan),
         },
+    }
+
+
+def noise_of(library: NoiseLibrary) -> dict[str, Any]:
+    """Return what a record says of the noise."""
+    return {
+        "name": library.name,
+        "sha256": library.sha256,
+        "left_out": list(library.left_out),
     }
 
 

@@ -77,7 +77,7 @@ def run(
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
     session = Session(plan, out, [*encoders, *references], keep_distances=keep_distances)
     recordings = collect(audio, split=plan.split, out=out)
-    for sentence in recordings.told():
+    for sentence in [*recordings.told(), *session.noise.told()]:
         tell(sentence)
     _check(session, tell)  # an encoder that cannot be used is told before anything is written
     inputs = inputs_of(session, recordings)

@@ -1,7 +1,8 @@
 """Noise that is made, not recorded: pink noise, and the babble and clatter of a crowded bar.
 
 Signals are ``float64[samples]`` unless said otherwise, rates in Hz. The babble is a constant: one
-seed, one result, the same on every platform.
+seed, one result, the same on every platform; its spectrum is that of speech (Byrne et al., "An
+international comparison of long-term average speech spectra", 1994, Table II).
 """
 
 from __future__ import annotations
@@ -19,17 +20,32 @@ if TYPE_CHECKING:
     Signal = NDArray[np.float32]
 
 _BABBLE_S = 24
-BABBLE_SHA256 = "270d73055701dcd6ab0210043a497c0623f15b2576d6c63df609f7b3179836d6"
+BABBLE_SHA256 = "8dd11ee5bd929689da24e242fbee04bc198a809f5306f8478314ceb061eba9da"
 """The hash of the built-in noise's 16-bit samples, so that naming it need not synthesise it."""
 
 
-def pink_noise(n: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return noise whose power falls as 1/f: white noise shaped by 1/sqrt(f) in one transform.
+SPEECH_DB = {
+    **{63: 38.6, 80: 43.5, 100: 54.4, 125: 57.7, 160: 56.8, 200: 60.2, 250: 60.3, 315: 59.0},
+    **{400: 62.1, 500: 62.1, 630: 60.5, 800: 56.8, 1_000: 53.7, 1_250: 53.0, 1_600: 52.0},
+    **{2_000: 48.7, 2_500: 48.1, 3_150: 46.8, 4_000: 45.6, 5_000: 44.5, 6_300: 44.3},
+    **{8_000: 43.7, 10_000: 43.4},
+}
+"""The long-term average spectrum of speech of 70 dB: levels of third-octave bands by their
+centres in Hz, men and women together."""
+
+LOWEST_HZ = 20.0
+"""Where pink noise starts: what lies below is not heard, and its power grows with the length."""
+
+
+def pink_noise(n: int, *, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return noise whose power falls as 1/f from 20 Hz on: white noise, shaped in one transform.
 
     Parameters
     ----------
     n : int
         Number of samples, at least 2.
+    sr : int
+        Their rate in Hz.
     rng : numpy.random.Generator
         Where it comes from.
 
@@ -43,8 +59,9 @@ def pink_noise(n: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
     # A length the transform likes, then cut: 1/f noise has no period to keep.
     size = next_fast_len(n, real=True)
     spectrum = rfft(rng.standard_normal(size))
-    spectrum[0] = 0.0
-    spectrum[1:] /= np.sqrt(np.arange(1, spectrum.shape[0]))
+    hz = np.arange(spectrum.shape[0]) * (sr / size)
+    spectrum[hz < LOWEST_HZ] = 0.0
+    spectrum[1:] /= np.sqrt(hz[1:])
     noise: NDArray[np.float64] = irfft(spectrum, size)[:n]
     return _unit(noise - noise.mean())
 
@@ -62,10 +79,29 @@ def babble_16bit() -> NDArray[np.int16]:
     rng = np.random.default_rng(20190419)
     n = _BABBLE_S * SAMPLE_RATE
     voices = sum(_voice(n, rng) for _ in range(12))
-    room = pink_noise(n, rng=rng)
+    room = pink_noise(n, sr=SAMPLE_RATE, rng=rng)
     mix = _unit(_reverberated(voices + 1.2 * _unit(_clatter(n, rng)), rng)) + 0.15 * room
+    mix = _coloured_as_speech(mix)
     rounded: NDArray[np.int16] = np.round(mix / np.abs(mix).max() * 32_000.0).astype(np.int16)
     return rounded
+
+
+def _coloured_as_speech(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the signal with the third-octave levels of `SPEECH_DB`, and nothing below them."""
+    spectrum = np.fft.rfft(y)
+    hz = np.fft.rfftfreq(y.shape[0], 1 / SAMPLE_RATE)
+    centres = np.array(list(SPEECH_DB), float)
+    edge = 2 ** (1 / 6)
+    spectrum[hz < centres[0] / edge] = 0.0
+    octaves = np.log2(np.maximum(hz, centres[0] / edge))
+    # Gains in between are interpolated, which moves the bands a little: a few rounds settle it.
+    for _ in range(8):
+        power = np.abs(spectrum) ** 2
+        levels = [power[(hz >= c / edge) & (hz < c * edge)].sum() for c in centres]
+        missing_db = np.array(list(SPEECH_DB.values())) - 10 * np.log10(levels)
+        spectrum *= 10 ** (np.interp(octaves, np.log2(centres), missing_db) / 20)
+    coloured: NDArray[np.float64] = np.fft.irfft(spectrum, y.shape[0])
+    return coloured
 
 
 def _unit(y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """PN and EN: pink noise and environmental noise added at an exact signal-to-noise ratio.
 
-SNR in dB is the signal's RMS over the noise's RMS, both over the whole signal given. The draw does
-not depend on the SNR: generators in the same state give the same noise at every level.
+SNR in dB is the signal's RMS over the noise's RMS, both without their means and over the whole
+signal given. The draw does not depend on the SNR: generators in the same state give the same noise
+at every level.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class AddedNoise(Transformation):
 
     @abstractmethod
     def noise_of(self, n: int, *, sr: int, rng: np.random.Generator) -> NDArray[Any]:
-        """Return so many samples of the noise, at any level but silence."""
+        """Return so many samples of the noise, at any level but silence; its mean is taken away."""
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
         """Add the noise, the same to every channel."""
@@ -54,12 +55,14 @@ class AddedNoise(Transformation):
             raise InputError(
                 "rng=None: noise needs a generator; pass rng=numpy.random.default_rng(0)"
             )
-        level = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
+        signal = y - y.mean(axis=-1, keepdims=True, dtype=np.float64)
+        level = float(np.sqrt(np.mean(signal**2)))
         if level == 0.0:
             raise InputError(
-                "y is silent: no noise has an SNR with it; choose an excerpt with sound"
+                "y is silent or constant: no noise has an SNR with it; choose an excerpt with sound"
             )
         noise = self.noise_of(y.shape[-1], sr=sr, rng=rng).astype(np.float64)
+        noise -= noise.mean()
         gain = level / float(np.sqrt(np.mean(noise**2))) * 10.0 ** (-self.magnitude / 20.0)
         noisy: NDArray[np.float64] = y + gain * noise
         return noisy
@@ -67,12 +70,12 @@ class AddedNoise(Transformation):
 
 @dataclass(frozen=True, slots=True)
 class PinkNoise(AddedNoise):
-    """Add pink noise (power falling as 1/f) at a signal-to-noise ratio.
+    """Add pink noise (power falling as 1/f, from 20 Hz on) at a signal-to-noise ratio.
 
     Parameters
     ----------
     snr_db : float
-        RMS of the signal over RMS of the noise, -100 to 200 dB.
+        RMS of the signal over RMS of the noise, both without their means, -100 to 200 dB.
 
     Examples
     --------
@@ -89,7 +92,7 @@ class PinkNoise(AddedNoise):
 
     def noise_of(self, n: int, *, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return pink noise."""
-        return pink_noise(max(2, n), rng=rng)[:n]
+        return pink_noise(max(2, n), sr=sr, rng=rng)[:n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class EnvironmentalNoise(AddedNoise):
     Parameters
     ----------
     snr_db : float
-        RMS of the signal over RMS of the noise, -100 to 200 dB.
+        RMS of the signal over RMS of the noise, both without their means, -100 to 200 dB.
     noise : NoiseLibrary
         Where the noise comes from; by default the built-in synthesised babble.
 
