@@ -35,16 +35,17 @@ import threadpoolctl
 from scipy.stats import rankdata, spearmanr
 
 import nearkin
-from nearkin.consistency import agreement, centred_ranks, neighbours, within_space_at_by_clip
-from nearkin.statistics import (
+from nearkin.consistency import (
     RankedSpace,
+    agreement,
     agreement_replicates,
-    mean_replicates,
-    percentile_interval,
-    resamples,
+    centred_ranks,
+    neighbours,
     rho,
     rho_replicates,
+    within_space_at_by_clip,
 )
+from nearkin.statistics import mean_replicates, percentile_interval, resamples
 
 POINTS, ENCODERS, AUDIO, LATENT = 91, 6, 2, 2
 

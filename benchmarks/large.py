@@ -21,17 +21,12 @@ import numpy as np
 from machine import machine, save
 from threadpoolctl import threadpool_limits
 
+from nearkin.consistency import RankedSpace, rho, rho_replicates
 from nearkin.distances import euclidean
 from nearkin.runs.plan import make_plan
 from nearkin.runs.scoring import AudioAtPoint, EncoderAtPoint, Scorer
 from nearkin.runs.spaces import Space, latent_space
-from nearkin.statistics.bootstrap import (
-    RankedSpace,
-    percentile_interval,
-    resamples,
-    rho,
-    rho_replicates,
-)
+from nearkin.statistics import percentile_interval, resamples
 from nearkin.transforms.grids import Point
 
 SIZE = 144

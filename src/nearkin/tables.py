@@ -1,12 +1,42 @@
-"""The tables of a run's folder: what is measured in them.
+"""The columns of every table of a run, and the words that have a meaning in them.
 
-Conventions: a measure's values lie in ``low``..``high``; it has one distance column filled (a space
-of its own) or two (the audio space's and the latent space's).
+Writers (runs, performance) and readers (results, report) take both from here. A measure's values lie
+in ``low``..``high``; it has one distance column filled (a space of its own) or two (the audio
+space's and the latent space's).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+OK = "ok"
+"""The status of what went well; any other status says what happened."""
+AUDIO = "audio"
+"""``encoder`` and ``space`` of the audio space's own rows; its latent distance is empty."""
+ORIGINAL = "OG"
+"""The transformation that changes nothing."""
+MEAN_TRIAL = 0
+"""``trial`` of the mean over several trials; the trials themselves count from 1."""
+
+CLIPS = (
+    *("clip_id", "path", "start_s", "duration_s", "loudness_lufs", "content_sha256"),
+    "status",
+)
+QUERIES = (
+    *("encoder", "task", "trial", "space", "distance", "transformation", "magnitude"),
+    *("effective_magnitude", "clip_id", "error", "rank", "margin", "d_own", "d_nearest"),
+    *("nearest_id", "status"),
+)
+CONSISTENCY = (
+    *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
+    *("transformation", "magnitude", "value", "ci_low", "ci_high", "n", "chance", "status"),
+    "side",
+)
+PERFORMANCE = CONSISTENCY[:-1]
+PERFORMANCE_CLIPS = (
+    *("encoder", "task", "trial", "clip_id", "transformation", "magnitude"),
+    *("value", "chance", "status"),
+)
 
 
 class Measure(NamedTuple):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import doctest
-import importlib
 import subprocess
 import sys
 
@@ -19,7 +17,6 @@ from nearkin.consistency import (
     between_space_accuracy,
     between_space_rho,
     centred_ranks,
-    chance_level,
     kappa,
     monotonicity,
     neighbours,
@@ -146,7 +143,6 @@ def test_a_perfect_encoder_scores_1_and_a_constant_one_0():
 def test_random_distances_score_at_the_level_of_chance():
     d = np.random.default_rng(1).random((2000, 10))
     own = np.arange(2000) % 10
-    assert chance_level(10) == 0.1
     assert within_space(d, own) == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / 2000))
 
 
@@ -442,10 +438,3 @@ def test_the_measures_need_numpy_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_the_examples_run():
-    module = importlib.import_module("nearkin.consistency")
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -12,17 +12,12 @@ from nearkin import registry
 EXPORTS: dict[str, str] = {
     "Gam": "nearkin.statistics.additive:Gam",
     "Interval": "nearkin.statistics.bootstrap:Interval",
-    "RankedSpace": "nearkin.statistics.bootstrap:RankedSpace",
-    "agreement_replicates": "nearkin.statistics.bootstrap:agreement_replicates",
     "crossed_replicates": "nearkin.statistics.bootstrap:crossed_replicates",
     "gam": "nearkin.statistics.additive:gam",
     "mean_replicates": "nearkin.statistics.bootstrap:mean_replicates",
-    "median_replicates": "nearkin.statistics.medians:median_replicates",
-    "own_rho_replicates": "nearkin.statistics.bootstrap:own_rho_replicates",
+    "median_replicates": "nearkin.statistics.bootstrap:median_replicates",
     "percentile_interval": "nearkin.statistics.bootstrap:percentile_interval",
     "resamples": "nearkin.statistics.bootstrap:resamples",
-    "rho": "nearkin.statistics.bootstrap:rho",
-    "rho_replicates": "nearkin.statistics.bootstrap:rho_replicates",
     "trial_means": "nearkin.statistics.trials:trial_means",
 }
 

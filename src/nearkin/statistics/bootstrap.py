@@ -7,11 +7,8 @@ replicate by replicate.
 
 Conventions
 -----------
-``counts``: float32[B, N], B resamples of N clips, clip j being column j of the distance matrices.
-Replicates are float64 with resamples on the last axis, NaN where a resample leaves the measure
-undefined. C_W and C_B_acc are means over queries: the clip is a row, weighing w. The pooled rho is
-a mean over pairs (x, x'), in which a clip is both row and column: the pair weighs w_x w_x' (rows
-alone understate the spread by half). Ranks are those of the full sample in every resample.
+``counts``: float32[B, N], B resamples of N clips. Replicates are float64 with resamples on the last
+axis, NaN where a resample leaves the measure undefined.
 """
 
 from __future__ import annotations
@@ -21,18 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nearkin.consistency import (
-    Bools,
-    Floats,
-    Neighbours,
-    agreement_by_chance,
-    centred_ranks,
-    centred_ranks_of_others,
-    checked,
-    kappa,
-)
 from nearkin.errors import InputError
 
+Floats = NDArray[np.float64]
 Counts = NDArray[np.float32]
 
 
@@ -50,22 +38,6 @@ class Interval(NamedTuple):
     low: Floats
     high: Floats
     n_undefined: NDArray[np.int64]
-
-
-class AgreementReplicates(NamedTuple):
-    """Replicates of `nearkin.consistency.Agreement`, each float64[B]."""
-
-    accuracy: Floats
-    chance: Floats
-    kappa: Floats
-
-
-class PairSums(NamedTuple):
-    """Weighted sums over the pairs of one space, each float64[B]."""
-
-    weight: Floats
-    mean: Floats
-    mean_square: Floats
 
 
 def resamples(n_clips: int, *, n_resamples: int = 1000, rng: np.random.Generator) -> Counts:
@@ -189,220 +161,57 @@ def mean_replicates(values: ArrayLike, counts: Counts) -> Floats:
     n_drawn = counts.sum(axis=1, dtype=np.float64)
     for k, row in enumerate(filled):
         # Column by column: a batched product would round by the size of its batch.
-        total = _weighted_sum(row, counts)
-        weight = n_drawn if whole else _weighted_sum(there[k].astype(np.float64), counts)
-        means[k] = _quotient(total, weight)
+        total = weighted_sum(row, counts)
+        weight = n_drawn if whole else weighted_sum(there[k].astype(np.float64), counts)
+        means[k] = quotient(total, weight)
     return means[0] if table.ndim == 1 else means
 
 
-def agreement_replicates(
-    audio: Neighbours, latent: Neighbours, counts: Counts
-) -> AgreementReplicates:
-    """Resample the agreement of two spaces: accuracy, chance and kappa, jointly.
+def median_replicates(values: ArrayLike, counts: Counts) -> Floats:
+    """Resample the median of a number per clip; no resample is ever written out.
 
     Parameters
     ----------
-    audio, latent : Neighbours
-        What the same queries found in two spaces; query i is clip i of the counts.
+    values : array_like, shape [N] or [K, N]
+        One value a clip, or K rows of them; NaN where it failed (it is left out).
     counts : float32[B, N]
         See `resamples`.
 
     Returns
     -------
-    AgreementReplicates
-        Over the queries valid in both spaces; kappa is NaN where chance agreement is certain.
-    """
-    valid = audio.valid & latent.valid
-    a, b = ~audio.error, ~latent.error
-    columns = np.stack([a == b, a, b]).astype(np.float64)
-    columns[:, ~valid] = np.nan
-    accuracy, right_a, right_b = mean_replicates(columns, counts)
-    chance = agreement_by_chance(right_a, right_b)
-    return AgreementReplicates(accuracy, chance, kappa(accuracy, chance))
-
-
-class RankedSpace:
-    """The ranks of one space's pairs (query, other), taken once and shared by every comparison.
-
-    Parameters
-    ----------
-    d : array_like, shape [n, N]
-        Distances from queries to originals.
-    own : array_like of int, shape [n], optional
-        Column of each query's own original; default: query i belongs to original i.
-    rows, columns : bool[n] and bool[N], optional
-        Queries and originals to leave out although they are there in this space.
-
-    Attributes
-    ----------
-    rows : bool[n]
-        The queries whose pairs were ranked; the others failed or were left out.
-    columns : bool[N]
-        The originals, likewise.
-    constant : bool
-        All distances are equal (or there are none): every correlation is undefined.
+    float64[B] or float64[K, B]
+        Medians, each clip repeated as often as it was drawn: the mean of the two in the middle
+        where their number is even. NaN where a resample holds no clip with a value.
 
     Raises
     ------
     InputError
-        See `nearkin.consistency.validate`.
-
-    Notes
-    -----
-    Holds two matrices of the size of `d`: the centred ranks in float64 (exact), from which the
-    value is computed, and the same scaled to unit variance in float32, from which the replicates
-    are: unit variance keeps every sum small, and their error below 1e-5 (measured at 1,000 clips,
-    with and without ties: 5e-7).
-    """
-
-    def __init__(
-        self,
-        d: ArrayLike,
-        own: ArrayLike | None = None,
-        *,
-        rows: Bools | None = None,
-        columns: Bools | None = None,
-    ) -> None:
-        self._space = space = checked(d, own)
-        self.columns: Bools = space.columns if columns is None else space.columns & columns
-        kept = space.rows if rows is None else space.rows & rows
-        self.rows: Bools = kept & self.columns[space.own]
-        self.ranks: Floats = centred_ranks_of_others(space, self.rows, self.columns)
-        self.sum_of_squares = float((self.ranks * self.ranks).sum())
-        self.constant = self.sum_of_squares == 0.0
-        n_pairs = int(self.rows.sum()) * (int(self.columns.sum()) - 1)
-        scale = 0.0 if self.constant else float(np.sqrt(n_pairs / self.sum_of_squares))
-        self.standardised: NDArray[np.float32] = (self.ranks * scale).astype(np.float32)
-        self._sums: tuple[Counts, PairSums] | None = None
-        self._restricted: dict[bytes, RankedSpace] = {}
-
-    @property
-    def own(self) -> NDArray[np.intp]:
-        """Column of each query's own original."""
-        return self._space.own
-
-    def restricted(self, rows: Bools, columns: Bools) -> RankedSpace:
-        """Return the space ranked anew over some of its pairs; itself if nothing is left out."""
-        columns = self.columns & columns
-        rows = self.rows & rows & columns[self.own]
-        if np.array_equal(rows, self.rows) and np.array_equal(columns, self.columns):
-            return self
-        key = rows.tobytes() + columns.tobytes()
-        if key not in self._restricted:
-            self._restricted[key] = RankedSpace(self._space.d, self.own, rows=rows, columns=columns)
-        return self._restricted[key]
-
-    def row_weights(self, counts: Counts) -> Counts:
-        """Return the weight of every query in every resample: that of its own clip, [B, n]."""
-        own = self.own
-        if len(own) == counts.shape[1] and np.array_equal(own, np.arange(len(own))):
-            return counts
-        return counts[:, own]
-
-    def sums(self, counts: Counts) -> PairSums:
-        """Return the weighted sums that every correlation of this space needs (kept)."""
-        if self._sums is None or self._sums[0] is not counts:
-            require_fit(len(self.columns), counts)
-            weights = self.row_weights(counts)
-            rows = self.rows.astype(np.float64)
-            columns = self.columns.astype(np.float64)
-            # A query and its own original are no pair.
-            same = np.einsum("bi,bi,i->b", weights, counts[:, self.own], rows, dtype=np.float64)
-            weight = _weighted_sum(rows, weights) * _weighted_sum(columns, counts) - same
-            mean = _quotient(_pair_sum(self.standardised, weights, counts), weight)
-            squares = self.standardised * self.standardised
-            mean_square = _quotient(_pair_sum(squares, weights, counts), weight)
-            self._sums = (counts, PairSums(weight, mean, mean_square))
-        return self._sums[1]
-
-
-def rho(a: RankedSpace, b: RankedSpace) -> float:
-    """Spearman's correlation of the distances of two spaces, pooled over all pairs.
-
-    The same number as ``between_space_rho(d_a, d_b)``, from ranks that were taken before. Pairs
-    that are missing in one space are left out of both, and what is left is ranked anew.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; NaN where undefined.
-    """
-    a, b = _common(a, b)
-    if a.constant or b.constant:
-        return float("nan")
-    value = (a.ranks * b.ranks).sum() / np.sqrt(a.sum_of_squares * b.sum_of_squares)
-    return float(np.clip(value, -1, 1))
-
-
-def rho_replicates(a: RankedSpace, b: RankedSpace, counts: Counts) -> Floats:
-    """Resample the pooled correlation over clips, which are rows and columns at once.
-
-    Parameters
-    ----------
-    a, b : RankedSpace
-        Two spaces of the same queries and originals.
-    counts : float32[B, N]
-        See `resamples`. Passing the same array again saves the sums of each space.
-
-    Returns
-    -------
-    float64[B]
-        Weighted Pearson correlation of the full sample's ranks, the pair (x, x') weighing
-        w_x w_x'; NaN where undefined. Within 1e-5 of float64. With BLAS held to one thread, the
-        same bytes in every process of a machine.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit.
-    """
-    a, b = _common(a, b)
-    if a.constant or b.constant:
-        return np.full(len(counts), np.nan)
-    sums_a, sums_b = a.sums(counts), b.sums(counts)
-    product = _pair_sum(a.standardised * b.standardised, a.row_weights(counts), counts)
-    covariance = _quotient(product, sums_a.weight) - sums_a.mean * sums_b.mean
-    return _correlation(
-        covariance,
-        sums_a.mean_square - sums_a.mean**2,
-        sums_b.mean_square - sums_b.mean**2,
-    )
-
-
-def own_rho_replicates(d_own_a: ArrayLike, d_own_b: ArrayLike, counts: Counts) -> Floats:
-    """Resample the correlation of the distances to the own originals (``over="own"``).
-
-    Parameters
-    ----------
-    d_own_a, d_own_b : array_like, shape [N]
-        Distance of every clip's query to its own original, in two spaces; NaN where it failed.
-    counts : float32[B, N]
-        See `resamples`; a clip is a row only.
-
-    Returns
-    -------
-    float64[B]
-        Weighted Pearson correlation of the full sample's ranks; NaN where undefined.
+        If the clips of the two do not fit.
 
     Examples
     --------
-    >>> counts = np.array([[1, 1, 1], [2, 1, 0], [3, 0, 0]], np.float32)
-    >>> own_rho_replicates([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], counts)
-    array([0.5, 1. , nan])
+    >>> counts = np.array([[2, 1, 0], [0, 1, 1], [0, 0, 2]], np.float32)
+    >>> median_replicates([1.0, 3.0, np.nan], counts)
+    array([ 1.,  3., nan])
     """
-    x, y = np.asarray(d_own_a, np.float64), np.asarray(d_own_b, np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise InputError(
-            f"own distances of shapes {list(x.shape)} and {list(y.shape)}: must both be [N]; pass "
-            "one distance a clip"
-        )
-    valid = ~(np.isnan(x) | np.isnan(y))
-    table = np.full((5, len(x)), np.nan)
-    if valid.any():
-        a, b = (_unit(centred_ranks(values[valid])) for values in (x, y))
-        table[:, valid] = a, b, a * a, b * b, a * b
-    mean_a, mean_b, square_a, square_b, product = mean_replicates(table, counts)
-    return _correlation(product - mean_a * mean_b, square_a - mean_a**2, square_b - mean_b**2)
+    table = np.asarray(values, np.float64)
+    rows = np.atleast_2d(table)
+    require_fit(rows.shape[-1], counts)
+    medians = np.full((len(rows), len(counts)), np.nan)
+    for row, target in zip(rows, medians, strict=True):
+        there = np.flatnonzero(~np.isnan(row))
+        if there.size == 0:
+            continue
+        order = there[np.argsort(row[there], kind="stable")]
+        ordered = row[order]
+        upto = np.cumsum(counts[:, order], axis=1, dtype=np.int64)
+        drawn = upto[:, -1:]
+        lower = np.argmax(2 * upto >= drawn, axis=1)
+        upper = np.argmax(2 * upto > drawn, axis=1)
+        with np.errstate(invalid="ignore"):  # the middle of -inf and inf is undefined
+            found = (ordered[lower] + ordered[upper]) / 2
+        target[:] = np.where(drawn[:, 0] > 0, found, np.nan)
+    return medians[0] if table.ndim == 1 else medians
 
 
 def crossed_replicates(per_trial: ArrayLike, trial_counts: ArrayLike) -> Floats:
@@ -437,44 +246,17 @@ def crossed_replicates(per_trial: ArrayLike, trial_counts: ArrayLike) -> Floats:
             f"{list(drawn.shape)}: must both be [T, B]; transpose the resamples of trials"
         )
     total = np.where(drawn > 0, values, 0.0) * drawn
-    return _quotient(total.sum(axis=0), drawn.sum(axis=0))
+    return quotient(total.sum(axis=0), drawn.sum(axis=0))
 
 
-def _common(a: RankedSpace, b: RankedSpace) -> tuple[RankedSpace, RankedSpace]:
-    """Restrict two spaces to the pairs there in both."""
-    if a.ranks.shape != b.ranks.shape or not np.array_equal(a.own, b.own):
-        raise InputError(
-            f"spaces of shapes {list(a.ranks.shape)} and {list(b.ranks.shape)}: must be of the "
-            "same queries, originals and own; compute both on the same clips"
-        )
-    return a.restricted(b.rows, b.columns), b.restricted(a.rows, a.columns)
-
-
-def _pair_sum(values: NDArray[np.float32], weights: Counts, counts: Counts) -> Floats:
-    """Sum w_i w_j values[i, j] over all pairs, for every resample: float64[B]."""
-    weighted = weights @ values
-    weighted *= counts
-    return np.asarray(weighted.sum(axis=1, dtype=np.float64))
-
-
-def _weighted_sum(values: Floats, counts: Counts) -> Floats:
+def weighted_sum(values: Floats, counts: Counts) -> Floats:
+    """Sum a number per clip, [N], over the clips of every resample: float64[B]."""
     return np.asarray(np.einsum("bi,i->b", counts, values, dtype=np.float64))
 
 
-def _quotient(total: Floats, weight: Floats) -> Floats:
+def quotient(total: Floats, weight: Floats) -> Floats:
+    """Divide sums by their weights; NaN where there is no weight."""
     return np.asarray(np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan))
-
-
-def _correlation(covariance: Floats, variance_a: Floats, variance_b: Floats) -> Floats:
-    # A resample in which a side is constant has a variance of rounding errors, of either sign.
-    varies = (variance_a > 1e-6) & (variance_b > 1e-6)
-    scale = np.sqrt(np.where(varies, variance_a * variance_b, 1.0))
-    return np.where(varies, np.clip(covariance / scale, -1, 1), np.nan)
-
-
-def _unit(centred: Floats) -> Floats:
-    deviation = np.sqrt(np.mean(centred * centred))
-    return centred / deviation if deviation > 0 else centred
 
 
 def require_fit(n_clips: int, counts: NDArray[Any]) -> None:

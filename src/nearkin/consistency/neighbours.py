@@ -1,0 +1,160 @@
+"""What every query finds around it: rank, error, margin and nearest other.
+
+Paper, section 3.1.1; conventions as in `nearkin.consistency`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nearkin.consistency.matrices import Bools, Floats, checked
+
+
+class Neighbours(NamedTuple):
+    """What every query finds around it; failed queries have valid False, rank 0, nearest -1, NaN.
+
+    Attributes
+    ----------
+    error : bool[n]
+        Delta of the paper: some other is at least as near as the own original. Always equal to
+        ``rank > 1``.
+    rank : int64[n]
+        1 + the number of others that are at least as near as the own original.
+    margin : float64[n]
+        d_nearest - d_own: negative or 0 for errors.
+    d_own, d_nearest : float64[n]
+        Distance to the own original and to the nearest other.
+    nearest : int64[n]
+        Column of the nearest other ("the intruder"); the lowest of those that tie.
+    valid : bool[n]
+        False where the query or its own original failed.
+    n_clips : int
+        Originals that are there: what chance (``1 / n_clips``) and `within_space_at` need.
+    """
+
+    error: Bools
+    rank: NDArray[np.int64]
+    margin: Floats
+    d_own: Floats
+    d_nearest: Floats
+    nearest: NDArray[np.int64]
+    valid: Bools
+    n_clips: int
+
+    @classmethod
+    def of(
+        cls,
+        rank: NDArray[np.int64],
+        nearest: NDArray[np.int64],
+        d_own: Floats,
+        d_nearest: Floats,
+        n_clips: int,
+    ) -> Neighbours:
+        """Build from what is stored of every query; the rest follows from it.
+
+        Examples
+        --------
+        >>> rank, nearest = np.array([1, 2, 0]), np.array([1, 0, -1])
+        >>> d_own, d_nearest = np.array([0.1, 0.5, np.nan]), np.array([0.4, 0.2, np.nan])
+        >>> found = Neighbours.of(rank, nearest, d_own, d_nearest, n_clips=3)
+        >>> found.error.tolist(), found.valid.tolist()
+        ([False, True, False], [True, True, False])
+        """
+        return cls(
+            error=rank > 1,
+            rank=rank,
+            margin=d_nearest - d_own,
+            d_own=d_own,
+            d_nearest=d_nearest,
+            nearest=nearest,
+            valid=rank > 0,
+            n_clips=n_clips,
+        )
+
+
+class Found:
+    """Collects, piece by piece, what n queries found among all originals.
+
+    Parameters
+    ----------
+    n : int
+        Queries; those never put stay failed.
+    n_clips : int
+        Originals.
+
+    Examples
+    --------
+    >>> found = Found(2, 2)
+    >>> found.put(np.array([1]), neighbours([[0.3, 0.1]], own=[1]))
+    >>> found.neighbours().rank.tolist()
+    [0, 1]
+    """
+
+    def __init__(self, n: int, n_clips: int) -> None:
+        self._rank = np.zeros(n, np.int64)
+        self._nearest = np.full(n, -1, np.int64)
+        self._d_own = np.full(n, np.nan)
+        self._d_nearest = np.full(n, np.nan)
+        self._n_clips = n_clips
+
+    def put(self, at: NDArray[np.intp], part: Neighbours) -> None:
+        """Lay what some queries found in its place."""
+        self._rank[at] = part.rank
+        self._nearest[at] = part.nearest
+        self._d_own[at] = part.d_own
+        self._d_nearest[at] = part.d_nearest
+        self._n_clips = min(self._n_clips, part.n_clips)
+
+    def neighbours(self) -> Neighbours:
+        """Return all of it."""
+        return Neighbours.of(self._rank, self._nearest, self._d_own, self._d_nearest, self._n_clips)
+
+
+def neighbours(d: ArrayLike, own: ArrayLike | None = None) -> Neighbours:
+    """Find for every query its rank, error, margin and nearest other.
+
+    Parameters
+    ----------
+    d : array_like, shape [n, N]
+        Distances from queries to originals.
+    own : array_like of int, shape [n], optional
+        Column of each query's own original; default: query i belongs to original i.
+
+    Returns
+    -------
+    Neighbours
+        One entry a query.
+
+    Raises
+    ------
+    InputError
+        See `validate`.
+
+    Examples
+    --------
+    >>> found = neighbours([[0.1, 1.0], [0.2, 0.2]])
+    >>> found.rank.tolist(), found.error.tolist(), found.nearest.tolist()
+    ([1, 2], [False, True], [1, 0])
+    """
+    matrix, columns_own, valid, columns = checked(d, own)
+    n_clips = int(columns.sum())
+    here = np.arange(len(matrix))
+    d_own = matrix[here, columns_own].astype(np.float64)
+    # The own column compares equal with itself and stands for the 1 in "1 + others"; NaN never
+    # compares, so failed originals do not count and failed queries get 0.
+    rank = np.count_nonzero(matrix <= matrix[here, columns_own][:, None], axis=1).astype(np.int64)
+    others = matrix.copy()
+    others[here, columns_own] = np.inf
+    if not columns.all():
+        others[:, ~columns] = np.inf
+    nearest = others.argmin(axis=1).astype(np.int64)
+    d_nearest = others[here, nearest].astype(np.float64)
+    valid = valid & (n_clips > 1)
+    for values in (d_own, d_nearest):
+        values[~valid] = np.nan
+    nearest[~valid] = -1
+    rank[~valid] = 0
+    return Neighbours.of(rank, nearest, d_own, d_nearest, n_clips)
