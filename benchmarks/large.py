@@ -24,8 +24,8 @@ from threadpoolctl import threadpool_limits
 from nearkin.consistency import RankedSpace, rho, rho_replicates
 from nearkin.distances import euclidean
 from nearkin.runs.plan import make_plan
-from nearkin.runs.scoring import AudioAtPoint, EncoderAtPoint, Scorer
-from nearkin.runs.spaces import Space, latent_space
+from nearkin.runs.scoring import Scorer
+from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Space, latent_space
 from nearkin.statistics import percentile_interval, resamples
 from nearkin.transforms.grids import Point
 
@@ -48,7 +48,8 @@ def one_point(n: int) -> dict:
     scorer = Scorer(plan, [str(i) for i in range(n)])
     status = ["ok"] * n
     moved = (audio + 0.3 * rng.standard_normal(audio.shape)).astype("f4")
-    space = latent_space("euclidean", moved, audio, status, scorer.drawn)
+    heard = EncoderAtPoint("audio", "", 1, audio, moved, status)
+    space = latent_space("euclidean", heard, scorer.drawn)
     spaces = [Space("dtw", space.found, space.pairs), Space("simple", space.found, space.pairs)]
     encoder = EncoderAtPoint("synthetic", "", 1, latent, queries, status)
     begun = time.perf_counter()

@@ -1,7 +1,7 @@
 """The columns of every table of a run, and the words that have a meaning in them.
 
-Writers (runs, performance) and readers (results, report) take both from here. A measure's values lie
-in ``low``..``high``; it has one distance column filled (a space of its own) or two (the audio
+Writers (runs, performance) and readers (results, report) take both from here. A measure's values
+lie in ``low``..``high``; it has one distance column filled (a space of its own) or two (the audio
 space's and the latent space's).
 """
 

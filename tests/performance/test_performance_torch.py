@@ -29,9 +29,10 @@ from nearkin.networks.network import NetworkConfig, build  # noqa: E402
 from nearkin.performance import perform  # noqa: E402
 from nearkin.performance.scored import TrainedModel  # noqa: E402
 from nearkin.performance.units import vocals_of  # noqa: E402
-from nearkin.runs import units as experiment  # noqa: E402
+from nearkin.runs.clips import Version  # noqa: E402
+from nearkin.runs.originals import originals  # noqa: E402
 from nearkin.runs.plan import Plan  # noqa: E402
-from nearkin.runs.units import Version  # noqa: E402
+from nearkin.runs.queries import noise_library, transformed  # noqa: E402
 from nearkin.tasks import task  # noqa: E402
 from nearkin.transforms.grids import Point  # noqa: E402
 
@@ -56,11 +57,11 @@ def versions(manifest: Path, plan: Plan, *, vocals: bool) -> dict[tuple[Point, s
     """Every changed clip, made by the functions of a run alone."""
     found = {}
     for row in read_labelled(manifest, split="test").rows:
-        (original,) = experiment.originals(plan, Recording(row.name, row.path), [])
+        (original,) = originals(plan, Recording(row.name, row.path), [])
         company = vocals_of(plan, original, row) if vocals else None
         for point in plan.points:
-            found[point, row.name] = experiment.transformed(
-                plan, original, point, noise=experiment.noise_library(plan), companions=company
+            found[point, row.name] = transformed(
+                plan, original, point, noise=noise_library(plan), companions=company
             )
     return found
 

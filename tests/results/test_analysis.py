@@ -27,8 +27,8 @@ from nearkin.results.trials import (
     join,
     join_performance,
 )
-from nearkin.runs.scoring import CONSISTENCY_COLUMNS
 from nearkin.statistics.additive import gam
+from nearkin.tables import CONSISTENCY
 from support.fabricated import QUALITY, TASK_MEASURES, performance
 
 GRID = {
@@ -89,7 +89,7 @@ def scores(
             for encoder in encoders
         ],
     }
-    full = pd.concat([audio, mean, table], ignore_index=True)[list(CONSISTENCY_COLUMNS)]
+    full = pd.concat([audio, mean, table], ignore_index=True)[list(CONSISTENCY)]
     return RunScores(name, record, full)
 
 

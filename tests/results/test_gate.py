@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nearkin.errors import InputError
 from nearkin.results.gate import judge, junit
-from nearkin.runs.scoring import CONSISTENCY_COLUMNS
+from nearkin.tables import CONSISTENCY
 from support.fabricated import fabricate
 
 RUN = {
@@ -33,7 +33,7 @@ def table(*scores: tuple[Any, ...]) -> pd.DataFrame:
     names += ["transformation", "magnitude", "value", "ci_low", "ci_high"]
     rows = pd.DataFrame(scores, columns=names)
     rows = rows.assign(task="", trial=1, n=100, chance=0.01, side="", status="ok")
-    return rows[list(CONSISTENCY_COLUMNS)]
+    return rows[list(CONSISTENCY)]
 
 
 def c_w(code: str, magnitude: float, value: float, *, encoder: str = "mine") -> tuple[Any, ...]:

@@ -12,9 +12,16 @@ import nearkin.runs.spaces
 from nearkin.consistency import neighbours
 from nearkin.distances import cosine, euclidean
 from nearkin.runs.plan import make_plan
-from nearkin.runs.scoring import NO_COSINE, AudioAtPoint, EncoderAtPoint, Scorer
-from nearkin.runs.spaces import Space, latent_space
-from nearkin.runs.units import OK, drawn_clips
+from nearkin.runs.scoring import Scorer
+from nearkin.runs.spaces import (
+    NO_COSINE,
+    AudioAtPoint,
+    EncoderAtPoint,
+    Space,
+    drawn_clips,
+    latent_space,
+)
+from nearkin.tables import OK
 from nearkin.transforms.grids import Point
 
 PLAN = make_plan({"encoders": ["mfcc"], "grid": "imperceptible"})
@@ -31,10 +38,11 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     status = [OK] * 50
     status[7] = "failed"
     drawn = np.array([0, 7, 20, 49])
+    encoder = EncoderAtPoint("e", "", 1, originals, queries, status)
     for name, function in (("euclidean", euclidean), ("cosine", cosine)):
-        whole = latent_space(name, queries, originals, status, drawn)
+        whole = latent_space(name, encoder, drawn)
         monkeypatch.setattr(nearkin.runs.spaces, "BLOCK_ROWS", 3)
-        parts = latent_space(name, queries, originals, status, drawn)
+        parts = latent_space(name, encoder, drawn)
         monkeypatch.undo()
         truth = neighbours(function(queries, originals))
         rows = np.arange(50) != 7
@@ -54,7 +62,8 @@ def score(plan: Any, n: int, *, change: Any = None) -> Any:
         change(originals, queries)
     scorer = Scorer(plan, [f"c{i:04d}" for i in range(n)])
     status = [OK] * n
-    space = latent_space("euclidean", moved, audio, status, scorer.drawn)
+    heard = EncoderAtPoint("audio", "", 1, audio, moved, status)
+    space = latent_space("euclidean", heard, scorer.drawn)
     spaces = [Space("dtw", space.found, space.pairs), Space("simple", space.found, space.pairs)]
     encoder = EncoderAtPoint("e", "", 1, originals, queries, status)
     here = AudioAtPoint(spaces, np.zeros(n), status)

@@ -14,9 +14,12 @@ from conftest import RATE, tune
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import PackedOriginals, dtw, simple
 from nearkin.encoders import resolve
-from nearkin.runs import units as experiment
+from nearkin.runs.clips import Original
+from nearkin.runs.describe import centre, frames_of
+from nearkin.runs.originals import _places, originals
 from nearkin.runs.plan import Plan, make_plan
-from nearkin.runs.units import OK, centre, originals, queries, transformed
+from nearkin.runs.queries import noise_library, queries, transformation_at, transformed
+from nearkin.tables import OK
 from nearkin.transforms.grids import Grid, Point
 
 
@@ -35,7 +38,7 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def take(path: Path, plan: Plan, **place: Any) -> list[experiment.Original]:
+def take(path: Path, plan: Plan, **place: Any) -> list[Original]:
     return originals(plan, Recording(path.name, path, **place), [resolve("mfcc")])
 
 
@@ -77,7 +80,7 @@ def test_excerpt_places_are_uniform(long_file: Path) -> None:
 
     recording = Recording("x", long_file)
     plans = [plan_for([("PN", 30)], seed=seed) for seed in range(200)]
-    starts = [experiment._places(plan, recording, "hash", 40.0)[0][0] for plan in plans]
+    starts = [_places(plan, recording, "hash", 40.0)[0][0] for plan in plans]
     assert kstest(np.array(starts) / 36, "uniform").pvalue > 1e-3
 
 
@@ -107,7 +110,7 @@ def test_every_version_is_as_loud_as_its_original(tune_file: Path) -> None:
     assert heard is not None
     level = meter.integrated_loudness(heard.astype(float))
     for point in plan.grid.points:
-        version = transformed(plan, clip, point, noise=experiment.noise_library(plan))
+        version = transformed(plan, clip, point, noise=noise_library(plan))
         assert version.heard.shape == (44_100,)
         found = meter.integrated_loudness(version.heard.astype(float))
         assert found == pytest.approx(level, abs=0.01), point
@@ -116,7 +119,7 @@ def test_every_version_is_as_loud_as_its_original(tune_file: Path) -> None:
 def test_the_identity_changes_no_bit(tune_file: Path) -> None:
     plan = plan_for([("PN", 30)])
     (clip,) = take(tune_file, plan)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     version = transformed(plan, clip, Point("OG", 0.0), noise=noise)
     assert np.array_equal(version.heard, centre(clip.context, plan.clip_samples))
     found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
@@ -132,7 +135,7 @@ def test_queries_are_the_public_functions(tune_file: Path) -> None:
 
     plan = plan_for([("PS", 3), ("TS", 0.9)])
     (clip,) = take(tune_file, plan)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [], noise=noise)
     heard = centre(clip.context, plan.clip_samples)
     own = librosa.feature.mfcc(y=heard, sr=RATE, n_mfcc=25)[1:].T
@@ -147,10 +150,10 @@ def test_the_same_noise_at_every_level(tune_file: Path) -> None:
     """What is added at 30 dB and at 0 dB differs by a factor only."""
     plan = plan_for([("PN", 0), ("PN", 30)])
     (clip,) = take(tune_file, plan)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     added = []
     for point in plan.grid.points:
-        change = experiment.transformation_at(plan, point, noise=noise)
+        change = transformation_at(plan, point, noise=noise)
         y = change(clip.context, sr=RATE, rng=clip.stream(plan, point.code))
         added.append((y - clip.context).astype(float))
     assert np.corrcoef(*added)[0, 1] > 0.9999
@@ -159,7 +162,7 @@ def test_the_same_noise_at_every_level(tune_file: Path) -> None:
 def test_a_result_that_does_not_fill_the_clip_is_a_status(tune_file: Path) -> None:
     plan = plan_for([("TS", 2.5), ("TS", 1.5)])
     (clip,) = take(tune_file, plan)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
     assert found.status[2].startswith("the transformed clip lasts 1.60 s: must fill 2 s")
     assert found.status[:2] == (OK, OK)
@@ -171,11 +174,11 @@ def test_full_window_compares_whole_contexts(tune_file: Path) -> None:
     plan = plan_for([("TS", 0.5)], audio_window="full")
     (clip,) = take(tune_file, plan)
     assert clip.frames.shape == (173, 24)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
     version = transformed(plan, clip, Point("TS", 0.5), noise=noise)
     assert version.context.shape[0] == pytest.approx(8 * RATE, abs=3)
-    slow = experiment.frames_of(plan, version.context)
+    slow = frames_of(plan, version.context)
     assert found.distances[0, 1, 0] == pytest.approx(dtw(slow, clip.frames), rel=1e-5)
 
 
@@ -196,7 +199,7 @@ def left_over(whole: np.ndarray, parts: np.ndarray) -> float:
 COMPANY = [("TS", 0.4), ("TS", 0.9), ("TS", 1.5), ("PS", -7), ("PS", 0.25), ("PS", 12)]
 
 
-def in_company(tune_file: Path, plan: Plan) -> tuple[experiment.Original, np.ndarray]:
+def in_company(tune_file: Path, plan: Plan) -> tuple[Original, np.ndarray]:
     """A clip and two voices that add up to it: what is below 800 Hz in it, and the rest."""
     from scipy.signal import butter, sosfiltfilt
 
@@ -212,7 +215,7 @@ def test_what_stays_with_a_clip_stays_aligned_with_it(tune_file: Path) -> None:
     """
     plan = plan_for(COMPANY)
     clip, voices = in_company(tune_file, plan)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     for point in plan.grid.points:
         version = transformed(plan, clip, point, noise=noise, companions=voices)
         assert version.companions is not None
@@ -220,7 +223,7 @@ def test_what_stays_with_a_clip_stays_aligned_with_it(tune_file: Path) -> None:
         for voice in version.companions:
             assert delay_between(version.heard, voice) == 0, point
         assert left_over(version.heard, version.companions) < -60, point
-        change = experiment.transformation_at(plan, point, noise=noise)
+        change = transformation_at(plan, point, noise=noise)
         apart = [centre(change(voice, sr=RATE), plan.clip_samples) for voice in voices]
         alone = centre(change(clip.context, sr=RATE), plan.clip_samples)
         assert alone is not None
@@ -231,7 +234,7 @@ def test_the_gain_of_a_clip_is_that_of_what_stays_with_it(tune_file: Path) -> No
     """Under noise and MP3 the companions are untouched but for the clip's own gain."""
     plan = plan_for([("PN", -15), ("EN", 6), ("MP", 8)])
     clip, voices = in_company(tune_file, plan)
-    noise = experiment.noise_library(plan)
+    noise = noise_library(plan)
     middle = slice(plan.clip_samples // 2, plan.clip_samples // 2 + plan.clip_samples)
     for point in plan.points:
         version = transformed(plan, clip, point, noise=noise, companions=voices)

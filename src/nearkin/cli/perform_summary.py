@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nearkin.results.task_scores import signs
-from nearkin.runs.units import OK
+from nearkin.tables import OK
 from nearkin.tasks import by_measure
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nearkin.results.verdicts import verdict
-from nearkin.runs.units import OK
+from nearkin.tables import OK
 from nearkin.transforms import magnitudes
 
 if TYPE_CHECKING:

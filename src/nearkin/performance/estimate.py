@@ -14,7 +14,7 @@ from nearkin.performance.sets import sets_for
 from nearkin.performance.units import Session, TestSet, scores_of
 from nearkin.progress import duration
 from nearkin.runs.plan import Plan
-from nearkin.runs.units import OK
+from nearkin.tables import OK
 from nearkin.workers import Here
 
 TRIED = 5

@@ -28,8 +28,8 @@ from nearkin.progress import Progress, silent
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder, finite
 from nearkin.runs.plan import Plan, changed_settings, make_plan
 from nearkin.runs.record import LIBRARIES, Clock, engine_of, noise_of
-from nearkin.runs.units import OK
 from nearkin.seeds import stream
+from nearkin.tables import OK
 from nearkin.workers import Workers, open_workers
 
 SETTINGS = (

@@ -20,7 +20,7 @@ from nearkin.audio import sha256_file
 from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError, RunError, printable
 from nearkin.optional import need
-from nearkin.runs.units import OK
+from nearkin.tables import OK
 from nearkin.tasks import TASKS, Batch, Task, task
 
 if TYPE_CHECKING:

@@ -10,37 +10,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nearkin.runs.units import OK
+from nearkin import tables
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import (
     Counts,
-    crossed_replicates,
     mean_replicates,
-    percentile_interval,
+    median_replicates,
     resamples,
 )
-from nearkin.statistics.medians import median_replicates
+from nearkin.statistics.scores import Score, over_trials
+from nearkin.tables import OK
 from nearkin.tasks import task
 from nearkin.transforms.grids import Point
 
 Floats = NDArray[np.float64]
 
 REASONS_TOLD = 2
-
-PERFORMANCE_COLUMNS = (
-    *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
-    *("transformation", "magnitude", "value", "ci_low", "ci_high", "n", "chance", "status"),
-)
-CLIP_COLUMNS = (
-    *("encoder", "task", "trial", "clip_id", "transformation", "magnitude"),
-    *("value", "chance", "status"),
-)
 
 
 @dataclass(frozen=True)
@@ -98,24 +88,12 @@ def performance_table(
     n = len(scores.clip_ids)
     counts = resamples(n, n_resamples=n_resamples, rng=stream(seed, "bootstrap", n))
     found = [
-        [_row(scores, model, point, counts) for point in range(len(points))]
+        _score(scores, model, place, point, counts)
         for model in range(len(scores.models))
+        for place, point in enumerate(points)
     ]
-    rows = [
-        one.row(encoder, scores, trial, point)
-        for (encoder, trial), of_model in zip(scores.models, found, strict=True)
-        for one, point in zip(of_model, points, strict=True)
-    ]
-    for encoder in dict.fromkeys(encoder for encoder, _ in scores.models):
-        mine = [at for at, (name, _) in enumerate(scores.models) if name == encoder]
-        if len(mine) < 2:
-            continue
-        rng = stream(seed, "trials", encoder, scores.task, len(mine))
-        drawn = resamples(len(mine), n_resamples=n_resamples, rng=rng).T
-        for place, point in enumerate(points):
-            one = _over_trials([found[model][place] for model in mine], drawn)
-            rows.append(one.row(encoder, scores, 0, point))
-    return pd.DataFrame(rows, columns=PERFORMANCE_COLUMNS)
+    found += over_trials(found, seed=seed)
+    return pd.DataFrame([one.row() for one in found], columns=tables.PERFORMANCE)
 
 
 def clip_table(scores: TaskScores, points: Sequence[Point]) -> pd.DataFrame:
@@ -136,7 +114,7 @@ def clip_table(scores: TaskScores, points: Sequence[Point]) -> pd.DataFrame:
                         "chance": scores.chance[model, place],
                         "status": scores.status(model, place),
                     },
-                    columns=CLIP_COLUMNS,
+                    columns=tables.PERFORMANCE_CLIPS,
                 )
             )
     return pd.concat(parts, ignore_index=True)
@@ -165,44 +143,22 @@ def left_out(status: Sequence[str]) -> str:
     return f"{told} and {more} more reasons" if more > 0 else told
 
 
-@dataclass(frozen=True)
-class _AtPoint:
-    """A model's score at a point with its replicates."""
-
-    value: float
-    replicates: Floats
-    n: int
-    chance: float
-    status: str
-
-    def row(self, encoder: str, scores: TaskScores, trial: int, point: Point) -> tuple[Any, ...]:
-        low, high, _ = percentile_interval(self.replicates)
-        return (
-            *(encoder, scores.task, trial, scores.measure, "", ""),
-            *(point.code, point.magnitude, self.value, float(low), float(high)),
-            *(self.n, self.chance, self.status),
-        )
-
-
-def _row(scores: TaskScores, model: int, point: int, counts: Counts) -> _AtPoint:
-    values = scores.value[model, point]
+def _score(scores: TaskScores, model: int, place: int, point: Point, counts: Counts) -> Score:
+    values = scores.value[model, place]
     counted = ~np.isnan(values)
     what = task(scores.task)
     resample = median_replicates if what.average == "median" else mean_replicates
-    return _AtPoint(
+    encoder, trial = scores.models[model]
+    return Score(
+        encoder=encoder,
+        task=scores.task,
+        trial=trial,
+        measure=scores.measure,
         value=what.reduce(values),
         replicates=resample(values, counts),
         n=int(counted.sum()),
-        chance=what.reduce(scores.chance[model, point][counted]),
-        status=left_out(scores.status(model, point)),
-    )
-
-
-def _over_trials(trials: Sequence[_AtPoint], drawn: Floats | Counts) -> _AtPoint:
-    return _AtPoint(
-        value=float(np.mean([one.value for one in trials])),
-        replicates=crossed_replicates(np.stack([one.replicates for one in trials]), drawn),
-        n=min(one.n for one in trials),
-        chance=float(np.mean([one.chance for one in trials])),
-        status=next((one.status for one in trials if one.status != OK), OK),
+        chance=what.reduce(scores.chance[model, place][counted]),
+        status=left_out(scores.status(model, place)),
+        transformation=point.code,
+        magnitude=point.magnitude,
     )

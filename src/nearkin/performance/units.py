@@ -22,10 +22,12 @@ from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, RunError
 from nearkin.performance.scored import ClipScore, Scored
 from nearkin.performance.table import TaskScores
-from nearkin.runs import units as experiment
+from nearkin.runs.clips import Original, Version
 from nearkin.runs.folder import RunFolder, key
+from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan
-from nearkin.runs.units import OK, Original, Version
+from nearkin.runs.queries import noise_library, transformed
+from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
 from nearkin.transforms.grids import Point
 
@@ -91,7 +93,7 @@ class Session:
     @functools.cached_property
     def noise(self) -> NoiseLibrary:
         """What EN adds."""
-        return experiment.noise_library(self.plan)
+        return noise_library(self.plan)
 
     def shard(self, task: str, name: str) -> Path:
         """Return where one clip's scores are kept while the work goes on."""
@@ -123,7 +125,7 @@ def scores_of(
 ) -> tuple[str, list[list[ClipScore]]]:
     """Return what became of one clip, and its scores by model and point (none if it failed)."""
     recording = Recording(row.name, row.path, row.start_s)
-    (original,) = experiment.originals(session.plan, recording, [])
+    (original,) = originals(session.plan, recording, [])
     status, vocals = original.status, None
     if status == OK and test.with_vocals:
         try:
@@ -135,7 +137,7 @@ def scores_of(
         return status, found
     for point in points:
         try:
-            version = experiment.transformed(
+            version = transformed(
                 session.plan, original, point, noise=session.noise, companions=vocals
             )
         except InputError as error:

@@ -14,12 +14,14 @@ from nearkin.consistency import neighbours
 from nearkin.corpora.collect import collect
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.progress import duration
-from nearkin.runs import units as experiment
+from nearkin.runs.clips import Original
+from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
-from nearkin.runs.scoring import AudioAtPoint, EncoderAtPoint, Scorer
+from nearkin.runs.queries import queries
+from nearkin.runs.scoring import Scorer
 from nearkin.runs.session import EncoderSource, Session
-from nearkin.runs.spaces import Space
-from nearkin.runs.units import OK, Original
+from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Space
+from nearkin.tables import OK
 from nearkin.workers import Here
 
 TRIED = 5
@@ -99,7 +101,7 @@ def estimate(
         (
             found
             for recording in recordings[:TRIED]
-            for found in experiment.originals(plan, recording, session.encoders)
+            for found in originals(plan, recording, session.encoders)
             if found.status == OK
         ),
         None,
@@ -131,13 +133,13 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     alone = PackedOriginals([clip.frames] * 2)
 
     def ask() -> None:
-        experiment.queries(plan, clip, alone, session.encoders, noise=session.noise)
+        queries(plan, clip, alone, session.encoders, noise=session.noise)
 
     timed(ask)  # libraries are imported and kernels compiled once, not once a clip
     one_clip = timed(ask)
-    originals = PackedOriginals([clip.frames] * 64)
+    packed = PackedOriginals([clip.frames] * 64)
     measures = tuple(AUDIO_DISTANCES)
-    pairs = timed(lambda: pairwise_audio([clip.frames] * 4, originals, measures=measures)) / 256
+    pairs = timed(lambda: pairwise_audio([clip.frames] * 4, packed, measures=measures)) / 256
     n = min(n_clips, 100)
     rng = np.random.default_rng(0)
     d = rng.random((n, n), dtype=np.float32)

@@ -25,10 +25,11 @@ from nearkin.errors import InputError, NearkinError
 from nearkin.progress import Progress
 from nearkin.runs.folder import RunFolder, file_name, finite
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings
+from nearkin.runs.queries import transformed
 from nearkin.runs.record import inputs_of
 from nearkin.runs.session import EncoderSource, Session
 from nearkin.runs.stages import originals_stage
-from nearkin.runs.units import OK, transformed
+from nearkin.tables import OK
 from nearkin.transforms.grids import Grid, Point
 from nearkin.workers import open_workers
 

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from nearkin import audio
 from nearkin.errors import NearkinError
+from nearkin.runs.clips import Original
+from nearkin.runs.describe import centre
 from nearkin.runs.folder import RunFolder, key
 from nearkin.runs.plan import IDENTITY, Plan
-from nearkin.runs.units import Original, centre, transformed
+from nearkin.runs.queries import transformed
 from nearkin.transforms import NoiseLibrary, magnitudes
 from nearkin.transforms.grids import Grid, Point
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from nearkin.consistency import Neighbours
 from nearkin.errors import InputError, RunError
 from nearkin.files import disk_full, write_whole
-from nearkin.runs.units import Original, Queries, Vectors
+from nearkin.runs.clips import Original, Queries, Vectors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -321,7 +321,7 @@ class RunFolder:
                 effective=arrays["effective"],
                 status=tuple(notes["status"]),
                 audio=tuple(
-                    _neighbours(arrays[f"audio{number}"], arrays[f"moved{number}"], n_clips)
+                    Neighbours.of(*arrays[f"audio{number}"], *arrays[f"moved{number}"], n_clips)
                     for number, n_clips in enumerate(notes["n_clips"])
                 ),
                 distances=distances,
@@ -461,14 +461,6 @@ def _unpack(notes: list[dict[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> 
         )
         for note in notes
     }
-
-
-def _neighbours(places: NDArray[Any], moved: NDArray[Any], n_clips: int) -> Neighbours:
-    rank, nearest = places
-    d_own, d_nearest = moved
-    return Neighbours(
-        rank > 1, rank, d_nearest - d_own, d_own, d_nearest, nearest, rank > 0, n_clips
-    )
 
 
 def _row_values(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from nearkin.errors import InputError
 from nearkin.runs.folder import RunFolder, finite
 from nearkin.runs.plan import Plan, changed_settings
 from nearkin.runs.session import Session
-from nearkin.runs.units import OK
+from nearkin.tables import OK
 from nearkin.transforms import TRANSFORMATIONS, NoiseLibrary
 
 if TYPE_CHECKING:

@@ -21,11 +21,13 @@ from nearkin.encoders import ResolvedEncoder, resolve_all
 from nearkin.encoders.calling.unsteady import averaged, one_by_one
 from nearkin.encoders.check import Steadiness
 from nearkin.errors import RunError
-from nearkin.runs import units as experiment
+from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import DEFAULT_CALLS, Plan
+from nearkin.runs.queries import noise_library
 from nearkin.runs.scoring import Scorer
-from nearkin.runs.units import OK, Original, drawn_clips
+from nearkin.runs.spaces import drawn_clips
+from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
 
 
@@ -113,7 +115,7 @@ class Session:
     @functools.cached_property
     def noise(self) -> NoiseLibrary:
         """What EN adds."""
-        return experiment.noise_library(self.plan)
+        return noise_library(self.plan)
 
     @functools.cached_property
     def used(self) -> tuple[tuple[str, str], ...]:
@@ -210,15 +212,11 @@ class Gathered:
     def audio(self, number: int, point: int) -> Neighbours:
         """Return what all clips found at one point under one audio distance."""
         rank = self.rank[number, :, point]
-        d_own, d_nearest = self.d_own[number, :, point], self.d_nearest[number, :, point]
-        return Neighbours(
-            error=rank > 1,
-            rank=rank,
-            margin=d_nearest - d_own,
-            d_own=d_own,
-            d_nearest=d_nearest,
-            nearest=self.nearest[number, :, point],
-            valid=rank > 0,
+        return Neighbours.of(
+            rank,
+            self.nearest[number, :, point],
+            self.d_own[number, :, point],
+            self.d_nearest[number, :, point],
             n_clips=len(rank),
         )
 

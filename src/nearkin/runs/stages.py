@@ -19,14 +19,15 @@ from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
 from nearkin.errors import InputError, RunError
 from nearkin.progress import Progress
-from nearkin.runs import units as experiment
+from nearkin.runs.clips import Original
 from nearkin.runs.failures import candidates
 from nearkin.runs.folder import RunFolder, clip_row
-from nearkin.runs.scoring import AudioAtPoint, EncoderAtPoint, Moved
+from nearkin.runs.originals import originals
+from nearkin.runs.queries import queries
 from nearkin.runs.session import Session
-from nearkin.runs.spaces import Space
-from nearkin.runs.units import OK, Original
+from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Moved, Space
 from nearkin.seeds import stream
+from nearkin.tables import OK
 from nearkin.workers import Workers
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 
 
 def _originals_unit(session: Session, recording: Recording) -> None:
-    clips = experiment.originals(session.plan, recording, session.encoders)
+    clips = originals(session.plan, recording, session.encoders)
     session.folder.write_originals(recording.name, clips)
 
 
 def _queries_unit(session: Session, clip_id: str) -> None:
-    queries = experiment.queries(
+    found = queries(
         session.plan,
         session.original(clip_id),
         session.space,
@@ -48,7 +49,7 @@ def _queries_unit(session: Session, clip_id: str) -> None:
         own=session.place[clip_id],
         columns=session.columns(clip_id),
     )
-    session.folder.write_queries(clip_id, queries)
+    session.folder.write_queries(clip_id, found)
 
 
 def _points_unit(session: Session, index: int) -> None:

@@ -1,0 +1,192 @@
+"""The second unit of a run: one clip, transformed at every point, measured against all originals.
+
+A unit is a function of the plan, one clip and all originals read-only; it neither writes nor
+remembers, so units may run anywhere, in any order, again after an interruption, with the same
+result.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin import audio
+from nearkin.consistency import Found, neighbours
+from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_audio
+from nearkin.encoders import Key, ResolvedEncoder
+from nearkin.errors import InputError, NearkinError
+from nearkin.runs.clips import Original, Queries, Version
+from nearkin.runs.describe import centre, embed_all, frames_of
+from nearkin.runs.plan import IDENTITY, Plan
+from nearkin.tables import OK
+from nearkin.transforms import NoiseLibrary, Transformation, transformation
+from nearkin.transforms.grids import Point
+
+
+def queries(
+    plan: Plan,
+    original: Original,
+    space: PackedOriginals,
+    encoders: Sequence[ResolvedEncoder],
+    *,
+    noise: NoiseLibrary,
+    own: int = 0,
+    columns: NDArray[np.intp] | None = None,
+) -> Queries:
+    """Transform one clip at every point of the plan and ask where the results lie.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+    original : Original
+        A usable clip.
+    space : PackedOriginals
+        The audio space: MFCCs of all N originals.
+    encoders : sequence of ResolvedEncoder
+        The encoders that embedded all originals.
+    noise : NoiseLibrary
+        What EN adds.
+    own : int
+        The clip's place among the originals.
+    columns : int[K], optional
+        The originals whose distances are returned; all N by default.
+
+    Returns
+    -------
+    Queries
+    """
+    n_points = len(plan.points)
+    effective = np.array([point.magnitude for point in plan.points])
+    status = [OK] * n_points
+    heard = np.zeros((n_points, plan.clip_samples), np.float32)
+    frames: dict[int, NDArray[np.float32]] = {}
+    for index, point in enumerate(plan.points):
+        try:
+            version = transformed(plan, original, point, noise=noise)
+            compared = version.context if plan.audio_window == "full" else version.heard
+            frames[index] = frames_of(plan, compared)
+            _require_window(plan, frames[index])
+        except NearkinError as error:
+            status[index] = " ".join(str(error).split())
+            continue
+        heard[index] = version.heard
+        effective[index] = version.effective_magnitude
+    good = [index for index in range(n_points) if status[index] == OK]
+    columns = np.arange(len(space)) if columns is None else columns
+    distances = np.full((len(AUDIO_DISTANCES), n_points, len(columns)), np.nan, np.float32)
+    found = [Found(n_points, len(space)) for _ in AUDIO_DISTANCES]
+    rows = iter_pairwise_audio(
+        [frames[index] for index in good],
+        space,
+        measures=tuple(AUDIO_DISTANCES),
+        m=plan.simple_window,
+    )
+    for index, row in zip(good, rows, strict=True):
+        for number, measure in enumerate(AUDIO_DISTANCES):
+            distances[number, index] = row[measure][columns]
+            found[number].put(np.array([index]), neighbours(row[measure][None], own=[own]))
+    keys = [Key(original.clip_id, *point) for point in plan.points]
+    return Queries(
+        effective=effective,
+        status=tuple(status),
+        audio=tuple(one.neighbours() for one in found),
+        distances=distances,
+        vectors=embed_all(plan, encoders, heard, keys, status),
+    )
+
+
+def transformed(
+    plan: Plan,
+    original: Original,
+    point: Point,
+    *,
+    noise: NoiseLibrary,
+    companions: NDArray[np.float32] | None = None,
+) -> Version:
+    """Transform one clip's context at one point, cut the clip out, and match its loudness.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+    original : Original
+        A usable clip.
+    point : Point
+        Transformation and magnitude.
+    noise : NoiseLibrary
+        What EN adds.
+    companions : float32[k, samples], optional
+        Signals as long as the context that have to stay with it, such as the voice in a mixture.
+        A transformation that moves time or pitch (`Transformation.moves_time`) treats context and
+        companions as channels of one call, so that they stay aligned (the context then comes out a
+        little different from how it would alone: a stretcher looks at all channels); the others
+        change the context only. The context's loudness gain is applied to all.
+
+    Returns
+    -------
+    Version
+
+    Raises
+    ------
+    InputError
+        If the transformation cannot be applied, the result does not fill the clip, or its
+        loudness cannot be measured.
+    """
+    change = transformation_at(plan, point, noise=noise)
+    signal = original.context
+    if companions is not None and change.moves_time:
+        signal = np.vstack([signal, companions])
+    out, magnitude = change.apply(
+        signal, sr=plan.working_rate, rng=original.stream(plan, point.code)
+    )
+    together = signal.ndim == 2
+    changed = out[0] if together else out
+    if companions is not None:
+        companions = out[1:] if together else companions
+        if companions.shape[-1] != len(changed):
+            raise InputError(
+                f"{point.code} makes {companions.shape[-1]} samples {len(changed)}: must keep the "
+                "length where something has to stay with the clip"
+            )
+        companions = centre(companions, plan.clip_samples)
+    heard = centre(changed, plan.clip_samples)
+    if heard is None:
+        raise InputError(
+            f"the transformed clip lasts {len(changed) / plan.working_rate:.2f} s: must fill "
+            f"{plan.clip_seconds:g} s"
+        )
+    if point.code == IDENTITY.code:
+        return Version(heard, changed, magnitude, 0.0, companions)
+    gain_db = original.loudness_lufs - audio.loudness_lufs(heard, sr=plan.working_rate)
+    gain = np.float32(10 ** (gain_db / 20))
+    if companions is not None:
+        companions = companions * gain
+    return Version(heard * gain, changed * gain, magnitude, gain_db, companions)
+
+
+def transformation_at(plan: Plan, point: Point, *, noise: NoiseLibrary) -> Transformation:
+    """Build the transformation of a point with the plan's engines, MP3 rule and noise."""
+    return transformation(
+        point.code, point.magnitude, engine=plan.engine, rate=plan.mp3_rate, noise=noise
+    )
+
+
+def noise_library(plan: Plan) -> NoiseLibrary:
+    """Return the noise that EN adds: the user's recordings, or the built-in babble."""
+    return _noise_library(plan.noise)
+
+
+@functools.lru_cache(maxsize=2)
+def _noise_library(path: str | None) -> NoiseLibrary:
+    return NoiseLibrary.babble() if path is None else NoiseLibrary.from_path(path)
+
+
+def _require_window(plan: Plan, frames: NDArray[np.float32]) -> None:
+    if len(frames) < plan.simple_window:
+        raise InputError(
+            f"the transformed clip has {len(frames)} frames: SiMPle needs {plan.simple_window}"
+        )
