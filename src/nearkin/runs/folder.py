@@ -321,8 +321,10 @@ class RunFolder:
                 effective=arrays["effective"],
                 status=tuple(notes["status"]),
                 audio=tuple(
-                    Neighbours.of(*arrays[f"audio{number}"], *arrays[f"moved{number}"], n_clips)
+                    Neighbours.of(rank, nearest, d_own, d_nearest, n_clips)
                     for number, n_clips in enumerate(notes["n_clips"])
+                    for rank, nearest in [arrays[f"audio{number}"]]
+                    for d_own, d_nearest in [arrays[f"moved{number}"]]
                 ),
                 distances=distances,
                 vectors=_unpack(notes["vectors"], arrays),
