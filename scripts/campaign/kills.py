@@ -1,0 +1,111 @@
+"""Stop every command that writes, at random moments, and give it again: the same bytes come out.
+
+python scripts/campaign/kills.py STAGE [--kills 100] [--seed 0] [--no-torch]
+
+Signals are KILL, TERM, HUP, INT, and STOP followed by KILL. STAGE is a folder for what is needed
+and made; it is used again. The result is kept under benchmarks/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from stage import Command, build, content, differences, is_one_sentence, keep, living
+
+SIGNALS = ("KILL", "TERM", "HUP", "INT", "STOP")
+
+
+def start(command: Command, stage: Path, out: Path) -> subprocess.Popen[str]:
+    command.begin(stage, out)
+    return subprocess.Popen(
+        command.at(out),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def hit(process: subprocess.Popen[str], name: str) -> None:
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    if name == "STOP":
+        time.sleep(0.5)
+        process.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stage", type=Path)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-torch", action="store_true")
+    given = parser.parse_args()
+    stage = given.stage.resolve()
+    commands = build(stage, torch=not given.no_torch)
+    rng = random.Random(given.seed)
+    whole, straight = {}, {}
+    for command in commands:
+        out = stage / "straight" / command.name
+        shutil.rmtree(out, ignore_errors=True)
+        out.parent.mkdir(exist_ok=True)
+        begun = time.monotonic()
+        process = start(command, stage, out)
+        _, told = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"{command.name}: {process.returncode}\n{told}")
+        whole[command.name] = time.monotonic() - begun
+        straight[command.name] = content(out)
+    rows = {c.name: {"kills": 0, "by": {}, "finished": 0, "faults": []} for c in commands}
+    while (n := sum(row["kills"] for row in rows.values())) < given.kills:
+        command = commands[n % len(commands)]
+        row = rows[command.name]
+        out = stage / "broken" / command.name
+        shutil.rmtree(out, ignore_errors=True)
+        out.parent.mkdir(exist_ok=True)
+        for attempt in range(5):
+            process = start(command, stage, out)
+            name = SIGNALS[rng.randrange(len(SIGNALS))]
+            wait = rng.uniform(0.1, 1.0) * whole[command.name] if attempt < 3 else 600
+            try:
+                _, told = process.communicate(timeout=wait)
+            except subprocess.TimeoutExpired:
+                hit(process, name)
+                _, told = process.communicate(timeout=120)
+                row["kills"] += 1
+                row["by"][name] = row["by"].get(name, 0) + 1
+                if "Traceback" in told:
+                    row["faults"].append(f"traceback after {name}: {told[-800:]}")
+                for _ in range(40):
+                    if not living(process.pid):
+                        break
+                    time.sleep(0.25)
+                else:
+                    row["faults"].append(f"{name}: its workers live on")
+                continue
+            if process.returncode:
+                sentence = "" if is_one_sentence(told) else " (not one sentence)"
+                row["faults"].append(f"given again: {process.returncode}{sentence}: {told[-800:]}")
+                break
+            row["finished"] += 1
+            other = differences(straight[command.name], content(out))
+            if other:
+                row["faults"].append(f"other bytes: {other[:5]}")
+            litter = [str(p.relative_to(out)) for p in out.rglob("*.tmp")]
+            if litter:
+                row["faults"].append(f"litter: {litter[:5]}")
+            break
+        print(f"{n} {command.name} {row['kills']} {len(row['faults'])}", flush=True)
+    path = keep("kills", {"seed": given.seed, "commands": rows})
+    faults = sum(len(row["faults"]) for row in rows.values())
+    print(f"{sum(row['kills'] for row in rows.values())} kills, {faults} faults: {path}")
+
+
+if __name__ == "__main__":
+    main()

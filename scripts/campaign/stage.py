@@ -1,0 +1,194 @@
+"""What the campaigns share: a small stage of music, models and commands, and folders compared.
+
+Everything is made from nearkin's own synthetic music, so that anyone can run a campaign. Commands
+are real processes (``python -m nearkin``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+GRID = "{PN: [0, 10, 20, 30], TS: [0.8, 0.9, 1.1, 1.2], PS: [-4, -1, 1, 4], MP: [8, 32, 64]}"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
+# What may differ between two runs of a command: moments, durations, whose process it was.
+MOMENTS = {
+    "created",
+    "finished",
+    "timings_s",
+    "seconds",
+    "host",
+    "pid",
+    "minutes",
+    "trained_seconds",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that writes; ``{out}`` in its words is where to."""
+
+    name: str
+    words: tuple[str, ...]
+    copies: str = ""
+    """A folder that is copied to ``{out}`` first, for commands that write into a finished run."""
+
+    def at(self, out: Path) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "nearkin",
+            *(w.replace("{out}", str(out)) for w in self.words),
+        ]
+
+    def begin(self, stage: Path, out: Path) -> None:
+        if self.copies and not out.exists():
+            shutil.copytree(stage / self.copies, out)
+
+
+def nearkin(*words: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "nearkin", *map(str, words)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if check and done.returncode:
+        raise SystemExit(f"nearkin {' '.join(map(str, words))}: {done.returncode}\n{done.stderr}")
+    return done
+
+
+def build(stage: Path, *, n: int = 10, torch: bool = True) -> list[Command]:
+    """Make music, a labelled manifest, a tiny model, a finished run and an export; once."""
+    import numpy as np
+    import soundfile
+
+    from nearkin.audio.synthetic import clips
+
+    music, grid = stage / "music", stage / "grid.yaml"
+    if not music.is_dir():
+        music.mkdir(parents=True)
+        for number, (name, y) in enumerate(clips(n)):
+            soundfile.write(music / f"{name}.flac", y, 22_050, subtype="PCM_16")
+            if number == 0:  # one that cannot be used: its row must survive as well
+                soundfile.write(music / "silence.flac", 0 * y, 22_050, subtype="PCM_16")
+        grid.write_text(GRID)
+    manifest = stage / "manifest.csv"
+    if not manifest.is_file():
+        names = sorted(p.name for p in music.glob("*.flac") if p.name != "silence.flac")
+        splits = np.array(["train", "train", "valid", "test", "test"])[np.arange(len(names)) % 5]
+        rows = [f"music/{a},{a},{b},{a}" for a, b in zip(names, splits, strict=True)]
+        manifest.write_text("\n".join(["path,clip_id,split,group", *rows, ""]))
+    common = ("--grid", str(grid), "--workers", "2", "--quiet")
+    run = ("run", str(music), "--references", "untrained", *common)
+    commands = [
+        Command("run", (*run, "--out", "{out}")),
+        Command("export", ("export", str(music), *common, "--out", "{out}")),
+        Command("corpus", ("corpus", "folder", "--root", str(music), "--out", "{out}/m.csv")),
+    ]
+    if not (stage / "finished").is_dir():
+        nearkin(*run, "--out", stage / "finished")
+    commands.append(Command("report", ("report", "{out}"), copies="finished"))
+    commands.append(
+        Command(
+            "analyze",
+            ("analyze", "{out}", "--encoder", "mfcc", "--encoder", "random"),
+            copies="finished",
+        )
+    )
+    if not (stage / "exported").is_dir():
+        nearkin("export", music, *common, "--out", stage / "exported")
+        rows = sum(1 for _ in (stage / "exported" / "manifest.csv").open()) - 1
+        vectors = np.random.default_rng(0).standard_normal((rows, 16)).astype(np.float32)
+        np.save(stage / "vectors.npy", vectors)
+    score = ("score", "--manifest", str(stage / "exported" / "manifest.csv"))
+    more = ("--embeddings", str(stage / "vectors.npy"), "--workers", "2", "--quiet")
+    commands.append(Command("score", (*score, *more, "--out", "{out}")))
+    if torch:
+        train = ("train", "ae", "--manifest", str(manifest), "--features", "mfcc", "--max-steps")
+        cpu = ("--device", "cpu", "--threads", "1", "--workers", "1", "--quiet", "--batch", "4")
+        cache = ("--cache", str(stage / "cache"))
+        model = stage / "model.safetensors"
+        if not model.is_file():
+            nearkin(*train, "3", *cpu, *cache, "--out", model)
+        commands.append(
+            Command("train", (*train, "30", *cpu, *cache, "--out", "{out}/m.safetensors"))
+        )
+        perform = ("perform", str(model), "--manifest", str(manifest), *common, "--out", "{out}")
+        commands.append(Command("perform", perform))
+    return commands
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Return file -> hash; JSON without moments, PDFs (whose writer numbers by hash) left out."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = str(path.relative_to(folder))
+        if path.suffix == ".pdf" or "tensorboard" in name or "tfevents" in name:
+            continue
+        data = path.read_bytes()
+        if path.suffix == ".json":
+            data = json.dumps(timeless(json.loads(data)), sort_keys=True).encode()
+        found[name] = hashlib.sha256(data).hexdigest()[:16]
+    return found
+
+
+def timeless(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: timeless(v) for key, v in value.items() if key not in MOMENTS}
+    if isinstance(value, list):
+        return [timeless(v) for v in value]
+    return value
+
+
+def differences(one: Mapping[str, str], two: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+
+
+def is_one_sentence(stderr: str) -> bool:
+    """Tell whether a refusal is what a user should see: no traceback, one line by nearkin."""
+    told = [line for line in stderr.splitlines() if line.startswith("nearkin: ")]
+    return "Traceback" not in stderr and len(told) == 1
+
+
+def living(session: int) -> list[str]:
+    """Return the processes that are left of a session."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--sid", str(session)], capture_output=True, text=True, check=False
+    )
+    return listed.stdout.split()
+
+
+def keep(name: str, result: Mapping[str, Any]) -> Path:
+    """Write a campaign's result under benchmarks/results, with versions and the day."""
+    now = datetime.now(UTC)
+    path = RESULTS / f"{now:%Y-%m-%d}-campaign-{name}.json"
+    about = {
+        "campaign": name,
+        "date": f"{now:%Y-%m-%d}",
+        "nearkin": metadata.version("nearkin"),
+        "python": platform.python_version(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+    path.write_text(json.dumps({**about, **result}, indent=1, default=str) + "\n", "utf-8")
+    return path
+
+
+def progress(items: Sequence[Any], what: str) -> Iterator[Any]:
+    for number, item in enumerate(items, start=1):
+        print(f"\r{what} {number}/{len(items)}", end="", flush=True, file=sys.stderr)
+        yield item
+    print(file=sys.stderr)
