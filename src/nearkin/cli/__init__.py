@@ -23,6 +23,7 @@ from nearkin.cli.list import list_command
 from nearkin.cli.perform import perform_command
 from nearkin.cli.report import report_command
 from nearkin.cli.run import run_command
+from nearkin.cli.table import table_command
 from nearkin.cli.train import train_command
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.command("export")(export_command)
 app.command("score")(score_command)
 app.command("corpus", epilog=DATA_SETS)(corpus_command)
 app.command("train")(train_command)
+app.command("table")(table_command)
 app.command("report")(report_command)
 app.command("perform")(perform_command)
 app.command("list")(list_command)
