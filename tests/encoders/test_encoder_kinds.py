@@ -197,15 +197,15 @@ def test_torchscript(tmp_path: Path, clips: Any) -> None:
     torch = pytest.importorskip("torch")
     path = tmp_path / "net.pt"
     model = scripted(path)
-    found = resolve(f"torchscript:{path}", sample_rate=16_000)
-    assert found.matched.startswith("matched a TorchScript archive, data and torch's own language")
+    found = resolve(f"torchscript:{path}", sample_rate=16_000, trust=True)
+    assert found.matched.startswith("matched a TorchScript archive, whose code you trust")
     assert "16000 Hz (the file states none), takes [batch, samples]" in found.matched
     with torch.no_grad():
         truth = model(torch.from_numpy(clips)).numpy()
     assert embed(found, clips, KEYS).vectors == pytest.approx(truth, abs=1e-6)
-    with pytest.raises(InputError, match="is a TorchScript archive; write torchscript:"):
+    with pytest.raises(InputError, match=r"which is code; write torchscript:.* and --trust"):
         resolve(str(path))
-    other = resolve(f"torchscript:{path}", options={"sample_rate": 8_000})
+    other = resolve(f"torchscript:{path}", options={"sample_rate": 8_000, "trust": True})
     assert other.sample_rate == 8_000
     with pytest.raises(InputError, match="unknown option 'layers': did you mean 'layer'"):
         resolve(f"torchscript:{path}", options={"layers": 1})
@@ -478,7 +478,7 @@ def test_torchscript_and_onnx_of_one_module_are_as_consistent(tmp_path: Path, mu
     (tmp_path / "g.yaml").write_text("{PN: [-15, 6, 30], PS: [-12, 2], MP: [8]}")
     specs = [f"torchscript:{tmp_path}/traced.pt", f"{tmp_path}/graph.onnx"]
     result = nearkin.evaluate(
-        specs, music, grid=str(tmp_path / "g.yaml"), sample_rate=16_000, resamples=100
+        specs, music, grid=str(tmp_path / "g.yaml"), sample_rate=16_000, resamples=100, trust=True
     )
     table = result.consistency.set_index(
         ["measure", "audio_distance", "latent_distance", "transformation", "magnitude", "side"]

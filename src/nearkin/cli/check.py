@@ -22,6 +22,9 @@ def check_command(
     layer: Annotated[str | None, typer.Option(help="A hidden state's number, or all.")] = None,
     pad: Annotated[str | None, typer.Option(help="zero or loop: lengthen short clips.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    trust: Annotated[
+        bool | None, typer.Option("--trust", help="Run code that the model's file brings along.")
+    ] = None,
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
@@ -41,6 +44,7 @@ def check_command(
             "layer": layer,
             "pad": pad,
             "device": device,
+            "trust": trust,
         }
         handling = {name: value for name, value in given.items() if value is not None}
         options = options_of(encoder_options) if encoder_options else {}

@@ -79,6 +79,10 @@ def run_command(
         str | None, typer.Option(help="zero or loop: lengthen clips for fixed-length models.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    trust: Annotated[
+        bool | None,
+        typer.Option("--trust", help="Run code that models' files bring along: TorchScript, hf:."),
+    ] = None,
     allow_stochastic: Annotated[
         bool | None,
         typer.Option("--allow-stochastic", help="Average an encoder that is random by the call."),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.encoders.foreign import foreign_code, told
 from nearkin.encoders.protocol import EncoderError, ResolvedEncoder, as_array, embed
 from nearkin.encoders.quick_check import (
     CLIP_S,
@@ -150,12 +151,13 @@ def _examined(found: ResolvedEncoder) -> CheckReport:
     keys = clip_keys(len(music))
     try:
         answer = embed(found, music, keys)
-        raw = as_array(found.encoder.embed(before, keys=keys))
+        with foreign_code():
+            raw = as_array(found.encoder.embed(before, keys=keys))
     except EncoderError as error:
         checks.append(Check("embeds", FAULT, f"{error} (on {seconds:g} s of music)"))
         return _report(found, checks, numbers)
     except Exception as error:  # the border to foreign code: it may raise at the second call only
-        checks.append(Check("embeds", FAULT, f"raised {type(error).__name__}: {error}"))
+        checks.append(Check("embeds", FAULT, f"raised {told(error)}"))
         return _report(found, checks, numbers)
     vectors = answer.vectors
     numbers["embedding_size"] = vectors.shape[1]
@@ -176,8 +178,8 @@ def _examined(found: ResolvedEncoder) -> CheckReport:
     checks += _lengths(found, vectors.shape[1], least)
     audit: Callable[[NDArray[np.float32]], list[str]] | None = getattr(model, "audit", None)
     if audit is not None:
-        told = audit(music)
-        checks.append(Check("timestamps", FAULT if told else OK, "; ".join(told) or "as HEAR"))
+        faults = audit(music)
+        checks.append(Check("timestamps", FAULT if faults else OK, "; ".join(faults) or "as HEAR"))
     checks += _cost(found, music, seconds, numbers)
     after = _peak_memory_mb()
     if after is not None and memory is not None:

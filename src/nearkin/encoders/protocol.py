@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.encoders.foreign import foreign_code, told
 from nearkin.errors import InputError, NearkinError
 from nearkin.registry import suggest
 
@@ -101,6 +102,9 @@ class Handling:
         Which hidden state of an encoder that returns several.
     device : str
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    trust : bool
+        Whether code that a model's file brings along may run: a TorchScript archive, and the
+        Python code of a Hugging Face repository.
 
     Raises
     ------
@@ -113,6 +117,7 @@ class Handling:
     pad: str | None = None
     layer: int | str | None = None
     device: str = "cpu"
+    trust: bool = False
 
     def __post_init__(self) -> None:
         """Check and normalise, so that ``"6"`` and ``6`` are one layer."""
@@ -133,6 +138,8 @@ class Handling:
                 ) from error
         if self.device.split(":")[0] not in DEVICES:
             raise InputError(f"device '{self.device}': {suggest(self.device, DEVICES)}")
+        if not isinstance(self.trust, bool):
+            raise InputError(f"trust={self.trust!r}: must be true or false")
 
 
 class EncoderError(NearkinError):
@@ -240,14 +247,14 @@ class _CallError(NearkinError):
 
 def _call(resolved: ResolvedEncoder, audio: NDArray[np.float32], keys: Sequence[Key]) -> Any:
     try:
-        answer: Any = resolved.encoder.embed(audio.copy(), keys=keys)
+        with foreign_code():
+            answer: Any = resolved.encoder.embed(audio.copy(), keys=keys)
     except EncoderError:
         raise
     except NearkinError as error:
         raise _CallError(str(error)) from error
     except Exception as error:  # the border to foreign code: anything may come
-        text = " ".join(str(error).split()) or "no message"
-        raise _CallError(f"raised {type(error).__name__}: {text[:300]}") from error
+        raise _CallError(f"raised {told(error)}") from error
     return answer
 
 

@@ -58,6 +58,7 @@ class Plan(BaseModel):
         None, description="how clips shorter than a fixed-length model are lengthened"
     )
     device: str | None = Field(None, description="cpu, cuda or mps")
+    trust: bool | None = Field(None, description="run code that a model's file brings along")
     allow_stochastic: bool | None = None
     calls: int | None = Field(
         None, ge=2, le=1000, description="calls averaged of a stochastic encoder"
@@ -148,7 +149,12 @@ class Plan(BaseModel):
 
     def handling(self, role: str = "tested") -> dict[str, Any]:
         """Return the fields of `Handling`; layers and devices are none of the references'."""
-        own = {"layer": self.layer, "pad": self.pad, "device": self.device or "cpu"}
+        own = {
+            "layer": self.layer,
+            "pad": self.pad,
+            "device": self.device or "cpu",
+            "trust": bool(self.trust),
+        }
         rest = {"sample_rate": self.sample_rate, "pool": self.pool}
         return {**rest, **own} if role == "tested" else rest
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from nearkin.encoders.calling.forward import LayerEncoder, ModelEncoder, SharedPass
+from nearkin.encoders.foreign import foreign_code, told
 from nearkin.encoders.protocol import ResolvedEncoder
 from nearkin.errors import InputError, NearkinError
 
@@ -27,14 +28,13 @@ def every_layer(found: ResolvedEncoder) -> tuple[ResolvedEncoder, ...]:
     n_samples = model.samples or round(PROBE_SECONDS * model.sample_rate)
     noise = np.random.default_rng(0).normal(scale=0.1, size=(1, n_samples)).astype(np.float32)
     try:
-        n_layers = len(model.embed_layers(noise))
+        with foreign_code():
+            n_layers = len(model.embed_layers(noise))
     except NearkinError as error:
         raise InputError(f"encoder '{found.spec}': {error}") from error
     except Exception as error:  # the border to foreign code: anything may come
-        text = " ".join(str(error).split())
         raise InputError(
-            f"encoder '{found.spec}': raised {type(error).__name__} on {PROBE_SECONDS:g} s of "
-            f"noise: {text}"
+            f"encoder '{found.spec}': raised {told(error)} (on {PROBE_SECONDS:g} s of noise)"
         ) from error
     shared = SharedPass(model)
     return tuple(

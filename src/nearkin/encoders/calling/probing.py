@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nearkin.encoders.calling.forward import Forward
+from nearkin.encoders.foreign import foreign_code
 from nearkin.encoders.protocol import as_array
 
 
@@ -14,7 +15,8 @@ def probe(forward: Forward, shape: tuple[int, ...]) -> Any:
     """Run a model on noise of a shape; an error it raises is returned."""
     noise = np.random.default_rng(0).normal(scale=0.1, size=shape).astype(np.float32)
     try:
-        return forward(noise)
+        with foreign_code():
+            return forward(noise)
     except Exception as error:  # the border to foreign code: anything may come
         return error
 

@@ -21,6 +21,8 @@ from typing import Any
 
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options, read_options
+from nearkin.encoders.foreign import foreign_code, told
+from nearkin.encoders.identity import files_in, joined, sha256_of
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -90,7 +92,7 @@ def from_hear_spec(spec: str, *, options: Mapping[str, Any], handling: Handling)
     )
     name = Path(place).stem if place.endswith(".py") else place
     return ResolvedEncoder(
-        name=name, spec=spec, matched=matched, encoder=encoder, sha256=of_weights or sha256
+        name=name, spec=spec, matched=matched, encoder=encoder, sha256=joined(sha256, of_weights)
     )
 
 
@@ -115,10 +117,11 @@ def from_object(
     if inspect.isclass(thing):
         kind, given = "a class", {}
         try:
-            thing = thing(**options)
+            with foreign_code():
+                thing = thing(**options)
         except Exception as error:  # the border to foreign code: anything may come
             raise InputError(
-                f"encoder '{spec}': {type(error).__name__} while constructing it: {error}"
+                f"encoder '{spec}': {told(error).replace(':', ' while constructing it:', 1)}"
             ) from error
     encoder, matched = _match(thing, kind=kind, spec=spec, options=given, handling=handling)
     return ResolvedEncoder(
@@ -128,7 +131,7 @@ def from_object(
         spec=spec,
         matched=matched,
         encoder=encoder,
-        sha256=sha256,
+        sha256=joined(sha256, sha256_of(files_in(options))),
     )
 
 
@@ -218,7 +221,7 @@ def _plain(
 
 
 def load_module(place: str, *, spec: str) -> tuple[Any, str]:
-    """Import a module by name or from a file; return it with the file's SHA-256.
+    """Import a module by name or from a file; return it with its file's SHA-256.
 
     Raises
     ------
@@ -227,12 +230,20 @@ def load_module(place: str, *, spec: str) -> tuple[Any, str]:
     """
     if place.endswith(".py"):
         return _module_from_file(spec, Path(place))
-    return _module_by_name(spec, place), ""
+    module = _module_by_name(spec, place)
+    return module, sha256_of(source_of(module))
+
+
+def source_of(module: Any) -> list[Path]:
+    """Return the file a module was read from; none for what has no file."""
+    file = getattr(module, "__file__", None)
+    return [Path(file)] if file and Path(file).is_file() else []
 
 
 def _module_by_name(spec: str, name: str) -> Any:
     try:
-        return importlib.import_module(name)
+        with foreign_code(argv=name):
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise InputError(
@@ -244,7 +255,7 @@ def _module_by_name(spec: str, name: str) -> Any:
         ) from error
     except Exception as error:  # the border to foreign code: anything may come
         raise InputError(
-            f"encoder '{spec}': {type(error).__name__} while importing it: {error}"
+            f"encoder '{spec}': {told(error).replace(':', ' while importing it:', 1)}"
         ) from error
 
 
@@ -264,12 +275,14 @@ def _module_from_file(spec: str, path: Path) -> tuple[Any, str]:
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
-        location.loader.exec_module(module)
+        with foreign_code(argv=str(path)):
+            location.loader.exec_module(module)
     except Exception as error:  # the border to foreign code: anything may come
         del sys.modules[name]
         raise InputError(
-            f"encoder '{spec}': {type(error).__name__} while importing it: {error}"
+            f"encoder '{spec}': {told(error).replace(':', ' while importing it:', 1)}"
         ) from error
     finally:
-        sys.path.remove(folder)
+        if folder in sys.path:
+            sys.path.remove(folder)
     return module, sha256

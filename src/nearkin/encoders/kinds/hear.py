@@ -7,7 +7,6 @@ scene_embedding_size]. Where a module has timestamp embeddings only, they are po
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options
 from nearkin.encoders.calling.tensors import checked_device, in_training, placed, without_gradients
+from nearkin.encoders.foreign import foreign_code, told
+from nearkin.encoders.identity import sha256_of
 from nearkin.encoders.protocol import as_array
 from nearkin.errors import InputError
 
@@ -67,16 +68,13 @@ def from_module(
     if weights:
         if not Path(weights).exists():
             raise InputError(f"encoder '{spec}': no file {weights}; check the path after '@'")
-        if Path(weights).is_file():
-            sha256 = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+        sha256 = sha256_of([Path(weights)])
     device = checked_device(options.handling.device, spec=spec)
     try:
-        model = module.load_model(weights) if weights else module.load_model()
+        with foreign_code(argv=str(getattr(module, "__file__", "") or spec)):
+            model = module.load_model(weights) if weights else module.load_model()
     except Exception as error:  # the border to foreign code: anything may come
-        text = " ".join(str(error).split())
-        raise InputError(
-            f"encoder '{spec}': load_model() raised {type(error).__name__}: {text}"
-        ) from error
+        raise InputError(f"encoder '{spec}': load_model() raised {told(error)}") from error
     encoder, matched = from_model(model, module, spec=spec, options=options, device=device)
     return encoder, f"matched a HEAR module: {matched}", sha256
 
@@ -136,9 +134,10 @@ def _timestamps(model: Any, module: Any, device: Any) -> Callable[[NDArray[np.fl
 
     def audit(audio: NDArray[np.float32]) -> list[str]:
         try:
-            embeddings, times = (as_array(part) for part in call(audio))
+            with foreign_code():
+                embeddings, times = (as_array(part) for part in call(audio))
         except Exception as error:  # the border to foreign code: anything may come
-            return [f"{STAMPS} raised {type(error).__name__}: {error}"]
+            return [f"{STAMPS} raised {told(error)}"]
         faults = []
         size = getattr(model, "timestamp_embedding_size", None)
         if embeddings.ndim != 3 or embeddings.shape[::2] != (len(audio), size):

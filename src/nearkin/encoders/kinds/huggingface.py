@@ -1,14 +1,12 @@
 """``hf:PATH_OR_NAME``: a Hugging Face model with its own feature extractor.
 
 A folder, or a name that is in the local cache: nothing is downloaded. Weights are read from
-safetensors only, and code that a repository brings along runs only with
-``--encoder-options '{"trust_remote_code": true}'``. Without ``layer`` the last hidden state is
-taken; time is pooled.
+safetensors only, and code that a repository brings along runs only with ``--trust``. Without
+``layer`` the last hidden state is taken; time is pooled.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +18,11 @@ from numpy.typing import NDArray
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.tensors import checked_device, in_training
+from nearkin.encoders.foreign import foreign_code
+from nearkin.encoders.identity import sha256_of
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.optional import need
-
-HASHED = (".safetensors", ".json", ".py")
 
 
 def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
@@ -42,7 +40,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     transformers = need("transformers", extra="hf")
     logging = need("transformers.utils.logging", extra="hf")
     chosen = read_options(options, handling, spec=spec, others=("trust_remote_code",))
-    trust = chosen.others.get("trust_remote_code", False)
+    trust = chosen.others.get("trust_remote_code", chosen.handling.trust)
     if not isinstance(trust, bool):
         raise InputError(f"encoder '{spec}': trust_remote_code={trust!r}: must be true or false")
     device = checked_device(chosen.handling.device, spec=spec)
@@ -93,7 +91,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         + (f"{size} values, " if isinstance(size, int) else "")
         + f"{taken if layered else 'last hidden state'} pooled by {chosen.handling.pool}",
         encoder=encoder,
-        sha256=_sha256(Path(place)),
+        sha256=sha256_of([_folder(place)]),
     )
 
 
@@ -111,14 +109,14 @@ def _without_bars(logging: Any) -> Iterator[None]:
 
 def _loaded(spec: str, logging: Any, load: Callable[[], Any]) -> Any:
     try:
-        with _without_bars(logging):
+        with _without_bars(logging), foreign_code():
             return load()
     except Exception as error:  # transformers raises what it likes
         text = " ".join(str(error).split())[:300]
         if "trust_remote_code" in text:
             remedy = (
-                "it brings code of its own, which runs only with --encoder-options "
-                "'{\"trust_remote_code\": true}'"
+                "it brings code of its own, which runs only with --trust (or --encoder-options "
+                "'{\"trust\": true}')"
             )
         else:
             remedy = "give a folder, or download it to the cache first (hf download NAME)"
@@ -139,13 +137,10 @@ def _refuse_pickled_only(spec: str, folder: Path) -> None:
             )
 
 
-def _sha256(folder: Path) -> str:
-    if not folder.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in HASHED:
-            digest.update(path.name.encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+def _folder(place: str) -> Path:
+    """Return where a model's files are: the folder named, or its place in the cache."""
+    if Path(place).is_dir():
+        return Path(place)
+    hub = need("transformers.utils.hub", extra="hf")
+    found = hub.cached_file(place, "config.json", local_files_only=True)
+    return Path(found).parent if found else Path(place)

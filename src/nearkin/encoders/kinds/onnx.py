@@ -8,7 +8,6 @@ and trial.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 from nearkin.encoders.calling.forward import BATCH, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import time_axis_of
+from nearkin.encoders.identity import sha256_of
+from nearkin.encoders.kinds.onnx_data import external_files
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 
@@ -59,13 +60,16 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     Raises
     ------
     InputError
-        If it is none, takes no waveform, or the device is not there.
+        If it is none, takes no waveform, keeps weights outside its folder, or the device is not
+        there.
     """
     path = Path(spec)
     if not path.is_file():
         raise InputError(f"encoder '{spec}': no file {path}; check the path")
     chosen = read_options(options, handling, spec=spec)
-    session = _session(path, spec, chosen.handling.device)
+    provider = _provider(spec, chosen.handling.device)
+    beside = external_files(path, spec=spec)
+    session = _session(path, spec, provider)
     taken = _input(spec, session.get_inputs())
     names = [output.name for output in session.get_outputs()]
 
@@ -109,11 +113,11 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         spec=spec,
         matched=f"matched an ONNX graph: {rate} Hz{source}, {length}",
         encoder=encoder,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256_of([path, *beside]),
     )
 
 
-def _session(path: Path, spec: str, device: str) -> Any:
+def _provider(spec: str, device: str) -> str:
     import onnxruntime as ort
 
     provider = PROVIDERS[device.split(":")[0]]
@@ -122,6 +126,10 @@ def _session(path: Path, spec: str, device: str) -> Any:
             f"encoder '{spec}': device '{device}' is not there (this onnxruntime has no "
             f"{provider}); use --device cpu"
         )
+    return provider
+
+
+def _session(path: Path, spec: str, provider: str) -> Any:
     try:
         return open_session(path, provider)
     except Exception as error:  # onnxruntime's errors share no root of their own

@@ -16,8 +16,8 @@ from nearkin.errors import InputError
 
 CONVERT = (
     "where you trust it, load it yourself and save what runs no code: torch.onnx.export(model, "
-    "..., 'model.onnx'), or torch.jit.script(model).save('model.pt') for torchscript:model.pt; or "
-    "write a ./file.py:function that loads it (that runs its code)"
+    "..., 'model.onnx'), or the weights alone with safetensors.torch.save_model(model, "
+    "'model.safetensors') and a ./file.py:Class that builds the network and loads them"
 )
 
 
@@ -45,7 +45,10 @@ def refuse(spec: str, *, options: Mapping[str, Any], handling: Handling) -> NoRe
     if not path.is_file():
         raise InputError(f"encoder '{spec}': no file {path}; check the path")
     if is_torchscript(path):
-        raise InputError(f"encoder '{spec}': is a TorchScript archive; write torchscript:{spec}")
+        raise InputError(
+            f"encoder '{spec}': is a TorchScript archive, which is code; write torchscript:{spec} "
+            "and --trust where you trust whoever made it, or export the model as ONNX"
+        )
     if path.suffix == ".npy":
         raise InputError(
             f"encoder '{spec}': holds arrays, no encoder; nearkin score takes embeddings as .npy"

@@ -1,13 +1,13 @@
-"""``torchscript:FILE.pt``: an archive of tensors and of torch's own intermediate language.
+"""``torchscript:FILE.pt``: an archive of tensors, and of code in torch's own language.
 
-Loading one runs no Python: its code is TorchScript, which can compute with tensors and cannot
-import, open files or reach the network. The archive has no metadata of ours: its rate is an
-attribute ``sample_rate`` of the scripted module where there is one, else ``--sample-rate``.
+That code calls any operator of torch's, and some of them read and write files (``torch.from_file``,
+``torch.save``): it runs with the rights of whoever opens it. So an archive is opened only where the
+user says that he trusts it. It has no metadata of ours: its rate is an attribute ``sample_rate`` of
+the scripted module where there is one, else ``--sample-rate``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from nearkin.encoders.calling.forward import Forward, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import probe, time_axis_of
 from nearkin.encoders.calling.tensors import checked_device, torch, without_gradients
+from nearkin.encoders.identity import sha256_of
 from nearkin.encoders.kinds.pickles import CONVERT, is_torchscript
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -28,7 +29,8 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     Raises
     ------
     InputError
-        If the file is none, or the module takes neither [batch, samples] nor [samples].
+        If the file is none or is not trusted, or the module takes neither [batch, samples] nor
+        [samples].
     ExtraError
         If torch is not installed.
     """
@@ -40,8 +42,14 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
             f"encoder '{spec}': is no TorchScript archive; it may be a pickled checkpoint, which "
             f"is not opened, because that can run any code: {CONVERT}"
         )
-    library = torch()
     chosen = read_options(options, handling, spec=spec)
+    if not chosen.handling.trust:
+        raise InputError(
+            f"encoder '{spec}': a TorchScript archive is code, which can read and write files with "
+            "your rights: pass --trust (or --encoder-options '{\"trust\": true}') where you trust "
+            "whoever made it, or take an ONNX file, which runs none"
+        )
+    library = torch()
     device = checked_device(chosen.handling.device, spec=spec)
     try:
         with warnings.catch_warnings():
@@ -71,10 +79,10 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     return ResolvedEncoder(
         name=path.stem,
         spec=spec,
-        matched=f"matched a TorchScript archive, data and torch's own language: {rate} Hz{source}, "
+        matched=f"matched a TorchScript archive, whose code you trust: {rate} Hz{source}, "
         f"takes {taken}",
         encoder=encoder,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256_of([path]),
     )
 
 

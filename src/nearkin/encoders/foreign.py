@@ -1,0 +1,70 @@
+"""The border to foreign code: what it may not do to the program that calls it.
+
+An exit (``sys.exit``, ``quit``, argparse on import) becomes an error like any other; the working
+directory and ``sys.argv`` are what they were before. A KeyboardInterrupt is the user's, and passes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ForeignExitError(Exception):
+    """Foreign code tried to end the program."""
+
+
+@contextmanager
+def foreign_code(*, argv: str | None = None) -> Iterator[None]:
+    """Call foreign code, and leave the program as it was.
+
+    Parameters
+    ----------
+    argv : str, optional
+        What ``sys.argv`` is meanwhile, with nothing after it: a script that reads arguments when
+        it is imported would else read nearkin's.
+
+    Raises
+    ------
+    ForeignExitError
+        If the code tries to end the program.
+    """
+    place = _here()
+    arguments = sys.argv
+    if argv is not None:
+        sys.argv = [argv]
+    try:
+        yield
+    except SystemExit as error:
+        code = "" if error.code is None else repr(error.code)
+        raise ForeignExitError(
+            f"it calls exit({code}), which would end the program; put what a script does under "
+            "if __name__ == '__main__':"
+        ) from error
+    finally:
+        sys.argv = arguments
+        if place is not None and _here() != place:
+            os.chdir(place)
+
+
+def told(error: BaseException) -> str:
+    """Write what foreign code raised in one line: its type, and what it says.
+
+    Examples
+    --------
+    >>> told(KeyError("x"))
+    "KeyError: 'x'"
+    >>> told(ValueError())
+    'ValueError: no message'
+    """
+    name = "SystemExit" if isinstance(error, ForeignExitError) else type(error).__name__
+    return f"{name}: {' '.join(str(error).split())[:300] or 'no message'}"
+
+
+def _here() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109 - as text, and None where the folder is gone
+    except OSError:
+        return None
