@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nearkin.report.data import ReportData
+    from nearkin.results.verdicts import Verdict
 
 
 class Result:
@@ -103,6 +104,130 @@ class Result:
     def path(self) -> Path:
         """The run's folder."""
         return self.folder.root
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What the run says of every encoder, tested ones first, the audio space last."""
+        from nearkin.results.verdicts import verdicts
+
+        return verdicts(self.consistency, self.queries, self.run)
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row an encoder: its role, and both verdicts as a word and a line that names why."""
+        import pandas as pd
+
+        rows = [
+            {
+                "encoder": one.label,
+                "role": one.role,
+                "assumption_i": one.near.word,
+                "assumption_i_line": one.near.line,
+                "assumption_ii": one.graver.word,
+                "assumption_ii_line": one.graver.line,
+            }
+            for one in self.verdicts
+        ]
+        return pd.DataFrame(rows).set_index("encoder")
+
+    def table(
+        self,
+        measure: str = "C_W",
+        *,
+        distance: str | None = None,
+        at: str = "mildest",
+        encoders: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Lay one measure out: encoders by transformations, with 95 % intervals.
+
+        Parameters
+        ----------
+        measure : str
+            ``"C_W"``, ``"C_W@100"``, ``"C_B_rho"``, ``"C_B_acc"``, ``"kappa"``, ``"monotonicity"``.
+        distance : str, optional
+            Such as ``"cosine"``; between spaces both, ``"dtw,cosine"``.
+        at : str
+            ``"mildest"``, ``"most-severe"``, or points such as ``"TS=1.1, PN=30"``.
+        encoders : sequence of str, optional
+            Only these.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index the encoders; columns (point, ``value | ci_low | ci_high``).
+
+        Raises
+        ------
+        InputError
+            If the run has no such measure, distance, point or encoder.
+        """
+        from nearkin.results.crosstab import crosstab
+
+        asked = {"measure": measure, "distance": distance, "at": at, "encoders": encoders}
+        return crosstab(self.consistency, self.run, **asked).frame()  # type: ignore[arg-type]
+
+    def plot(self, measure: str = "C_W", *, encoders: Sequence[str] | None = None) -> Any:
+        """Draw a measure over magnitude, a panel a transformation, as an Altair chart.
+
+        Parameters
+        ----------
+        measure : {"C_W", "C_B_rho", "C_B_acc"}
+            What to draw: the paper's figure 7, or 10.
+        encoders : sequence of str, optional
+            Only these, by name or label; the audio space stays.
+
+        Returns
+        -------
+        altair.TopLevelMixin
+            A notebook shows it.
+
+        Raises
+        ------
+        InputError
+            If the measure has no curves, or the run no such encoder.
+        """
+        from nearkin.registry import suggest
+        from nearkin.report.figures import figure_7, figure_10
+        from nearkin.results.systems import AUDIO, of, systems_of
+
+        figures = {"C_W": figure_7, "C_B_rho": figure_10, "C_B_acc": figure_10}
+        if measure not in figures:
+            raise InputError(f"measure '{measure}': {suggest(measure, figures)}")
+        rows = self.consistency
+        if encoders is not None:
+            systems = systems_of(self.run, rows)
+            names = {name: one for one in systems for name in (one.encoder, one.label)}
+            for name in encoders:
+                if name not in names:
+                    raise InputError(f"encoder '{name}': {suggest(name, names)}")
+            chosen = [one for one in systems if {one.encoder, one.label} & set(encoders)]
+            keep = rows["encoder"] == AUDIO
+            for one in chosen:
+                keep |= rows.index.isin(of(rows, one).index)
+            rows = rows[keep]
+        if measure != "C_W":
+            rows = rows[rows["measure"] == measure]
+        return figures[measure](rows, run=self.run)
+
+    def _repr_html_(self) -> str:
+        """Show the verdicts in a notebook."""
+        from html import escape
+
+        def cell(text: str) -> str:
+            return f"<td style='text-align:left'>{escape(text)}</td>"
+
+        rows = "".join(
+            f"<tr>{cell(one.label)}{cell(one.near.line or one.near.word)}"
+            f"{cell(one.graver.line or one.graver.word)}</tr>"
+            for one in self.verdicts
+            if one.role != "audio"
+        )
+        heads = ("encoder", "small changes stay near", "more severe changes move further")
+        return (
+            f"<p>nearkin: {self.run['n']} clips, grid {escape(str(self.run['grid']['name']))}</p>"
+            f"<table><thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
 
     def report_data(self) -> ReportData:
         """Return what the report is made of."""
