@@ -6,8 +6,7 @@ Every message states the value seen, what was demanded and the remedy, in one se
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import unicodedata
 
 
 class NearkinError(Exception):
@@ -26,16 +25,41 @@ class RunError(NearkinError):
     """A run could not be continued or finished (disk full, folder taken, settings changed)."""
 
 
-def printable(path: Path | str) -> str:
-    r"""Write a path so that any terminal, table or page can show it.
+def printable(text: object) -> str:
+    r"""Write a text from outside so that any terminal, table, figure or page can show it.
+
+    Parameters
+    ----------
+    text : object
+        A path, a name, a status; anything with a text.
+
+    Returns
+    -------
+    str
+        The text with an escape for every character that has no look of its own: controls, line and
+        paragraph separators, marks that join or turn the writing, bytes that are no UTF-8, and
+        code points that XML and Unicode call no characters.
 
     Examples
     --------
-    >>> printable("a\nb")
-    'a\\nb'
+    >>> printable("a\nb"), printable("\u202egnp.exe"), printable("caf\udce9")
+    ('a\\nb', '\\u202egnp.exe', 'caf\\xe9')
     """
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    plain = str(text)
+    return plain if plain.isprintable() else "".join(map(_shown, plain))
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file's name that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if unicodedata.category(character) in _UNSEEN or _is_no_character(code):
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def _is_no_character(code: int) -> bool:
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF

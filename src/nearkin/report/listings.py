@@ -1,7 +1,7 @@
 """What the report lists: failures in words and sound, what was skipped and why, what is identical.
 
-Tables in, records of plain text out; no HTML. Text from outside is made visible here (`plain`) and
-escaped by the page's template.
+Tables in, records of plain text out; no HTML. Text from outside is made visible here (`printable`)
+and escaped by the page's template.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import math
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from nearkin.errors import printable
 from nearkin.report.data import ReportData
 from nearkin.results.systems import AUDIO, System, distance_name, systems_of
 from nearkin.results.task_scores import signs
@@ -66,26 +66,6 @@ class FailureGroup:
     reference: bool
     failures: tuple[Failure, ...]
     total: int
-
-
-def plain(value: object) -> str:
-    r"""Return a text with every character that cannot be seen or printed as its escape.
-
-    Control characters, line and paragraph separators, lone surrogates and marks that turn the
-    direction of writing would hide or spoil what stands around them.
-
-    Examples
-    --------
-    >>> plain("a\nb"), plain("\u202egnp.exe")
-    ('a\\nb', '\\u202egnp.exe')
-    """
-    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in hidden
-        else character
-        for character in str(value)
-    )
 
 
 def failure_groups(data: ReportData) -> list[FailureGroup]:
@@ -141,11 +121,11 @@ def failure_sentence(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
         return f"{where} at an undefined distance from its own original."
     if own == other:
         return (
-            f"{where} exactly as near to “{plain(intruder)}” as to its own original (both "
+            f"{where} exactly as near to “{printable(intruder)}” as to its own original (both "
             f"{own:.3g}); a tie is an error."
         )
     near, far = _told_apart(other, own)
-    return f"{where} nearer to “{plain(intruder)}” ({near}) than to its own original ({far})."
+    return f"{where} nearer to “{printable(intruder)}” ({near}) than to its own original ({far})."
 
 
 def _told_apart(a: float, b: float) -> tuple[str, str]:
@@ -188,7 +168,7 @@ def _players(
         if sound and fits:
             text = base64.b64encode(sound).decode("ascii")
             source = Markup("data:audio/mpeg;base64,") + Markup(text)
-        players.append(Player(role, plain(name), source))
+        players.append(Player(role, printable(name), source))
     return tuple(players), size if fits else 0
 
 
@@ -335,7 +315,7 @@ def _label(row: Mapping[Any, Any]) -> str:
 
 
 def _table(caption: str, head: tuple[str, ...], rows: list[Any]) -> Table:
-    shown = tuple(tuple(plain(cell) for cell in row) for row in rows[:TABLE_ROWS])
+    shown = tuple(tuple(printable(cell) for cell in row) for row in rows[:TABLE_ROWS])
     return Table(caption, head, shown, max(0, len(rows) - TABLE_ROWS))
 
 
@@ -346,7 +326,7 @@ def identical_of(data: ReportData) -> list[str]:
     used = data.clips[data.clips["status"] == "ok"]
     same = used[used.duplicated(["content_sha256", "start_s"], keep=False)]
     for _, group in list(same.groupby(["content_sha256", "start_s"], sort=False))[:20]:
-        files = ", ".join(plain(paths[str(path)]) for path in group["path"])
+        files = ", ".join(printable(paths[str(path)]) for path in group["path"])
         sentences.append(f"{len(group)} clips have identical content: {files}.")
     names = _clip_names(data)
     original = data.queries[
@@ -358,14 +338,14 @@ def identical_of(data: ReportData) -> list[str]:
         label = "audio space" if encoder == AUDIO else System(str(encoder), str(task), "").label
         tied = group["clip_id"].nunique()
         text = (
-            f"{plain(label)}, {distance_name(str(distance))}: {tied} of "
+            f"{printable(label)}, {distance_name(str(distance))}: {tied} of "
             f"{int(data.run.get('n') or tied)} unchanged clips lie at distance 0 from another clip"
         )
         if tied <= 10:
             pairs = group.drop_duplicates("clip_id").to_dict("records")
             named = [
-                f"“{plain(names.get(str(row['clip_id']), row['clip_id']))}” and "
-                f"“{plain(names.get(str(row['nearest_id']), row['nearest_id']))}”"
+                f"“{printable(names.get(str(row['clip_id']), row['clip_id']))}” and "
+                f"“{printable(names.get(str(row['nearest_id']), row['nearest_id']))}”"
                 for row in pairs
             ]
             text += ": " + "; ".join(named)

@@ -20,6 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from nearkin.errors import printable
 from nearkin.report import figures, listings, methods
 from nearkin.report.data import ReportData
 from nearkin.results import verdicts
@@ -104,7 +105,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = listings.plain
+    environment.filters["plain"] = printable
     environment.filters["number"] = _number
     environment.filters["slug"] = lambda word: str(word).replace(" ", "-")
     return environment

@@ -232,7 +232,7 @@ def _point_panel(
     }
     y = _encoder_channel(labels)
     y["scale"] |= {"paddingInner": 0.18, "paddingOuter": 0.1}
-    lane = {"field": "direction", "type": "nominal", "sort": names, "scale": style.scale(names)}
+    lane = {"field": "direction", "type": "nominal", "sort": None, "scale": style.scale(names)}
     colour = {
         "field": "direction",
         "type": "nominal",
@@ -302,7 +302,7 @@ def _encoder_channel(labels: Sequence[str]) -> dict[str, Any]:
         "field": "series",
         "type": "nominal",
         "title": None,
-        "sort": list(labels),
+        "sort": None,  # the domain orders; a list of names trips over one such as "constructor"
         "scale": style.scale(labels),
         "axis": {"grid": False, "minExtent": 92, "labelLimit": 92, "ticks": False},
     }

@@ -32,7 +32,7 @@ def save(chart: Any, stem: str | Path) -> list[Path]:
         The two files.
     """
     stem = Path(stem)
-    spec = chart.to_dict(validate=False)
+    spec = _measurable(chart.to_dict(validate=False))
     version = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     svg, pdf = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "pdf"))
     pages = {
@@ -46,3 +46,12 @@ def save(chart: Any, stem: str | Path) -> list[Path]:
 
 def _put(page: bytes, file: BinaryIO) -> None:
     file.write(page)
+
+
+def _measurable(value: Any) -> Any:
+    """Write characters beyond U+FFFF as escapes: vl-convert fails where it cuts one in two."""
+    if isinstance(value, str):
+        return "".join(c if c <= "\uffff" else f"\\U{ord(c):08x}" for c in value)
+    if isinstance(value, dict):
+        return {key: _measurable(inner) for key, inner in value.items()}
+    return [_measurable(inner) for inner in value] if isinstance(value, list) else value

@@ -13,6 +13,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from nearkin.errors import printable
 from nearkin.results.systems import System
 
 INK = "#222222"
@@ -134,6 +135,46 @@ class Figure(alt.TopLevelMixin, alt.TopLevelVConcatSpec):  # type: ignore[misc]
     `altair.vconcat` copies every panel, data and all, once a level and a call: ten times the time
     of the whole report.
     """
+
+    def to_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return the spec; a character in it that no file can hold is written as its escape."""
+        spec: dict[str, Any] = Visible()(super().to_dict(*args, **options))
+        return spec
+
+
+class Visible:
+    r"""Makes every text of a spec visible; two different texts stay two different texts.
+
+    Examples
+    --------
+    >>> Visible()(["a\0", "a\\x00", "b"])
+    ['a\\x00', 'a\\x00 (2)', 'b']
+    """
+
+    def __init__(self) -> None:
+        self._shown: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def __call__(self, value: Any) -> Any:
+        """Return a value of JSON with every text in it made visible."""
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, dict):
+            return {key: self(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self(inner) for inner in value]
+        return value
+
+    def _text(self, text: str) -> str:
+        if text not in self._shown:
+            shown = bare = printable(text)
+            number = 1
+            while shown in self._taken:
+                number += 1
+                shown = f"{bare} ({number})"
+            self._taken.add(shown)
+            self._shown[text] = shown
+        return self._shown[text]
 
 
 def figure(
