@@ -21,7 +21,8 @@ import pandas as pd
 from nearkin.audio import sound_info
 from nearkin.corpora.manifest import write_manifest
 from nearkin.encoders.references.trained import WEIGHTS
-from nearkin.networks.files import Model, export_onnx, load
+from nearkin.networks.files import Model, load
+from nearkin.networks.onnx import export_onnx
 from nearkin.tasks import task as task_named
 from nearkin.tasks.tagging import roc_auc_per_clip
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nearkin.errors import InputError, RunError
-from nearkin.networks.files import Model, export_onnx, load, read_header, save
+from nearkin.networks.files import Model, load, read_header, save
+from nearkin.networks.onnx import export_onnx
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")

@@ -11,7 +11,9 @@ from nearkin.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from nearkin.networks import network as networks  # noqa: E402
+from nearkin.networks.encoders import CHANNELS  # noqa: E402
+from nearkin.networks.front_end import FrontEnd  # noqa: E402
+from nearkin.networks.heads import unpooled  # noqa: E402
 from nearkin.networks.network import NetworkConfig, build  # noqa: E402
 
 AE, AT = NetworkConfig("vgg", "decoder"), NetworkConfig("vgg", "classes", 50)
@@ -56,7 +58,7 @@ def test_table_1() -> None:
     for block in encoder.blocks:
         block.register_forward_hook(lambda module, given, out: seen.append(tuple(out.shape[1:])))
     encoded = encoder.encode(torch.zeros(1, 128, 512))
-    pooled = [(c, *size) for c, size in zip(networks.CHANNELS, encoded.sizes[1:], strict=True)]
+    pooled = [(c, *size) for c, size in zip(CHANNELS, encoded.sizes[1:], strict=True)]
     walked = [shape for pair in zip(seen, pooled, strict=True) for shape in pair]
     assert walked == TABLE_1
     assert encoded.z.shape == (1, 256)
@@ -64,10 +66,8 @@ def test_table_1() -> None:
 
 
 def test_number_of_weights_is_that_of_table_1() -> None:
-    kernels = sum(
-        9 * a * b for a, b in zip((1, 16, 32, 64, 128, 256, 256), networks.CHANNELS, strict=True)
-    )
-    biases_and_norms = 3 * sum(networks.CHANNELS)
+    kernels = sum(9 * a * b for a, b in zip((1, 16, 32, 64, 128, 256, 256), CHANNELS, strict=True))
+    biases_and_norms = 3 * sum(CHANNELS)
     connected = 256 * 256 + 3 * 256
     weights = sum(p.numel() for p in build(AT, seed=0).encoder.parameters())
     assert weights == kernels + biases_and_norms + connected
@@ -91,7 +91,7 @@ def test_shorter_is_refused() -> None:
 
 
 def test_front_end_is_librosas_to_a_thousandth_of_a_decibel() -> None:
-    front = networks.FrontEnd()
+    front = FrontEnd()
     clips = music()
     ours = front.decibels(torch.from_numpy(clips)).numpy()
     for clip, found in zip(clips, ours, strict=True):
@@ -101,7 +101,7 @@ def test_front_end_is_librosas_to_a_thousandth_of_a_decibel() -> None:
 
 def test_decibels_are_floored_below_each_clips_own_maximum() -> None:
     quiet, loud = music()[0] * 1e-3, music()[1]
-    front = networks.FrontEnd()
+    front = FrontEnd()
     together = front.decibels(torch.from_numpy(np.stack([quiet, loud])))
     alone = front.decibels(torch.from_numpy(quiet[None]))
     assert torch.equal(together[0], alone[0])
@@ -109,7 +109,7 @@ def test_decibels_are_floored_below_each_clips_own_maximum() -> None:
 
 
 def test_inverse_of_the_spectrum_is_the_signal() -> None:
-    front = networks.FrontEnd()
+    front = FrontEnd()
     audio = torch.from_numpy(music())
     back = front.istft(front.stft(audio), samples=audio.shape[1])
     assert float((back - audio).abs().max()) < 1e-5
@@ -138,7 +138,7 @@ def test_standardisation_is_stored_and_applied() -> None:
 
 def test_unpooling_repeats_a_value_over_its_window() -> None:
     image = torch.arange(6.0).reshape(1, 1, 2, 3)
-    repeated = networks._unpooled(image, (5, 7))[0, 0]
+    repeated = unpooled(image, (5, 7))[0, 0]
     for frame in range(5):
         for bin_ in range(7):
             want = image[0, 0, min(frame // 2, 1), min(bin_ // 2, 2)]

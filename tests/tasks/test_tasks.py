@@ -162,7 +162,7 @@ def test_targets() -> None:
 
 def fake(output: object, name: str = "ae", **config: object) -> object:
     torch = pytest.importorskip("torch")
-    from nearkin.networks.network import FrontEnd
+    from nearkin.networks.front_end import FrontEnd
 
     class Known(torch.nn.Module):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:

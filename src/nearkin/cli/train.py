@@ -59,7 +59,7 @@ def train_command(
     """
     with sentences():
         from nearkin.cli.bars import show
-        from nearkin.networks.files import export_onnx
+        from nearkin.networks.onnx import export_onnx
         from nearkin.optional import need
         from nearkin.workers import available_cores
 

@@ -1,4 +1,4 @@
-"""Model files: weights and all that is known of them in one safetensors file; and ONNX.
+"""Model files: weights and all that is known of them in one safetensors file.
 
 Opening a model file runs no code: safetensors holds arrays and one JSON text, from which the
 network is built anew. Encoder, task and trial stand inside, so that files which share encoder and
@@ -214,69 +214,3 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
         **{name: about[name] for name in _HEADER if name != "labels"},
         **{name: type(empty)(about.get(name, empty)) for name, empty in _OPTIONAL.items()},
     )
-
-
-def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a model's encoder, front end and all, as ONNX: waveforms in, latent vectors out.
-
-    Batch and length are free, from 128 frames (1.47 s) up. Encoder, task, trial and rate stand in
-    the file's metadata.
-
-    Raises
-    ------
-    ExtraError
-        If torch or its exporter is not installed.
-    RunError
-        If the file cannot be written.
-    """
-    import contextlib
-    import io
-    import logging
-    import warnings
-
-    torch = need("torch", extra="torch")
-    need("onnxscript", extra="torch")
-    from nearkin.networks.network import MINIMUM_SAMPLES, SAMPLE_RATE
-
-    class Embedding(torch.nn.Module):  # type: ignore[misc,name-defined]
-        def __init__(self, encoder: Any) -> None:
-            super().__init__()
-            self.encoder = encoder
-
-        def forward(self, audio: Any) -> Any:
-            return self.encoder(audio).z
-
-    batch = torch.export.Dim("batch", min=1)
-    samples = torch.export.Dim("samples", min=MINIMUM_SAMPLES)
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            exported = torch.onnx.export(
-                Embedding(model.network.encoder).eval(),
-                (torch.zeros(2, 2 * SAMPLE_RATE),),
-                dynamo=True,
-                external_data=False,
-                opset_version=20,
-                input_names=["audio"],
-                output_names=["embedding"],
-                dynamic_shapes={"audio": {0: batch, 1: samples}},
-                verbose=False,
-            )
-    finally:
-        logger.setLevel(level)
-    proto = exported.model_proto
-    stated = {
-        "sample_rate": SAMPLE_RATE,
-        "minimum_samples": MINIMUM_SAMPLES,
-        "nearkin.encoder": model.features,
-        "nearkin.task": model.task,
-        "nearkin.trial": model.trial,
-        "nearkin.training_sha256": model.training_sha256,
-    }
-    for name, value in stated.items():
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = name, str(value)
-    write_whole(Path(path), lambda file: file.write(proto.SerializeToString()))

@@ -137,7 +137,7 @@ class TrainedModel:
                 f"'{self.about['task']}'; train the model anew"
             )
         need("torch", extra="torch")
-        from nearkin.networks.network import MINIMUM_SAMPLES, SAMPLE_RATE
+        from nearkin.networks.front_end import MINIMUM_SAMPLES, SAMPLE_RATE
 
         self.encoder: str = self.about["features"]
         self.task: str = self.about["task"]

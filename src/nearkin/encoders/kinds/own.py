@@ -36,7 +36,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     chosen = read_options(options, handling, spec=spec)
     device = checked_device(chosen.handling.device, spec=spec)
     model = load(path)
-    from nearkin.networks.network import MINIMUM_SAMPLES, SAMPLE_RATE
+    from nearkin.networks.front_end import MINIMUM_SAMPLES, SAMPLE_RATE
 
     network = placed(model.network, device)
     encoder = ModelEncoder(
