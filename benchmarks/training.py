@@ -35,7 +35,7 @@ def one_case(case: dict) -> dict:
     import torch
 
     from nearkin.cli.train import keep_freed_memory
-    from nearkin.training import train
+    from nearkin.training import Settings, train
 
     torch.set_num_threads(case["threads"])
     if case["kept"]:
@@ -48,15 +48,18 @@ def one_case(case: dict) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "model.safetensors"
-        train(
+        settings = Settings(
             case["task"],
-            case["manifest"],
-            out,
-            cache=case["cache"],
             max_steps=case["steps"],
             period=case["steps"],
             device=case["device"],
             precision=case["precision"],
+        )
+        train(
+            settings,
+            case["manifest"],
+            out,
+            cache=case["cache"],
             loaders=case["loaders"],
             progress=progress,
         )

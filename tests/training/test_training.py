@@ -39,12 +39,12 @@ from nearkin.training import AudioCache, Settings, train  # noqa: E402
 from nearkin.training.batches import (  # noqa: E402
     FixedBatches,
     Order,
-    Recordings,
     TrainingBatches,
     fixed_places,
 )
 from nearkin.training.cache import quantised  # noqa: E402
-from nearkin.training.module import Budget, Course  # noqa: E402
+from nearkin.training.checkpoint import Budget, TrainingState  # noqa: E402
+from nearkin.training.recordings import Recordings  # noqa: E402
 
 SR = 22_050
 CROP_S = 1.5
@@ -82,7 +82,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(corpus: Path, out: Path, cache: Path, what: str = "ir", **changed: Any) -> Any:
     settings = {**TINY, "features": "mfcc", "max_steps": 5, **changed}
-    return train(what, corpus, out, cache=cache, **settings)
+    call = {"force", "tell", "progress", "loaders", "workers"} & settings.keys()
+    options = {name: settings.pop(name) for name in call}
+    return train(Settings(what, **settings), corpus, out, cache=cache, **options)
 
 
 def weights(path: Path) -> dict[str, Any]:
@@ -396,10 +398,10 @@ def test_the_minutes_end_with_a_period(corpus: Path, tmp_path: Path, cache: Path
 
 def test_when_training_ends() -> None:
     budget = Budget(steps=250, patience=3, period=100, minutes=2)
-    assert budget.spent(Course(step=100, stale=2, seconds=119)) == ""
-    assert budget.spent(Course(step=250)) == "steps"
-    assert budget.spent(Course(step=100, stale=3)) == "plateau"
-    assert budget.spent(Course(step=100, seconds=120)) == "minutes"
+    assert budget.spent(TrainingState(step=100, stale=2, seconds=119)) == ""
+    assert budget.spent(TrainingState(step=250)) == "steps"
+    assert budget.spent(TrainingState(step=100, stale=3)) == "plateau"
+    assert budget.spent(TrainingState(step=100, seconds=120)) == "minutes"
     assert [budget.period_end(step) for step in (0, 99, 100, 200)] == [100, 100, 200, 250]
 
 
@@ -505,6 +507,9 @@ def test_bad_manifests_are_one_sentence_each(tmp_path: Path, cache: Path) -> Non
         ({"devices": 3}, "batch=4: must be shared equally among 3"),
         ({"precision": "8"}, "precision='8'"),
         ({"device": "abacus"}, "device='abacus'"),
+        ({"trial": "2"}, "trial='2': must be a whole number"),
+        ({"max_minutes": True}, "max_minutes=True: must be a number"),
+        ({"scale": None}, "scale=None: must be a text"),
         ({"device": "mps"}, "device='mps'.*cannot be used here"),
     ],
 )
@@ -577,6 +582,46 @@ def test_the_command_says_what_became_of_it(corpus: Path, tmp_path: Path, cache:
     assert "seed 0, not 5" in again.stderr
 
 
+def test_a_file_of_options_is_the_flags(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    """A YAML key for every flag; a flag overrides it; the model is that of the flags alone."""
+    config = tmp_path / "train.yaml"
+    config.write_text(
+        f"task: ir\nmanifest: {corpus}\ncache: {cache}\nfeatures: mfcc\nmax-steps: 9\nbatch: 4\n"
+        "device: cpu\nworkers: 1\nquiet: true\n"
+    )
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    words = ["train", "--config", str(config), "--max-steps", "2", "--out", str(one), "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    train(
+        Settings("ir", features="mfcc", max_steps=2, batch=4, device="cpu"),
+        corpus,
+        two,
+        cache=cache,
+    )
+    assert equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("task: ir", "no manifest given: pass it; no out given: pass it"),
+        ("task: ir\nmanifest: m\nout: o\nmax_step: 3", "unknown key 'max_step': did you mean"),
+        ("manifest: m\nout: o.safetensors", "no task given"),
+        ("task: ir\nmanifest: m\nout: o\nworkers: 0", "workers=0: input should be greater than"),
+        ("task: ir\nmanifest: m\nout: o\nbatch: many", "batch='many': must be a whole number"),
+    ],
+)
+def test_a_bad_file_of_options_is_one_sentence(tmp_path: Path, text: str, told: str) -> None:
+    config = tmp_path / "train.yaml"
+    config.write_text(text)
+    done = CliRunner().invoke(app, ["train", "--config", str(config)])
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("missing", ["torch", "lightning"])
 def test_without_torch_there_is_a_sentence(corpus: Path, tmp_path: Path, missing: str) -> None:
     code = (
@@ -593,9 +638,9 @@ def test_without_torch_there_is_a_sentence(corpus: Path, tmp_path: Path, missing
 
 def start(corpus: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
     code = (
-        "from nearkin.training import train; "
-        f"train('ir', {str(corpus)!r}, {str(out)!r}, cache={str(cache)!r}, batch=4, crop_s=1.5, "
-        "period=3, max_steps=20, device='cpu')"
+        "from nearkin.training import Settings, train; "
+        "settings = Settings('ir', batch=4, crop_s=1.5, period=3, max_steps=20, device='cpu'); "
+        f"train(settings, {str(corpus)!r}, {str(out)!r}, cache={str(cache)!r})"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment)

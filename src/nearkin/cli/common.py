@@ -15,6 +15,9 @@ from nearkin.errors import InputError, NearkinError
 EXIT_UNMET, EXIT_INPUT, EXIT_FAILURES, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML with any of these options; flags override it.")
+]
 Quiet = Annotated[bool | None, typer.Option("--quiet", help="Print the result only.")]
 Json = Annotated[bool | None, typer.Option("--json", help="Make the last line machine-readable.")]
 Workers = Annotated[
@@ -30,11 +33,15 @@ def say(text: str) -> None:
 
 
 def given(ctx: typer.Context, *, without: Collection[str] = ()) -> dict[str, Any]:
-    """Return the options and arguments of a command that were given, by name."""
+    """Return the options and arguments of a command that were given, by name.
+
+    ``--config`` is none of them: it names a file of others.
+    """
+    named = {("json" if name == "as_json" else name): value for name, value in ctx.params.items()}
     return {
         name: value
-        for name, value in ctx.params.items()
-        if value not in (None, [], ()) and name not in without
+        for name, value in named.items()
+        if value not in (None, [], ()) and name != "config" and name not in without
     }
 
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, given, note, say, sentences
+from nearkin.cli.common import (
+    EXIT_FAILURES,
+    Config,
+    Json,
+    Out,
+    Quiet,
+    Workers,
+    given,
+    note,
+    say,
+    sentences,
+)
 
 if TYPE_CHECKING:
     from nearkin.api import Result
@@ -101,9 +112,7 @@ def run_command(
         bool | None,
         typer.Option("--dry-run", help="Count, estimate time and disk; write nothing."),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML with any of these options; flags override it.")
-    ] = None,
+    config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
@@ -111,8 +120,7 @@ def run_command(
     with sentences():
         from nearkin.cli.settings import merged
 
-        flags = given(ctx, without=("config", "as_json"))
-        run_settings(merged({**flags, **({"json": True} if as_json else {})}, config))
+        run_settings(merged(given(ctx), config))
 
 
 def run_settings(settings: Settings) -> None:

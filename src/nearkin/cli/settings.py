@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -66,12 +66,37 @@ class Settings(BaseModel):
         return plan, sources, available_cores() if self.workers is None else self.workers
 
 
-OWN = {field.alias or name for name, field in Settings.model_fields.items()} - {"plan"}
-_LISTS = ("audio", "encoder", "encoder_options")
+class TrainOptions(BaseModel):
+    """What the command ``train`` takes beside the `nearkin.training.Settings`.
+
+    Attributes
+    ----------
+    settings : mapping
+        The settings of the training.
+    manifest, out, cache
+        Paths.
+    threads, workers
+        None takes every core.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    manifest: str
+    out: str
+    settings: dict[str, Any]
+    threads: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    cache: str | None = None
+    force: bool = False
+    quiet: bool = False
+    json_line: bool = Field(False, alias="json")
+
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
-    """Lay flags over a configuration file.
+    """Lay the flags of ``run`` over a configuration file.
 
     Parameters
     ----------
@@ -89,29 +114,66 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
     InputError
         Naming every key that is unknown or wrong, and what is wrong with the file.
     """
-    values = _read(config)
+    known = {*Plan.model_fields} - {"encoders"}
+    return laid_over(Settings, flags, config, known=known, rest="plan")
+
+
+def laid_over(
+    options: type[Options],
+    flags: Mapping[str, Any],
+    config: Path | None,
+    *,
+    known: Collection[str],
+    rest: str,
+) -> Options:
+    """Lay a command's flags over a configuration file.
+
+    Parameters
+    ----------
+    options : type
+        The command's own options: a field each, under the flag's name or as its alias.
+    flags : mapping
+        Those that were given, by name.
+    config : Path or None
+        A YAML file.
+    known : collection of str
+        The names of the options that are not the command's own.
+    rest : str
+        The field of `options` that holds those, as they were given.
+
+    Raises
+    ------
+    InputError
+        Naming every key that is unknown or wrong, and what is wrong with the file.
+    """
+    fields = options.model_fields.items()
+    own = {field.alias or name: field for name, field in fields if name != rest}
+    values = _read(config, {*own, *known} - {"dry_run"})
     for name, value in flags.items():
-        values[name] = os.fspath(value) if isinstance(value, os.PathLike) else value
+        values[name] = _plain(value)
+    mine = {name: value for name, value in values.items() if name in own}
+    for name in mine:
+        if "list" in str(own[name].annotation) and not isinstance(mine[name], list):
+            mine[name] = [mine[name]]
+    others = {name: value for name, value in values.items() if name not in own}
     try:
-        return _settings(values)
-    except InputError as error:
-        raise (InputError(f"{printable(config)}: {error}") if config else error) from error
-
-
-def _settings(values: Mapping[str, Any]) -> Settings:
-    own = {name: value for name, value in values.items() if name in OWN}
-    for name in _LISTS:
-        if name in own and not isinstance(own[name], list):
-            own[name] = [own[name]]
-    plan = {name: value for name, value in values.items() if name not in OWN}
-    try:
-        return Settings(**own, plan=plan)
+        return options(**mine, **{rest: others})
     except ValidationError as error:
-        raise InputError("; ".join(_sentence(problem) for problem in error.errors())) from error
+        told = "; ".join(_sentence(problem) for problem in error.errors())
+        raise InputError(f"{printable(config)}: {told}" if config else told) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return paths as text, and what may be given several times as a list."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _sentence(problem: Any) -> str:
     name, *_ = problem["loc"]
+    if problem["type"] == "missing":
+        return f"no {name} given: pass it"
     said = problem["msg"].removeprefix("Value error, ")
     return f"{name}={_short(problem['input'])}: {said[0].lower()}{said[1:]}"
 
@@ -121,7 +183,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _read(config: Path | None) -> dict[str, Any]:
+def _read(config: Path | None, names: Collection[str]) -> dict[str, Any]:
     if config is None:
         return {}
     import yaml
@@ -136,7 +198,6 @@ def _read(config: Path | None) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{config}: must map options to values, such as 'grid: paper'")
     values = {str(name).replace("-", "_"): value for name, value in content.items()}
-    names = {*OWN, *Plan.model_fields} - {"encoders", "dry_run"}
     unknown = [f"unknown key '{name}': {suggest(name, names)}" for name in values.keys() - names]
     if unknown:
         raise InputError(f"{config}: " + "; ".join(sorted(unknown)))

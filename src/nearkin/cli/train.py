@@ -3,43 +3,70 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from nearkin.cli.common import EXIT_FAILURES, Json, Quiet, Workers, note, say, sentences
+from nearkin.cli.common import (
+    EXIT_FAILURES,
+    Config,
+    Json,
+    Quiet,
+    Workers,
+    given,
+    note,
+    say,
+    sentences,
+)
+from nearkin.errors import InputError
 
 if TYPE_CHECKING:
+    from nearkin.cli.settings import TrainOptions
     from nearkin.networks.files import Model
+    from nearkin.training import Settings
 
 
 def train_command(
+    ctx: typer.Context,
     task: Annotated[
-        str, typer.Argument(help="ae (autoencoder), at (tags), ir (instruments), vs (voice).")
-    ],
+        str | None,
+        typer.Argument(help="ae (autoencoder), at (tags), ir (instruments), vs (voice)."),
+    ] = None,
     manifest: Annotated[
-        Path, typer.Option(help="Recordings with labels and splits; see nearkin corpus.")
-    ],
-    out: Annotated[Path, typer.Option(help="The model to write, FILE.safetensors.")],
-    features: Annotated[str, typer.Option(help="vgg or mfcc: the encoder.")] = "vgg",
-    trial: Annotated[int, typer.Option(help="From 1: other first weights and crops.")] = 1,
-    seed: Annotated[int, typer.Option(help="Equal seeds, equal weights on the CPU.")] = 0,
-    scale: Annotated[str, typer.Option(help="small (300 steps) or paper (its epochs).")] = "small",
+        Path | None, typer.Option(help="Recordings with labels and splits; see nearkin corpus.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The model to write, FILE.safetensors.")] = None,
+    features: Annotated[str | None, typer.Option(help="vgg or mfcc: the encoder [vgg].")] = None,
+    trial: Annotated[
+        int | None, typer.Option(help="From 1: other first weights and crops [1].")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Equal seeds, equal weights on the CPU [0].")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="small (300 steps) or paper (its epochs) [small].")
+    ] = None,
     max_steps: Annotated[
         int | None, typer.Option(help="Steps at the most, whatever the scale.")
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(help="Minutes of training at the most.")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Clips of a step, shared among devices.")] = 24,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[int, typer.Option(help="Devices of each machine.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
+    batch: Annotated[
+        int | None, typer.Option(help="Clips of a step, shared among devices [24].")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")] = None,
+    devices: Annotated[int | None, typer.Option(help="Devices of each machine [1].")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Machines [1].")] = None,
     precision: Annotated[
-        str, typer.Option(help="32-true, bf16-mixed (twice as fast on recent CPUs), 16-mixed.")
-    ] = "32-true",
+        str | None,
+        typer.Option(
+            help="32-true, bf16-mixed (twice as fast on recent CPUs), 16-mixed [32-true]."
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(help="Validations (every 100 steps) without progress before it stops [20]."),
@@ -49,7 +76,10 @@ def train_command(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for decoded audio [the user's cache folder].")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Start anew, whatever is there.")] = False,
+    force: Annotated[
+        bool | None, typer.Option("--force", help="Start anew, whatever is there.")
+    ] = None,
+    config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
@@ -58,61 +88,67 @@ def train_command(
     Beside FILE.safetensors stands FILE.onnx: its encoder alone, for any tool.
     """
     with sentences():
-        from nearkin.cli.bars import show
-        from nearkin.networks.onnx import export_onnx
+        from nearkin.cli.settings import TrainOptions, laid_over
         from nearkin.optional import need
-        from nearkin.workers import available_cores
 
         torch = need("torch", extra="torch")
         need("onnxscript", extra="torch")
-        from nearkin.training import is_first, train
+        from nearkin.training import Settings, is_first
 
-        if threads is not None:
-            torch.set_num_threads(threads)
+        known = [field.name for field in dataclasses.fields(Settings)]
+        options = laid_over(TrainOptions, given(ctx), config, known=known, rest="settings")
+        if "task" not in options.settings:
+            raise InputError("no task given: name ae, at, ir or vs")
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
         keep_freed_memory()
-        told: list[str] = []
+        model, told = _trained(options, Settings(**options.settings))
+        if is_first():
+            _tell(options, model, told)
 
-        def tell(sentence: str) -> None:
-            told.append(sentence)
-            note(f"nearkin: {sentence}")
 
-        with show(quiet=bool(quiet)) as progress:
-            model = train(
-                task,
-                manifest,
-                out,
-                features=features,
-                trial=trial,
-                seed=seed,
-                scale=scale,
-                max_steps=max_steps,
-                max_minutes=max_minutes,
-                batch=batch,
-                device=device,
-                devices=devices,
-                nodes=nodes,
-                precision=precision,
-                patience=patience,
-                workers=workers or available_cores(),
-                cache=cache or _cache(),
-                force=force,
-                progress=progress,
-                tell=tell,
-            )
-        if not is_first():
-            return
-        encoder = out.with_suffix(".onnx")
-        if not encoder.exists() or encoder.stat().st_mtime < out.stat().st_mtime:
-            export_onnx(model, encoder)
-        if not quiet:
-            for line in _lines(model):
-                say(line)
-            say(f"model: {out}")
-            say(f"its encoder as ONNX: {encoder}")
-        code = EXIT_FAILURES if told else 0
-        if as_json:
-            say(json.dumps({**_summary(out, model), "left_out": told, "exit": code}))
-        raise typer.Exit(code)
+def _trained(options: TrainOptions, settings: Settings) -> tuple[Model, list[str]]:
+    """Train, and write the encoder as ONNX; return the model and what was left out."""
+    from nearkin.cli.bars import show
+    from nearkin.networks.onnx import export_onnx
+    from nearkin.training import is_first, train
+    from nearkin.workers import available_cores
+
+    told: list[str] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        note(f"nearkin: {sentence}")
+
+    with show(quiet=options.quiet) as progress:
+        model = train(
+            settings,
+            options.manifest,
+            options.out,
+            cache=options.cache or _cache(),
+            workers=options.workers or available_cores(),
+            force=options.force,
+            progress=progress,
+            tell=tell,
+        )
+    out = Path(options.out)
+    encoder = out.with_suffix(".onnx")
+    if is_first() and not (encoder.exists() and encoder.stat().st_mtime >= out.stat().st_mtime):
+        export_onnx(model, encoder)
+    return model, told
+
+
+def _tell(options: TrainOptions, model: Model, told: list[str]) -> NoReturn:
+    out = Path(options.out)
+    if not options.quiet:
+        for line in _lines(model):
+            say(line)
+        say(f"model: {out}")
+        say(f"its encoder as ONNX: {out.with_suffix('.onnx')}")
+    code = EXIT_FAILURES if told else 0
+    if options.json_line:
+        say(json.dumps({**_summary(out, model), "left_out": told, "exit": code}))
+    raise typer.Exit(code)
 
 
 def keep_freed_memory() -> None:

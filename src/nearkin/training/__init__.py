@@ -1,7 +1,8 @@
 """Training of the task networks, from a manifest to a model file.
 
-Three parts: recordings decoded once (`cache`), batches as a function of the step (`batches`), and
-the Lightning module with what goes with it (`module`, `run`).
+The parts: recordings decoded once (`cache`) and lined up (`recordings`), batches as a function of
+the step (`batches`), the state that is kept (`checkpoint`), and Lightning (`module`, `trainer`);
+`run` joins them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,14 @@ from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
 from nearkin.progress import Progress, silent, unsaid
 from nearkin.seeds import stream
-from nearkin.tasks import Task
-from nearkin.tasks import task as task_named
+from nearkin.tasks import Task, task
 from nearkin.tasks.protocol import OK
-from nearkin.training.batches import FixedBatches, Order, Recordings, recordings
+from nearkin.training.batches import FixedBatches
 from nearkin.training.cache import AudioCache, Cached
-from nearkin.training.module import Budget, Course
+from nearkin.training.checkpoint import Budget, TrainingState
+from nearkin.training.recordings import Recordings, recordings
 from nearkin.training.settings import Settings, claim
+from nearkin.training.standardise import standardise
 from nearkin.training.trainer import fit
 
 torch: Any = need("torch", extra="torch")
@@ -41,41 +42,26 @@ pytorch: Any = need("lightning.pytorch", extra="torch")
 
 SPLITS = ("train", "valid", "test")
 SCORED_CLIPS = 1_000
-STANDARDISED_RECORDINGS = 2_000
 
 
 def train(
-    task: str,
+    settings: Settings,
     manifest: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     cache: str | os.PathLike[str],
-    features: str = "vgg",
-    trial: int = 1,
-    seed: int = 0,
-    scale: str = "small",
-    max_steps: int | None = None,
-    max_minutes: float | None = None,
-    batch: int = 24,
-    crop_s: float = 2.0,
-    device: str = "auto",
-    devices: int = 1,
-    nodes: int = 1,
-    precision: str = "32-true",
-    patience: int | None = None,
-    period: int = 100,
     workers: int = 1,
     loaders: int | None = None,
     force: bool = False,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] | None = None,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = unsaid,
 ) -> Model:
-    """Train a network for a task.
+    """Train a network for a task, or go on with that.
 
     Parameters
     ----------
-    task : {"ae", "at", "ir", "vs"}
-        What for.
+    settings : Settings
+        Task, encoder, trial, and how it is trained.
     manifest : path
         Recordings with splits ``train`` and ``valid`` (and ``test``), and the task's labels.
     out : path
@@ -83,18 +69,15 @@ def train(
         the checkpoint, the curve (``curve.csv``, ``tensorboard/``) and the settings.
     cache : path
         Folder for decoded audio; trainings share it.
-    features, trial, seed, scale, max_steps, max_minutes, batch, crop_s, device, devices, nodes, \
-    precision, patience, period
-        See `Settings`.
     workers : int
         Processes that decode.
     loaders : int, optional
         Processes that make batches; none on the CPU and two on a GPU if not given.
     force : bool
         Start anew where `out` holds another training.
-    progress : callable, optional
+    progress : callable
         Told ``(stage, done, total)``.
-    tell : callable, optional
+    tell : callable
         Told in a sentence what was left out.
 
     Returns
@@ -111,40 +94,113 @@ def train(
     ExtraError
         If torch or Lightning is not installed.
     """
-    settings = Settings(
-        task=task,
-        features=features,
-        trial=trial,
-        seed=seed,
-        scale=scale,
-        max_steps=max_steps,
-        max_minutes=max_minutes,
-        batch=batch,
-        crop_s=crop_s,
-        device=device,
-        devices=devices,
-        nodes=nodes,
-        precision=precision,
-        patience=patience,
-        period=period,
-    )
-    what = task_named(task)
+    what = task(settings.task)
     target = Path(out)
+    folder = target.with_name(target.name + ".training")
+    first = is_first()
+    if not first:
+        progress, tell = silent, unsaid
+    _require_place(target, folder, force=force)
+    store = AudioCache(cache)
+    data = training_data(
+        what, Path(manifest), store, settings, workers=workers, progress=progress, tell=tell
+    )
+    claim(folder, settings.identity(data.sha256["train"], data.sha256["valid"]))
+    if first:
+        _sweep(folder, target)
+    training = data.parts["train"]
+    budget = _budget(what, len(training), settings)
+    checkpoint = folder / "checkpoint.pt"
+    state = TrainingState.load(checkpoint) if checkpoint.is_file() else TrainingState()
+    if budget.spent(state) and target.is_file():
+        written = load(target)
+        if written.trained_steps == state.step:
+            return written  # else it is of a training that has since gone on
+    config = NetworkConfig(settings.features, what.head, len(data.labels))
+    seed = stream(settings.seed, settings.task, settings.trial).integers(2**31)
+    network = build(config, seed=int(seed))
+    with _memory(settings):
+        standardise(network, training, data.sha256["train"], settings, store, progress)
+        if not budget.spent(state):
+            fit(network, what, data.parts, state, budget, settings, folder, loaders, progress)
+        network.load_state_dict(state.best_weights)
+        network.cpu().to(memory_format=torch.contiguous_format).eval()
+        scores = {
+            name: score(what, network, data.parts[name], settings, progress=progress)
+            for name in SPLITS[1:]
+            if name in data.parts and first
+        }
+    model = Model(
+        task=settings.task,
+        features=settings.features,
+        head=what.head,
+        network=network,
+        labels=data.labels,
+        trial=settings.trial,
+        seed=settings.seed,
+        scale=settings.scale,
+        steps=state.best_step,
+        trained_steps=state.step,
+        stopped=budget.spent(state),
+        epochs=round(state.best_step * settings.batch / len(training), 3),
+        training_sha256=data.sha256["train"],
+        scores=scores,
+    )
+    if not first:
+        return model
+    save(target, model)
+    return load(target)
+
+
+def _require_place(target: Path, folder: Path, *, force: bool) -> None:
+    """Refuse a model that is no training of ours; with `force`, delete what is there."""
     if target.suffix != ".safetensors":
         raise InputError(f"{printable(target)}: must end in .safetensors; name it so")
-    first = is_first()
-    tell = tell if tell is not None and first else unsaid
-    progress = progress if progress is not None and first else silent
-    folder = target.with_name(target.name + ".training")
-    if force and first:
+    if force and is_first():
         shutil.rmtree(folder, ignore_errors=True)
         target.unlink(missing_ok=True)
-    elif target.exists() and not folder.exists():
+    elif not force and target.exists() and not folder.exists():
         raise RunError(
             f"{printable(target)}: is there already; name another --out or start anew with --force"
         )
-    splits = _splits(what, Path(manifest))
-    store = AudioCache(cache)
+
+
+class TrainingData(NamedTuple):
+    """The recordings of a training.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Tags or classes; none for the tasks that have no such.
+    parts : dict of str to Recordings
+        By split.
+    sha256 : dict of str to str
+        By split, the hash of its recordings and labels.
+    """
+
+    labels: tuple[str, ...]
+    parts: dict[str, Recordings]
+    sha256: dict[str, str]
+
+
+def training_data(
+    what: Task,
+    manifest: Path,
+    store: AudioCache,
+    settings: Settings,
+    *,
+    workers: int,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> TrainingData:
+    """Read a manifest, decode its recordings, and line up those that can be trained on.
+
+    Raises
+    ------
+    InputError
+        If a split has no usable recording, or the task has no label.
+    """
+    splits = _splits(what, manifest)
     paths = [row.path for rows in splits.values() for row in rows]
     if what.column == "vocals_path":
         paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
@@ -152,7 +208,7 @@ def train(
     labels = what.labels(splits["train"])
     if what.head == "classes" and not labels:
         raise InputError(
-            f"{printable(Path(manifest))}: its training rows hold no {what.column}: must hold at "
+            f"{printable(manifest)}: its training rows hold no {what.column}: must hold at "
             f"least one; fill the column '{what.column}'"
         )
     parts: dict[str, Recordings] = {}
@@ -165,59 +221,22 @@ def train(
             tell(_left_out(name, left_out, len(rows)))
         if not used:
             raise InputError(
-                f"{printable(Path(manifest))}: no usable {name} recording ({left_out[0][1]}); "
+                f"{printable(manifest)}: no usable {name} recording ({left_out[0][1]}); "
                 "mend the manifest"
             )
         hashes[name] = content_sha256(used, found)
-    identity = settings.identity(hashes["train"], hashes["valid"])
-    claim(folder, identity)
-    if first:
-        _sweep(folder, target)
-    budget = Budget(
-        settings.n_steps(what, len(parts["train"])),
-        settings.patience or _patience(len(parts["train"]), settings),
+    return TrainingData(labels, parts, hashes)
+
+
+def _budget(what: Task, n_recordings: int, settings: Settings) -> Budget:
+    """Return when a training ends; without `patience` after 20 periods, or those of ten epochs."""
+    patience = max(20, -(-10 * n_recordings // (settings.batch * settings.period)))
+    return Budget(
+        settings.n_steps(what, n_recordings),
+        settings.patience or patience,
         settings.period,
         settings.max_minutes,
     )
-    path = folder / "checkpoint.pt"
-    course = Course.load(path) if path.is_file() else Course()
-    if budget.spent(course) and target.is_file():
-        written = load(target)
-        if written.trained_steps == course.step:
-            return written  # else it is of a training that has since gone on
-    config = NetworkConfig(features, what.head, len(labels) if what.head == "classes" else 0)
-    network = build(config, seed=int(stream(seed, task, trial).integers(2**31)))
-    with _memory(settings):
-        _standardise(network, parts["train"], hashes["train"], settings, store, progress)
-        if not budget.spent(course):
-            fit(network, what, parts, course, budget, settings, folder, loaders, progress)
-        network.load_state_dict(course.best_weights)
-        network.cpu().to(memory_format=torch.contiguous_format).eval()
-        scores = {
-            name: score(what, network, parts[name], settings, progress=progress)
-            for name in SPLITS[1:]
-            if name in parts and first
-        }
-    model = Model(
-        task=task,
-        features=features,
-        head=what.head,
-        network=network,
-        labels=tuple(labels),
-        trial=trial,
-        seed=seed,
-        scale=scale,
-        steps=course.best_step,
-        trained_steps=course.step,
-        stopped=budget.spent(course),
-        epochs=round(course.best_step * batch / len(parts["train"]), 3),
-        training_sha256=hashes["train"],
-        scores=scores,
-    )
-    if not first:
-        return model
-    save(target, model)
-    return load(target)
 
 
 def is_first() -> bool:
@@ -283,11 +302,6 @@ def _left_out(split: str, left_out: Sequence[tuple[Row, str]], n: int) -> str:
     return f"{split}: {len(left_out)} of {n} recordings left out ({left_out[0][1]})"
 
 
-def _patience(n_recordings: int, settings: Settings) -> int:
-    """Return 20 periods, and those of ten epochs at the least."""
-    return max(20, -(-10 * n_recordings // (settings.batch * settings.period)))
-
-
 def _sweep(folder: Path, target: Path) -> None:
     """Remove what was being written when a training was killed."""
     for old in (*folder.glob(".*.tmp"), *target.parent.glob(f".{glob.escape(target.name)}.*.tmp")):
@@ -307,51 +321,6 @@ def content_sha256(rows: Sequence[Row], found: dict[Path, Cached | str]) -> str:
         start = "" if row.start_s is None else f"{row.start_s:.9g}"
         lines.append("\t".join([*files, start, row.instrument, ";".join(sorted(row.tags))]))
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-def _standardise(
-    network: Any,
-    part: Recordings,
-    sha256: str,
-    settings: Settings,
-    store: AudioCache,
-    progress: Progress,
-) -> None:
-    """Give a network the mean and deviation of its inputs over the training set."""
-    measured = [("decibels", network.front.decibels)]
-    if settings.features == "mfcc":
-        measured.append(("statistics", network.encoder.statistics))
-    for name, measure in measured:
-        word = f"{name} {sha256} {settings.n_samples} {STANDARDISED_RECORDINGS}"
-        path = store.root / f"{name}-{hashlib.sha256(word.encode()).hexdigest()[:16]}.npy"
-        if path.is_file():
-            moments = np.load(path)
-        else:
-            moments = _moments(measure, part, settings, progress)
-            store.keep(path, moments)
-        network.standardise(*moments.astype(np.float32))
-
-
-def _moments(
-    measure: Callable[[Any], Any], part: Recordings, settings: Settings, progress: Progress
-) -> NDArray[np.float64]:
-    """Return mean and standard deviation, [2, values], over one crop a recording."""
-    n = min(len(part), STANDARDISED_RECORDINGS)
-    order = Order(0, "standardisation", 0, part.lengths, 1, settings.n_samples)
-    sums: Any = 0.0
-    count = 0
-    with torch.no_grad():
-        for first in range(0, n, settings.batch):
-            places = [order.places(k) for k in range(first, min(first + settings.batch, n))]
-            which, offsets = [w for w, _ in places], [o for _, o in places]
-            clips = part.batch([w[0] for w in which], [o[0] for o in offsets], settings.n_samples)
-            values = measure(clips.audio).double()
-            values = values.reshape(-1, values.shape[-1]).numpy()
-            sums = sums + np.stack([values.sum(axis=0), (values**2).sum(axis=0)])
-            count += len(values)
-            progress("recordings measured", min(first + settings.batch, n), n)
-    mean, square = sums / count
-    return np.stack([mean, np.sqrt(np.maximum(square - mean**2, 0.0))])
 
 
 @contextlib.contextmanager

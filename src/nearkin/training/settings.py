@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check."""
+        _require_kinds(self)
         task(self.task)
         choices = {
             "features": ("vgg", "mfcc"),
@@ -127,6 +128,25 @@ class Settings:
             "training_sha256": training_sha256,
             "validation_sha256": validation_sha256,
         }
+
+
+_KINDS = {
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": (str, "a text"),
+}
+
+
+def _require_kinds(settings: Settings) -> None:
+    """Refuse a value that is not what its field says, before it is compared with anything."""
+    for one in fields(settings):
+        kind, *none = str(one.type).split(" | ")
+        value = getattr(settings, one.name)
+        if value is None and none:
+            continue
+        known, words = _KINDS[kind]
+        if isinstance(value, bool) or not isinstance(value, known):  # type: ignore[arg-type]
+            raise InputError(f"{one.name}={value!r}: must be {words}")
 
 
 _CHANGED = {

@@ -15,8 +15,10 @@ from nearkin.errors import InputError
 from nearkin.optional import need
 from nearkin.progress import Progress
 from nearkin.tasks import Task
-from nearkin.training.batches import FixedBatches, Order, Recordings, TrainingBatches
-from nearkin.training.module import Budget, Course, Steps, Training, Waiting, Watch
+from nearkin.training.batches import FixedBatches, Order, TrainingBatches
+from nearkin.training.checkpoint import Budget, TrainingState
+from nearkin.training.module import PeriodEnd, PeriodSteps, TrainingModule, WaitingTime
+from nearkin.training.recordings import Recordings
 from nearkin.training.settings import Settings
 
 torch: Any = need("torch", extra="torch")
@@ -48,14 +50,14 @@ def fit(
     network: Any,
     what: Task,
     parts: dict[str, Recordings],
-    course: Course,
+    state: TrainingState,
     budget: Budget,
     settings: Settings,
     folder: Path,
     loaders: int | None,
     progress: Progress,
 ) -> None:
-    """Advance a training from where its course stands to where its budget ends.
+    """Train from where the state stands to where the budget ends.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def fit(
         What for.
     parts : dict
         The recordings of the splits ``train`` and ``valid``.
-    course, budget : Course, Budget
+    state, budget : TrainingState, Budget
         Where it stands (moved along) and where it ends.
     settings : Settings
         How.
@@ -86,9 +88,9 @@ def fit(
         If it was interrupted.
     """
     network.to(memory_format=torch.channels_last)
-    module = Training(network, what, course, budget)
-    waiting = Waiting()
-    watch = Watch(
+    module = TrainingModule(network, what, state, budget)
+    waiting = WaitingTime()
+    period_end = PeriodEnd(
         folder,
         waiting,
         steps_per_epoch=len(parts["train"]) / settings.batch,
@@ -96,7 +98,7 @@ def fit(
     )
     n_devices = settings.devices * settings.nodes
     logger = pytorch.loggers.TensorBoardLogger(
-        str(folder), name="", version="tensorboard", purge_step=course.step + 1
+        str(folder), name="", version="tensorboard", purge_step=state.step + 1
     )
     try:
         trainer = pytorch.Trainer(
@@ -107,7 +109,7 @@ def fit(
             precision=settings.precision,
             max_epochs=-1,
             logger=logger,
-            callbacks=[watch],
+            callbacks=[period_end],
             profiler=waiting,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -138,7 +140,7 @@ def fit(
     common = {"batch_size": None, "pin_memory": on_gpu, "generator": torch.Generator()}
     training = torch.utils.data.DataLoader(
         TrainingBatches(parts["train"], order, **share),
-        sampler=Steps(course, budget),
+        sampler=PeriodSteps(state, budget),
         num_workers=n_loaders,
         persistent_workers=n_loaders > 0,
         **common,
