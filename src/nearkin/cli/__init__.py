@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import typer
 
 from nearkin.cli.analyze import analyze_command
+from nearkin.cli.card import card_command
 from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
 from nearkin.cli.corpus import DATA_SETS, corpus_command
@@ -46,6 +47,7 @@ app.command("score")(score_command)
 app.command("corpus", epilog=DATA_SETS)(corpus_command)
 app.command("train")(train_command)
 app.command("table")(table_command)
+app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("perform")(perform_command)
 app.command("list")(list_command)
