@@ -89,7 +89,7 @@ def test_manifest(tmp_path: Path) -> None:
         ("file\na.wav\n", "has no column 'path'"),
         ("path\n", "names no recording"),
         ("path,start_s\na.wav,soon\n", "line 2: start_s='soon'"),
-        ("path,start_s\na.wav,-1\n", "line 2: start_s=-1"),
+        ("path,start_s\na.wav,-1\n", "line 2: start_s='-1'"),
         ("path,clip_id\na.wav,x\nb.wav,x\n", "clip_id 'x': stands for two recordings"),
         ("", "cannot be read as a manifest"),
     ],

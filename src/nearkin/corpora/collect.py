@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nearkin.audio import AUDIO_SUFFIXES, LeftOut, SoundFiles, sound_files
-from nearkin.corpora.manifest_table import MANIFEST_SUFFIXES, read_table
+from nearkin.corpora.finding import Finder
+from nearkin.corpora.manifest_table import (
+    MANIFEST_SUFFIXES,
+    clip_name,
+    place_of,
+    read_texts,
+    require_column,
+    seconds,
+)
 from nearkin.corpora.recordings import Recording, refuse_twins
 from nearkin.errors import InputError, printable
 
@@ -72,7 +80,7 @@ def collect(
     left_out: list[LeftOut] = []
     for given in inputs:
         path = Path(given)
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110  (it takes names that no system allows)
             raise InputError(f"{printable(path)}: no such file or folder; check the path")
         if path.is_dir():
             found = sound_files(path, out=out)
@@ -105,33 +113,22 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
         If it cannot be read, lacks the column ``path``, names no row of `split`, or a start is
         not a number.
     """
-    table = read_table(path, dtype=dict.fromkeys(("path", "clip_id", "split"), object))
-    if "path" not in table.columns:
-        columns = ", ".join(map(str, table.columns))
-        raise InputError(f"{printable(path)}: has no column 'path' (it has: {columns})")
+    table = read_texts(path)
+    require_column(path, table, "path")
     if split is not None:
-        if "split" not in table.columns:
-            raise InputError(f"{printable(path)}: has no column 'split'; leave --split out")
+        require_column(path, table, "split", "leave --split out")
         table = table[table["split"] == split]
     if table.empty:
-        raise InputError(f"{printable(path)}: names no recording")
+        raise InputError(f"{printable(path)}: names no recording; add some")
+    find = Finder(path.parent)
     recordings = []
-    for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
-        start = row.get("start_s")
-        start_s = None if start is None or start != start else start
-        if start_s is not None:
-            try:
-                start_s = float(start_s)
-            except (TypeError, ValueError):
-                start_s = -1.0
-            if not start_s >= 0:
-                raise InputError(
-                    f"{printable(path)} line {line}: start_s={start!r}: must be seconds >= 0"
-                )
-        name = row.get("clip_id")
-        if name is None or name != name or name == "":
-            name = str(row["path"]) if start_s is None else f"{row['path']}@{start_s:g}"
-        recordings.append(Recording(str(name), path.parent / str(row["path"]), start_s))
+    for number, cells in zip(table.index, table.to_dict("records"), strict=True):
+        where = place_of(path, table, number)
+        if not cells["path"]:
+            raise InputError(f"{where}, column 'path': is empty; name a file or drop the row")
+        start_s = seconds(cells.get("start_s", ""), where)
+        name = clip_name(cells | {"start_s": "" if start_s is None else cells["start_s"]})
+        recordings.append(Recording(name, find(cells["path"]), start_s))
     return recordings
 
 

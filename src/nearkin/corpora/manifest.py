@@ -7,12 +7,12 @@ A manifest (CSV or Parquet) names its clips: ``path`` relative to the manifest, 
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearkin.audio.decoding import addressed
+from nearkin.corpora.finding import Finder
 from nearkin.corpora.manifest_table import (
     COLUMNS,
     LABEL_COLUMNS,
@@ -22,8 +22,11 @@ from nearkin.corpora.manifest_table import (
     check_groups,
     clip_name,
     equal,
+    place_of,
     read_texts,
     relative_paths,
+    require_column,
+    seconds,
     write_texts,
 )
 from nearkin.corpora.recordings import Labelled, Recording, Row, refuse_twins
@@ -68,12 +71,8 @@ def read_labelled(
         raise InputError(f"split={split!r}: must be a split; {suggest(split, SPLITS)}")
     table = read_texts(path)
     for name in ["path", *([column] if column else []), *(["split"] if split else [])]:
-        if name not in table.columns:
-            columns = ", ".join(map(str, table.columns))
-            raise InputError(
-                f"{printable(path)}: has no column '{name}' (it has: {columns})"
-                + ("; add it, or pass --split all to perform" if name == "split" else "; add it")
-            )
+        every = "add it, or pass --split all to perform"
+        require_column(path, table, name, every if name == "split" else "add it")
     check_groups(table, path)
     if split is not None:
         table = table[table["split"] == split]
@@ -83,12 +82,10 @@ def read_labelled(
     for name in COLUMNS:
         if name not in table.columns:
             table = table.assign(**{name: ""})
-    told = printable(path)
+    find = Finder(path.parent)
     rows = tuple(
-        _row(
-            path.parent, f"{told} line {place + 2}", dict(zip(COLUMNS, cells, strict=True)), column
-        )
-        for place, *cells in table[list(COLUMNS)].itertuples(name=None)
+        _row(find, place_of(path, table, number), dict(zip(COLUMNS, cells, strict=True)), column)
+        for number, *cells in table[list(COLUMNS)].itertuples(name=None)
     )
     refuse_twins(rows)
     return Labelled(path, rows)
@@ -155,14 +152,18 @@ def _holds(path: Path, texts: pd.DataFrame) -> bool:
         return False
 
 
-def _row(folder: Path, where: str, cells: dict[str, str], column: str | None) -> Row:
+def _row(find: Finder, where: str, cells: dict[str, str], column: str | None) -> Row:
     if column is not None and not cells[column]:
         raise InputError(f"{where}: '{column}' is empty: must be filled; fill it or drop the row")
-    start_s = _seconds(cells["start_s"], where)
-    path = folder / cells["path"]
-    vocals = folder / cells["vocals_path"] if cells["vocals_path"] else None
+    if not cells["path"]:
+        raise InputError(f"{where}, column 'path': is empty; name a file or drop the row")
+    start_s = seconds(cells["start_s"], where)
+    if start_s is None:
+        cells["start_s"] = ""
+    path = find(cells["path"])
+    vocals = find(cells["vocals_path"]) if cells["vocals_path"] else None
     for file in (path, vocals):
-        if file is not None and not addressed(file)[0].is_file():
+        if file is not None and not os.path.isfile(addressed(file)[0]):  # noqa: PTH113
             raise InputError(
                 f"{where}: {printable(file)}: no such file; put it there or drop the row"
             )
@@ -178,15 +179,3 @@ def _row(folder: Path, where: str, cells: dict[str, str], column: str | None) ->
         cells["instrument"],
         vocals,
     )
-
-
-def _seconds(text: str, where: str) -> float | None:
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise InputError(f"{where}: start_s={text!r}: must be seconds >= 0; mend it")
-    return seconds
