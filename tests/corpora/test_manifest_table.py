@@ -19,7 +19,7 @@ from nearkin.corpora.collect import read_manifest
 from nearkin.corpora.finding import Finder
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.manifest_table import read_texts
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 
 ROWS = [("a.wav", "1.5", "test"), ("b, c.wav", "", "train")]
 
@@ -208,7 +208,7 @@ def is_read_or_one_sentence(path: Path) -> None:
             act(path)
         except InputError as error:
             text = str(error)
-            assert text.isprintable()
+            assert printable(text) == text
             assert path.name in text or "clip_id" in text
 
 

@@ -70,9 +70,8 @@ def read_texts(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(
-            f"{printable(path)}: cannot be read as a manifest: {' '.join(str(error).split())}"
-        ) from error
+        why = printable(" ".join(str(error).split()))
+        raise InputError(f"{printable(path)}: cannot be read as a manifest: {why}") from error
     twice = [name for name, count in Counter(name for name, _ in columns).items() if count > 1]
     if twice:
         raise InputError(f"{printable(path)}: has two columns '{twice[0]}'; rename or drop one")
