@@ -1,14 +1,14 @@
 """The command line: arguments to a plan, a call, and what is printed of its result.
 
 Exit codes: 0 done; 1 a requirement was not met; 2 bad usage or input (one sentence on stderr); 3
-finished, but some clips or encoders failed (they are listed); 130 interrupted. Everything heavy is
-imported inside the commands, so that ``nearkin --help`` is quick.
+finished, but some clips or encoders failed (they are listed); 70 an error of nearkin's own (its
+trace is kept in a file); 130 interrupted. Everything heavy is imported inside the commands, so that
+``nearkin --help`` is quick.
 """
 
 from __future__ import annotations
 
-import signal
-from typing import Any, NoReturn
+import sys
 
 import typer
 
@@ -18,6 +18,7 @@ from nearkin.cli.check import check_command
 from nearkin.cli.compare import compare_command
 from nearkin.cli.corpus import DATA_SETS, corpus_command
 from nearkin.cli.demo import demo_command
+from nearkin.cli.endings import obey_signals, sentences
 from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.list import list_command
@@ -25,6 +26,7 @@ from nearkin.cli.perform import perform_command
 from nearkin.cli.report import report_command
 from nearkin.cli.run import run_command
 from nearkin.cli.table import table_command
+from nearkin.cli.telling import open_closed_streams
 from nearkin.cli.train import train_command
 
 app = typer.Typer(
@@ -53,11 +55,12 @@ app.command("perform")(perform_command)
 app.command("list")(list_command)
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGTERM, _terminate)
-    app()
+    open_closed_streams()
+    obey_signals()
+    try:
+        with sentences():
+            app()
+    except typer.Exit as left:
+        sys.exit(left.exit_code)

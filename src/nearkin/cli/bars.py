@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from nearkin.cli.endings import interruptible
+from nearkin.cli.telling import write_note
 from nearkin.progress import Progress, duration, silent
 
 STAGES = {
@@ -38,13 +40,15 @@ def show(*, quiet: bool, stream: TextIO | None = None) -> Iterator[Progress]:
     """
     target = sys.stderr if stream is None else stream
     if quiet:
-        yield silent
+        yield interruptible(silent)
     elif target.isatty():
-        yield from _bars(target)
+        with _bars(target) as bars:
+            yield interruptible(bars)
     else:
-        yield _Lines(target)
+        yield interruptible(_Lines(target))
 
 
+@contextmanager
 def _bars(target: TextIO) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import (
@@ -98,5 +102,4 @@ class _Lines:
             line += f", {duration(remaining)} remaining"
         elif fresh:
             line += f" in {duration(now - self._begun)}"
-        self._target.write(line + "\n")
-        self._target.flush()
+        write_note(self._target, line)

@@ -1,18 +1,31 @@
-"""What every command shares: options, sentences instead of tracebacks, printing."""
+"""What every command shares: options, and what they are called."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from nearkin.errors import InputError, NearkinError
+from nearkin.cli.endings import EXIT_FAILURES, EXIT_UNMET, sentences
+from nearkin.cli.telling import fail, note, say
+from nearkin.errors import InputError
 
-EXIT_UNMET, EXIT_INPUT, EXIT_FAILURES, EXIT_INTERRUPTED = 1, 2, 3, 130
+__all__ = [
+    "EXIT_FAILURES",
+    "EXIT_UNMET",
+    "Json",
+    "Out",
+    "Quiet",
+    "Workers",
+    "fail",
+    "given",
+    "note",
+    "run_names",
+    "say",
+    "sentences",
+]
 
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
 Config = Annotated[
@@ -23,13 +36,6 @@ Json = Annotated[bool | None, typer.Option("--json", help="Make the last line ma
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes [one for every core].")
 ]
-
-
-def say(text: str) -> None:
-    """Print a line whatever the terminal's encoding."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stdout.flush()
 
 
 def given(ctx: typer.Context, *, without: Collection[str] = ()) -> dict[str, Any]:
@@ -43,36 +49,6 @@ def given(ctx: typer.Context, *, without: Collection[str] = ()) -> dict[str, Any
         for name, value in named.items()
         if value not in (None, [], ()) and name != "config" and name not in without
     }
-
-
-@contextmanager
-def sentences() -> Iterator[None]:
-    """Turn errors made on purpose into one sentence on stderr and an exit code."""
-    try:
-        yield
-    except NearkinError as error:
-        fail(" ".join(str(error).split()), EXIT_INPUT)
-    except KeyboardInterrupt:
-        told = "interrupted: give the same command again, it goes on where it stopped"
-        fail(told, EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise typer.Exit(EXIT_INPUT) from None
-
-
-def note(text: str) -> None:
-    """Write a line to stderr whatever its encoding."""
-    encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stderr.flush()
-
-
-def fail(sentence: str, code: int) -> NoReturn:
-    """Write one sentence to stderr and leave with an exit code."""
-    encoding = sys.stderr.encoding or "utf-8"
-    sentence = sentence.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stderr.write(f"nearkin: {sentence}\n")
-    raise typer.Exit(code)
 
 
 def run_names(folders: list[Path]) -> list[str]:

@@ -42,23 +42,23 @@ def gate_command(
     """Hold a run to requirements: exit 0 when all are met, 1 when not, 2 when one is malformed."""
     with sentences():
         from nearkin.api import load
-        from nearkin.errors import InputError
         from nearkin.results.gate import judge
         from nearkin.results.gate import junit as junit_xml
         from nearkin.runs.folder import RunFolder, finite
 
-        result = load(run)
         name = run.resolve().name
+        target = None if junit is None else _writable(junit)
 
         def report(xml: bytes) -> None:
-            if junit is not None:
-                RunFolder(junit.parent).write(junit, lambda file: file.write(xml))
+            if target is not None:
+                RunFolder(target.parent).write(target, lambda file: file.write(xml))
 
         try:
+            result = load(run)
             table = _with_collections(result, require or [])
             outcomes = judge(require or [], table, result.run, on=on)  # type: ignore[arg-type]
-        except InputError as error:
-            report(junit_xml([], run=name, problem=str(error)))
+        except Exception as error:  # whatever it is: a CI that reads the file has to see it
+            report(junit_xml([], run=name, problem=str(error) or type(error).__name__))
             raise
         report(junit_xml(outcomes, run=name))
         met = all(outcome.met for outcome in outcomes)
@@ -70,6 +70,18 @@ def gate_command(
             say(json.dumps(finite({"met": met, "requirements": rows})))
     if not met:
         raise typer.Exit(EXIT_UNMET)
+
+
+def _writable(junit: Path) -> Path:
+    """Return where the JUnit file is written; a link is followed to the file it names."""
+    from nearkin.errors import InputError, printable
+
+    target = junit.resolve()
+    if not target.parent.is_dir():
+        raise InputError(f"--junit {printable(junit)}: its folder is not there; make it first")
+    if target.exists() and not target.is_file():
+        raise InputError(f"--junit {printable(junit)}: is no regular file; name a file")
+    return target
 
 
 def _with_collections(result: Result, require: list[str]) -> pd.DataFrame:

@@ -1,0 +1,232 @@
+"""How commands end: on terminals that are closed, full or gone, and when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from nearkin.cli import endings, telling
+from nearkin.cli.bars import show
+from support.commands import command, refused
+from support.fabricated import fabricate
+from support.folders import write_folder
+
+NEARKIN = f"{shlex.quote(sys.executable)} -m nearkin"
+
+
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = fabricate(n=6, grid={"PN": [0, 30]}, failures_each=1)
+    return write_folder(made, tmp_path_factory.mktemp("ended") / "run")
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fails(what: str) -> list[str]:
+        raise error
+
+    monkeypatch.setattr("nearkin.cli.list.catalogue", fails)
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def test_an_unforeseen_error_is_a_sentence_a_trace_and_70(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    broken(monkeypatch, KeyError("no\x1b[31m such"))
+    done = command("list", "grids")
+    assert done.exit_code == 70
+    (trace,) = tmp_path.iterdir()
+    assert done.stderr.count("\n") == 1
+    assert str(trace) in done.stderr
+    assert "KeyError" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert done.stdout == ""
+    text = trace.read_text("utf-8")
+    assert "Traceback" in text
+    assert "in fails" in text
+    assert oct(trace.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_trace_that_cannot_be_kept_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/no such folder")
+    broken(monkeypatch, ZeroDivisionError())
+    done = command("list", "grids")
+    assert done.exit_code == 70
+    assert "ZeroDivisionError; its trace could not be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (MemoryError(), 2, "not enough memory: pass fewer --workers"),
+        (PermissionError(13, "Permission denied", "a\x1bb"), 2, r"a\x1bb: cannot be read or"),
+        (OSError(28, "No space left on device"), 2, "(No space left on device)"),
+        (KeyboardInterrupt(), 130, "interrupted: give the same command again"),
+        (RecursionError("deep"), 70, "RecursionError: deep"),
+    ],
+)
+def test_the_world_s_accidents_have_their_own_codes(
+    error: BaseException,
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    broken(monkeypatch, error)
+    done = command("list", "grids")
+    assert done.exit_code == code
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_junit_is_written_whatever_happens(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise ValueError("a bug\0 <of ours>")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("nearkin.results.gate.judge", fails)
+    junit = tmp_path / "junit.xml"
+    words = ("gate", run, "--require", "C_W[good,cosine] >= 0", "--junit", junit)
+    assert command(*words).exit_code == 70
+    assert "a bug" in junit.read_text("utf-8")
+    assert ElementTree.parse(junit).getroot().get("errors") == "1"
+    monkeypatch.undo()
+    assert "holds no run" in refused("gate", tmp_path, *words[2:])
+    (error,) = ElementTree.parse(junit).getroot().iter("error")
+    assert "holds no run" in error.attrib["message"]
+
+
+def test_junit_goes_to_files_only(run: Path, tmp_path: Path) -> None:
+    words = ("gate", run, "--require", "C_W[good,cosine] >= 0", "--junit")
+    assert "its folder is not there" in refused(*words, tmp_path / "no" / "j.xml")
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no regular file" in refused(*words, tmp_path / "pipe")
+    (tmp_path / "real.xml").write_text("old")
+    (tmp_path / "link.xml").symlink_to(tmp_path / "real.xml")
+    assert command(*words, tmp_path / "link.xml").exit_code == 0
+    assert (tmp_path / "link.xml").is_symlink()
+    assert "<testsuites" in (tmp_path / "real.xml").read_text()
+
+
+# -- streams ---------------------------------------------------------------------------------------
+
+
+def test_closed_streams(tmp_path: Path) -> None:
+    """Descriptor 1 is free there: the first file that is opened must not become the output."""
+    line = f"exec {NEARKIN} list grids >&-"
+    assert shell(line).returncode == 0
+    assert shell(f"{NEARKIN} list nothing >&- 2>&- <&-").returncode == 2
+    victim = tmp_path / "victim"
+    code = (
+        "import sys; from nearkin.cli.telling import open_closed_streams, say;"
+        "open_closed_streams();"
+        f"file = open({str(victim)!r}, 'w'); say('a result'); file.write('kept')"
+    )
+    assert shell(f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} >&-").returncode == 0
+    assert victim.read_text() == "kept"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_output_is_an_error_with_a_sentence() -> None:
+    done = shell(f"{NEARKIN} list grids > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "standard output: cannot be written (No space left on device)" in done.stderr
+    done = shell(f"{NEARKIN} --help > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert shell(f"{NEARKIN} list nothing 2> /dev/full").returncode == 2
+
+
+def test_a_reader_that_leaves_changes_no_exit_code(run: Path) -> None:
+    gate = f"{NEARKIN} gate {run} --require"
+    done = shell(f"{gate} 'C_W[good,cosine] >= 0' | true")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = shell(f"{gate} 'C_W[constant,cosine] >= 0.5' | true")
+    assert (done.returncode, done.stderr) == (1, "")
+    done = shell(f"{NEARKIN} list encoders | head -n 1")
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+def test_no_escape_sequence_reaches_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    telling.say("name\x1b]0;owned\x07\u202e\nsecond \u2028line")
+    telling.note("name\x9b31m\r")
+    told = capsys.readouterr()
+    assert told.out == "name\\x1b]0;owned\\x07\\u202e\nsecond \\u2028line\n"
+    assert told.err == "name\\x9b31m\\r\n"
+    sentence = refused("report", "no\x1b[2Jsuch")
+    assert "\x1b" not in sentence
+    assert r"no\x1b[2Jsuch" in sentence
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {NEARKIN} list tasks",
+        f"umask 077; {NEARKIN} list tasks",
+        f"{shlex.quote(sys.executable)} -O -m nearkin list tasks",
+        f"env -u HOME {NEARKIN} list tasks",
+    ],
+)
+def test_bare_surroundings(how: str) -> None:
+    done = shell(how)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "AUC_C" in done.stdout
+
+
+# -- signals ---------------------------------------------------------------------------------------
+
+
+def test_an_interruption_that_was_swallowed_is_obeyed_at_the_next_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endings, "_interrupted", False)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        endings.obey_signals()
+        with show(quiet=True) as progress:
+            progress("queries", 0, 2)
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pause()
+            except KeyboardInterrupt:
+                pass  # as code does that catches everything while it is imported
+            with pytest.raises(KeyboardInterrupt):
+                progress("queries", 1, 2)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    code = (
+        "import signal; from nearkin.cli.endings import obey_signals; obey_signals();"
+        "print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    )
+    done = shell(f"nohup {shlex.quote(sys.executable)} -c {shlex.quote(code)}")
+    assert "True" in done.stdout
