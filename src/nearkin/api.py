@@ -5,7 +5,6 @@ The same engine as the command line; everything a result shows is read from the 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,9 +18,8 @@ from nearkin.errors import InputError, RunError
 from nearkin.files import refuse_links
 from nearkin.progress import Progress, silent
 from nearkin.runs.folder import CONTENT, RunFolder
-from nearkin.runs.plan import EncoderChoice, Plan, make_plan
 from nearkin.runs.run import run
-from nearkin.runs.session import EncoderSource
+from nearkin.runs.sources import make_sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -409,30 +407,3 @@ def load(path: str | os.PathLike[str]) -> Result:
         If the run is not finished.
     """
     return Result(RunFolder(Path(path)))
-
-
-def make_sources(
-    encoders: Sequence[Any], options: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
-) -> tuple[Plan, list[EncoderSource]]:
-    """Build the plan and the encoders' sources from what a user gave.
-
-    Raises
-    ------
-    InputError
-        If encoders and options do not pair, or a setting is wrong.
-    """
-    if len(options) != len(encoders):
-        raise InputError(
-            f"{len(options)} encoder options for {len(encoders)} encoders: give one for each, in "
-            "the same order"
-        )
-    choices = []
-    for encoder, option in zip(encoders, options, strict=True):
-        if isinstance(encoder, str):
-            spec = encoder
-        else:
-            spec = f"object {getattr(encoder, '__name__', type(encoder).__name__)}"
-        choices.append(EncoderChoice(spec=spec, options=json.dumps(dict(option), sort_keys=True)))
-    plan = make_plan({**settings, "encoders": tuple(choices)})
-    sources = [EncoderSource(e, dict(o)) for e, o in zip(encoders, options, strict=True)]
-    return plan, sources

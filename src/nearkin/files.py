@@ -1,13 +1,25 @@
-"""Files that are written whole or not at all, for everything that may be stopped half-way."""
+"""Files that are written whole or not at all, for everything that may be stopped half-way.
+
+Beside them what every kind of file needs: arrays with notes in one file, names that stand for
+anything, and JSON without what JSON cannot say.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
+import math
 import os
 import stat
-from collections.abc import Callable, Iterable
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nearkin.errors import InputError, RunError, printable
 
@@ -45,6 +57,43 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
             f"{printable(path)}: cannot be written ({error.strerror or error}); mend that and give "
             "the same command again"
         ) from error
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write one array as .npy."""
+    write_whole(path, lambda file: np.save(file, array))
+
+
+def write_arrays(path: Path, notes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays and notes (JSON values) as one .npz, for `read_arrays`."""
+    text = np.frombuffer(json.dumps(finite(notes)).encode(), np.uint8)
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, notes=text, **arrays))
+
+
+def read_arrays(
+    path: Path, *, without: str | None = None
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """Read what `write_arrays` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    without : str, optional
+        Arrays whose names begin so are not read.
+
+    Returns
+    -------
+    (dict, dict) or None
+        Notes, and arrays by name; None where the file is not there, or is not whole.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as found:
+            notes = json.loads(found["notes"].tobytes())
+            names = (name for name in found.files if name != "notes")
+            wanted = (name for name in names if without is None or not name.startswith(without))
+            return notes, {name: found[name] for name in wanted}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def refuse_links(root: Path, names: Iterable[str]) -> None:
@@ -85,6 +134,53 @@ def refuse_links(root: Path, names: Iterable[str]) -> None:
                 f"{printable(path)}: is {kind}, and a run's folder holds regular files only; "
                 "remove it and give the same command again"
             )
+
+
+def key(name: str) -> str:
+    """Return a file name that stands for any name: the head of its SHA-256.
+
+    Examples
+    --------
+    >>> key("a/b.wav")
+    '3549c5121e6b18d287ba'
+    """
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def file_name(label: str) -> str:
+    """Return an encoder's label as a file name that no two labels share.
+
+    Examples
+    --------
+    >>> file_name("mfcc")
+    'mfcc'
+    >>> file_name("pkg:f/g").startswith("pkg_f_g-")
+    True
+    """
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in label)
+    plain = plain.lstrip(".")
+    return plain if plain == label and plain else f"{plain[:60]}-{key(label)[:8]}"
+
+
+def finite(value: Any) -> Any:
+    """Return JSON values in which what is not finite is null.
+
+    Examples
+    --------
+    >>> finite({"a": [1.0, float("nan")]})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Iterable):
+        return [finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def disk_full(path: Path) -> RunError:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearkin.errors import InputError, RunError
-from nearkin.runs.folder import RunFolder, file_name, finite, key
+from nearkin.files import file_name, finite, key
+from nearkin.runs.folder import RunFolder
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

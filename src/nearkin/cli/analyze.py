@@ -34,11 +34,12 @@ def analyze_command(
 
         from nearkin.api import load
         from nearkin.errors import InputError
+        from nearkin.files import finite
         from nearkin.report.figures import holds_performance, write_means
         from nearkin.results.analysis import analyze
         from nearkin.results.analysis_words import sentences as in_words
         from nearkin.results.trials import RunScores, join, join_performance
-        from nearkin.runs.folder import RunFolder, finite
+        from nearkin.runs.folder import RunFolder
 
         results = [load(folder) for folder in runs]
         if out is None and len(runs) > 1:

@@ -34,7 +34,7 @@ def check_command(
         from nearkin.encoders import resolve_all, takes_layers
         from nearkin.encoders.check import examine
         from nearkin.errors import InputError
-        from nearkin.runs.folder import finite
+        from nearkin.files import finite
 
         if spec.startswith("embeddings:"):
             raise InputError(f"'{spec}': a table of embeddings hears nothing; check its encoder")

@@ -46,9 +46,10 @@ def compare_command(
     with sentences():
         from nearkin.api import load
         from nearkin.cli.compare_summary import lines
+        from nearkin.files import finite
         from nearkin.results.answers import RunTables
         from nearkin.results.comparison import compare
-        from nearkin.runs.folder import RunFolder, finite
+        from nearkin.runs.folder import RunFolder
 
         tables = []
         for name, folder in zip(run_names(runs), runs, strict=True):

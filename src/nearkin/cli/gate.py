@@ -42,9 +42,10 @@ def gate_command(
     """Hold a run to requirements: exit 0 when all are met, 1 when not, 2 when one is malformed."""
     with sentences():
         from nearkin.api import load
+        from nearkin.files import finite
         from nearkin.results.gate import judge
         from nearkin.results.gate import junit as junit_xml
-        from nearkin.runs.folder import RunFolder, finite
+        from nearkin.runs.folder import RunFolder
 
         name = run.resolve().name
         target = None if junit is None else _writable(junit)

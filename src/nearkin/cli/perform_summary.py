@@ -48,7 +48,7 @@ class Essence:
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
-        from nearkin.runs.folder import finite
+        from nearkin.files import finite
 
         plain: dict[str, Any] = finite(vars(self))
         return plain

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nearkin.api import Result
     from nearkin.cli.settings import Settings
     from nearkin.runs.plan import Plan
-    from nearkin.runs.session import EncoderSource
+    from nearkin.runs.sources import EncoderSource
 
 
 def run_command(

@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nearkin.api import make_sources
 from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
-from nearkin.runs.session import EncoderSource
+from nearkin.runs.sources import EncoderSource, make_sources
 from nearkin.workers import available_cores
 
 

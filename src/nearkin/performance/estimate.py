@@ -43,7 +43,7 @@ class Outlook:
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
-        from nearkin.runs.folder import finite
+        from nearkin.files import finite
 
         plain: dict[str, Any] = finite(asdict(self))
         return plain

@@ -20,12 +20,13 @@ import pandas as pd
 
 from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError
+from nearkin.files import finite
 from nearkin.performance.scored import Scored, label
 from nearkin.performance.sets import sets_for
 from nearkin.performance.table import clip_table, performance_table
 from nearkin.performance.units import Session, TestSet, gather, read_status, score_clip, shards
 from nearkin.progress import Progress, silent
-from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder, finite
+from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.plan import Plan, changed_settings, make_plan
 from nearkin.runs.record import LIBRARIES, Clock, engine_of, noise_of
 from nearkin.seeds import stream

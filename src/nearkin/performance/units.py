@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from nearkin import audio
 from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, RunError
+from nearkin.files import key, read_arrays, write_arrays
 from nearkin.performance.scored import ClipScore, Scored
 from nearkin.performance.table import TaskScores
 from nearkin.runs.clips import Original, Version
-from nearkin.runs.folder import RunFolder, key
+from nearkin.runs.folder import RunFolder
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan
 from nearkin.runs.queries import noise_library, transformed
@@ -110,7 +111,7 @@ def score_clip(session: Session, item: tuple[str, str]) -> None:
     task, name = item
     test = session.tests[task]
     status, found = scores_of(session, test, test.by_name[name], session.plan.points)
-    session.folder.write_arrays(
+    write_arrays(
         session.shard(task, name),
         {"status": status, "scores": [[one.status for one in mine] for mine in found]},
         {
@@ -195,7 +196,7 @@ def _scored(plan: Plan, models: Sequence[Scored], version: Version, row: Row) ->
 
 def read_status(session: Session, task: str, name: str) -> str | None:
     """Return what became of one clip as a whole, or None where it has no shard."""
-    found = session.folder.read_arrays(session.shard(task, name))
+    found = read_arrays(session.shard(task, name))
     return None if found is None else str(found[0]["status"])
 
 
@@ -212,7 +213,7 @@ def gather(session: Session, task: str, names: Sequence[str]) -> TaskScores:
     value, chance = np.full(shape, np.nan), np.full(shape, np.nan)
     not_ok: dict[tuple[int, int, int], str] = {}
     for clip, name in enumerate(names):
-        shard = session.folder.read_arrays(session.shard(task, name))
+        shard = read_arrays(session.shard(task, name))
         if shard is None:
             raise RunError(f"clip '{name}': its shard is missing; give the same command again")
         notes, arrays = shard

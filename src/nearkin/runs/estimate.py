@@ -19,7 +19,8 @@ from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
 from nearkin.runs.queries import queries
 from nearkin.runs.scoring import Scorer
-from nearkin.runs.session import EncoderSource, Session
+from nearkin.runs.session import Session
+from nearkin.runs.sources import EncoderSource
 from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Space
 from nearkin.tables import OK
 from nearkin.workers import Here
@@ -56,7 +57,7 @@ class Outlook:
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
-        from nearkin.runs.folder import finite
+        from nearkin.files import finite
 
         plain: dict[str, Any] = finite(asdict(self))
         return plain

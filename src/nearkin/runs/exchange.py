@@ -22,12 +22,14 @@ import numpy as np
 from nearkin import audio
 from nearkin.corpora.collect import collect
 from nearkin.errors import InputError, NearkinError
+from nearkin.files import file_name, finite
 from nearkin.progress import Progress
-from nearkin.runs.folder import RunFolder, file_name, finite
+from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings
 from nearkin.runs.queries import transformed
 from nearkin.runs.record import inputs_of
-from nearkin.runs.session import EncoderSource, Session
+from nearkin.runs.session import Session
+from nearkin.runs.sources import EncoderSource
 from nearkin.runs.stages import originals_stage
 from nearkin.tables import OK
 from nearkin.transforms.grids import Grid, Point
@@ -234,7 +236,7 @@ def _write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:
 
 
 def _rows_path(session: _ExportSession, clip_id: str) -> Path:
-    return session.folder.queries_path(clip_id).with_suffix(".json")
+    return session.shards.queries_path(clip_id).with_suffix(".json")
 
 
 def _rows(session: _ExportSession, clip_id: str) -> list[dict[str, Any]] | None:

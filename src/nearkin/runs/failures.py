@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from nearkin import audio
 from nearkin.errors import NearkinError
+from nearkin.files import key
 from nearkin.runs.clips import Original
 from nearkin.runs.describe import centre
-from nearkin.runs.folder import RunFolder, key
+from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.runs.queries import transformed
 from nearkin.transforms import NoiseLibrary, magnitudes

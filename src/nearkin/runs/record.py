@@ -18,7 +18,8 @@ import numpy as np
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import DISTANCES
 from nearkin.errors import InputError
-from nearkin.runs.folder import RunFolder, finite
+from nearkin.files import finite
+from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import Plan, changed_settings
 from nearkin.runs.session import Session
 from nearkin.tables import OK

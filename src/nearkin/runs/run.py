@@ -12,18 +12,13 @@ from nearkin.encoders.check import Steadiness, steadiness
 from nearkin.errors import InputError
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.failures import worst_failures, write_sounds
+from nearkin.runs.finish import keep_audio_distances, write_embeddings, write_tables
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import Plan, references_for
 from nearkin.runs.record import Clock, finished_record, inputs_of, new_record, require_same
-from nearkin.runs.session import EncoderSource, Session
-from nearkin.runs.stages import (
-    keep_audio_distances,
-    originals_stage,
-    points_stage,
-    queries_stage,
-    write_embeddings,
-    write_tables,
-)
+from nearkin.runs.session import Session
+from nearkin.runs.sources import EncoderSource
+from nearkin.runs.stages import originals_stage, points_stage, queries_stage
 from nearkin.workers import open_workers
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.consistency import Neighbours
 from nearkin.distances import PackedOriginals
 from nearkin.encoders import ResolvedEncoder, resolve_all
 from nearkin.encoders.calling.unsteady import averaged, one_by_one
@@ -23,31 +22,15 @@ from nearkin.encoders.check import Steadiness
 from nearkin.errors import RunError
 from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
+from nearkin.runs.gathered import Gathered, gather
 from nearkin.runs.plan import DEFAULT_CALLS, Plan
 from nearkin.runs.queries import noise_library
 from nearkin.runs.scoring import Scorer
+from nearkin.runs.shards import Shards
+from nearkin.runs.sources import EncoderSource
 from nearkin.runs.spaces import drawn_clips
 from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
-
-
-@dataclass(frozen=True)
-class EncoderSource:
-    """Where an encoder comes from, so that every worker can make its own.
-
-    Attributes
-    ----------
-    spec : object
-        A SPEC string, or the encoder object or callable itself.
-    options : mapping
-        Keyword arguments for a class.
-    role : str
-        ``"tested"`` or ``"reference"``.
-    """
-
-    spec: Any
-    options: Mapping[str, Any]
-    role: str = "tested"
 
 
 class Session:
@@ -73,6 +56,7 @@ class Session:
     ) -> None:
         self.plan = plan
         self.folder = RunFolder(root)
+        self.shards = Shards(self.folder.work)
         self.sources = tuple(sources)
         self.keep_distances = keep_distances
         self.unsteady: Mapping[str, str] = {}
@@ -81,7 +65,7 @@ class Session:
         """The quick check's findings by label; the workers need none of it."""
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("plan", "folder", "sources", "keep_distances", "unsteady")
+        names = ("plan", "folder", "shards", "sources", "keep_distances", "unsteady")
         return {name: self.__dict__[name] for name in names}
 
     @functools.cached_property
@@ -151,7 +135,7 @@ class Session:
     @functools.cached_property
     def gathered(self) -> Gathered:
         """What the queries of all clips left behind, but for the distances."""
-        return _gather(self)
+        return gather(self.shards, self.clip_ids)
 
     @functools.cached_property
     def place(self) -> dict[str, int]:
@@ -179,75 +163,11 @@ class Session:
 
     def original(self, clip_id: str, *, audio: bool = True) -> Original:
         """Read a usable clip from its shard."""
-        clips = self.folder.read_originals(self._recording_of[clip_id], audio=audio)
+        clips = self.shards.read_originals(self._recording_of[clip_id], audio=audio)
         for clip in clips or ():
             if clip.clip_id == clip_id:
                 return clip
         raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """What the queries left behind, by clip and point.
-
-    Attributes
-    ----------
-    effective : float64[N, P]
-        Effective magnitudes.
-    rank, nearest : int64[A, N, P]
-        What every query found in the audio space, for each of A distances.
-    d_own, d_nearest : float64[A, N, P]
-        Likewise.
-    not_ok : mapping of encoder label ("" for the audio space) to statuses by (clip, point)
-        Every status that is not ok.
-    """
-
-    effective: NDArray[np.float64]
-    rank: NDArray[np.int64]
-    nearest: NDArray[np.int64]
-    d_own: NDArray[np.float64]
-    d_nearest: NDArray[np.float64]
-    not_ok: Mapping[str, Mapping[tuple[int, int], str]]
-
-    def audio(self, number: int, point: int) -> Neighbours:
-        """Return what all clips found at one point under one audio distance."""
-        rank = self.rank[number, :, point]
-        return Neighbours.of(
-            rank,
-            self.nearest[number, :, point],
-            self.d_own[number, :, point],
-            self.d_nearest[number, :, point],
-            n_clips=len(rank),
-        )
-
-    def audio_status(self, point: int) -> list[str]:
-        """Return what became of every clip at one point, in the audio space."""
-        return self.status("", point)
-
-    def status(self, label: str, point: int) -> list[str]:
-        """Return what became of every clip at one point, for one encoder."""
-        marks = self.not_ok.get(label, {})
-        return [marks.get((clip, point), OK) for clip in range(len(self.effective))]
-
-
-def _gather(session: Session) -> Gathered:
-    effective = []
-    audio: dict[str, list[Any]] = {"rank": [], "nearest": [], "d_own": [], "d_nearest": []}
-    not_ok: dict[str, dict[tuple[int, int], str]] = {}
-    for clip, clip_id in enumerate(session.clip_ids):
-        queries = session.folder.read_queries(clip_id)
-        if queries is None:
-            raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
-        effective.append(queries.effective)
-        for name, parts in audio.items():
-            parts.append([getattr(found, name) for found in queries.audio])
-        rows = {"": queries.status, **{n: v.status for n, v in queries.vectors.items()}}
-        for label, status in rows.items():
-            for point, text in enumerate(status):
-                if text != OK:
-                    not_ok.setdefault(label, {})[clip, point] = text
-    found = {name: np.stack(parts, axis=1) for name, parts in audio.items()}
-    return Gathered(effective=np.stack(effective), not_ok=not_ok, **found)
 
 
 def _failures_on_originals(session: Session) -> dict[str, str]:

@@ -6,10 +6,8 @@ there is not done again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +15,15 @@ from numpy.typing import NDArray
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
-from nearkin.errors import InputError, RunError
+from nearkin.errors import InputError
 from nearkin.progress import Progress
 from nearkin.runs.clips import Original
-from nearkin.runs.failures import candidates
-from nearkin.runs.folder import RunFolder, clip_row
+from nearkin.runs.drawing import draw
 from nearkin.runs.originals import originals
 from nearkin.runs.queries import queries
 from nearkin.runs.session import Session
-from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Moved, Space
-from nearkin.seeds import stream
+from nearkin.runs.shards import clip_row
+from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Space
 from nearkin.tables import OK
 from nearkin.workers import Workers
 
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 
 def _originals_unit(session: Session, recording: Recording) -> None:
     clips = originals(session.plan, recording, session.encoders)
-    session.folder.write_originals(recording.name, clips)
+    session.shards.write_originals(recording.name, clips)
 
 
 def _queries_unit(session: Session, clip_id: str) -> None:
@@ -49,7 +46,7 @@ def _queries_unit(session: Session, clip_id: str) -> None:
         own=session.place[clip_id],
         columns=session.columns(clip_id),
     )
-    session.folder.write_queries(clip_id, found)
+    session.shards.write_queries(clip_id, found)
 
 
 def _points_unit(session: Session, index: int) -> None:
@@ -62,10 +59,10 @@ def _points_unit(session: Session, index: int) -> None:
     audio = AudioAtPoint(spaces, gathered.effective[:, index], gathered.audio_status(index))
     encoders = [_encoder_at(session, encoder, index) for encoder in session.encoders]
     queries, consistency = session.scorer.point(session.plan.points[index], audio, encoders)
-    folder.write(_point_path(folder, index, "queries"), lambda file: queries.to_parquet(file))
+    folder.write(session.shards.point_path(index, "queries"), lambda file: queries.to_parquet(file))
     # written last: it is what marks the point as done
     folder.write(
-        _point_path(folder, index, "consistency"), lambda file: consistency.to_parquet(file)
+        session.shards.point_path(index, "consistency"), lambda file: consistency.to_parquet(file)
     )
 
 
@@ -73,7 +70,7 @@ def _audio_pairs(session: Session, index: int) -> NDArray[np.float32]:
     """Return the audio distances between the drawn clips at one point, [distance, M, M]."""
     rows = []
     for clip in session.drawn:
-        kept = np.load(session.folder.distances_path(session.clip_ids[clip]), mmap_mode="r")
+        kept = np.load(session.shards.distances_path(session.clip_ids[clip]), mmap_mode="r")
         row = kept[:, index]
         rows.append(row if row.shape[1] == len(session.drawn) else row[:, session.drawn])
     return np.stack(rows, axis=1)
@@ -86,30 +83,26 @@ def originals_stage(
     import pandas as pd
 
     plan, folder = session.plan, session.folder
-    drawn = list(recordings)
-    if plan.clips is not None:
-        drawn.sort(key=lambda recording: stream(plan.seed, recording.name, "draw").random())
+    taken = draw(
+        recordings,
+        wanted=plan.clips,
+        seed=plan.seed,
+        name=lambda recording: recording.name,
+        read=lambda recording: session.shards.read_originals(recording.name, audio=False),
+        make=lambda todo: pool.map(_originals_unit, todo),
+        usable=lambda clips: sum(clip.status == OK for clip in clips),
+        each=plan.excerpts_per_file,
+        stage="originals",
+        progress=progress,
+    )
     found: list[tuple[str, Original]] = []
-    n_usable, at = 0, 0
-    while at < len(drawn) and (plan.clips is None or n_usable < plan.clips):
-        missing = len(drawn) if plan.clips is None else plan.clips - n_usable
-        batch = drawn[at : at + -(-missing // plan.excerpts_per_file)]
-        total = at + len(batch)
-        shards = {r.name: folder.read_originals(r.name, audio=False) for r in batch}
-        todo = [recording for recording in batch if shards[recording.name] is None]
-        progress("originals", total - len(todo), total)
-        for done, _ in enumerate(pool.map(_originals_unit, todo), start=total - len(todo) + 1):
-            progress("originals", done, total)
-        for recording in batch:
-            clips = shards[recording.name]
-            if clips is None:
-                clips = folder.read_originals(recording.name, audio=False) or []
-            for clip in clips:
-                if plan.clips is not None and n_usable == plan.clips:
-                    break
-                n_usable += clip.status == OK
-                found.append((recording.name, clip))
-        at = total
+    n_usable = 0
+    for recording, clips in taken:
+        for clip in clips:
+            if plan.clips is not None and n_usable == plan.clips:
+                break
+            n_usable += clip.status == OK
+            found.append((recording.name, clip))
     found.sort(key=lambda pair: pair[1].clip_id)
     table = pd.DataFrame([clip_row(clip) for _, clip in found])
     used = [(clip.clip_id, recording) for recording, clip in found if clip.status == OK]
@@ -122,19 +115,17 @@ def originals_stage(
 
 def queries_stage(session: Session, pool: Workers, progress: Progress) -> None:
     """Transform every usable clip and measure it against all originals."""
-    folder = session.folder
-    todo = [clip_id for clip_id in session.clip_ids if not folder.has_queries(clip_id)]
+    todo = [clip_id for clip_id in session.clip_ids if not session.shards.has_queries(clip_id)]
     _do(pool, _queries_unit, todo, "queries", len(session.clip_ids), progress)
 
 
 def points_stage(session: Session, pool: Workers, progress: Progress) -> None:
     """Score every point of the grid."""
-    folder = session.folder
     n_points = len(session.plan.points)
     todo = [
         index
         for index in range(n_points)
-        if not _point_path(folder, index, "consistency").is_file()
+        if not session.shards.point_path(index, "consistency").is_file()
     ]
     _do(pool, _points_unit, todo, "scores", n_points, progress)
 
@@ -150,35 +141,6 @@ def _do(
     progress(stage, total - len(todo), total)
     for done, _ in enumerate(pool.map(unit, todo), start=total - len(todo) + 1):
         progress(stage, done, total)
-
-
-def write_embeddings(session: Session) -> None:
-    """Write embeddings/: for every encoder all originals [N, D] and all queries [N, P, D]."""
-    folder = session.folder
-    for encoder in session.working:
-        label = encoder.label
-        path = folder.embeddings_path(label)
-        if path.is_file():
-            continue
-        originals = [
-            session.original(i, audio=False).vectors[label].array for i in session.clip_ids
-        ]
-        stacked = np.stack([array[0] for array in originals if array is not None])
-        queries = np.full((len(stacked), len(session.plan.points), stacked.shape[1]), np.nan, "f4")
-        for clip, clip_id in enumerate(session.clip_ids):
-            shard = folder.read_queries(clip_id)
-            array = None if shard is None else shard.vectors[label].array
-            if array is not None and array.shape == queries.shape[1:]:
-                queries[clip] = array
-        folder.write_array(folder.embeddings_path(label, of="originals"), stacked)
-        folder.write_array(path, queries)
-    rows = {
-        "clip_id": session.clip_ids,
-        "points": [list(point) for point in session.plan.points],
-        "axes": ["clip_id", "points", "dimension"],
-    }
-    text = json.dumps(rows, indent=1).encode()
-    folder.write(folder.root / "embeddings" / "ids.json", lambda file: file.write(text))
 
 
 def _encoder_at(session: Session, encoder: ResolvedEncoder, index: int) -> EncoderAtPoint:
@@ -200,77 +162,6 @@ def _encoder_at(session: Session, encoder: ResolvedEncoder, index: int) -> Encod
     return EncoderAtPoint(
         encoder.name, encoder.task, encoder.trial, originals, queries, status, failure
     )
-
-
-def write_tables(session: Session) -> pd.DataFrame:
-    """Join the points' rows into queries.parquet and consistency.parquet.
-
-    Queries are passed on point by point, so that their table never has to fit into memory.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The errors from which the failures worth hearing are chosen: of every encoder, distance and
-        point those with the highest ranks.
-    """
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    folder = session.folder
-    lost: list[pd.DataFrame] = []
-    moved = []
-
-    def pass_on(file: BinaryIO) -> None:
-        writer = None
-        for index, point in enumerate(session.plan.points):
-            rows = pd.read_parquet(_point_path(folder, index, "queries"))
-            table = pa.Table.from_pandas(rows, preserve_index=False)
-            if writer is None:
-                writer = pq.ParquetWriter(file, table.schema, compression="zstd")
-            writer.write_table(table)
-            lost.append(candidates(rows))
-            if index:
-                effective = float(np.nanmedian(session.gathered.effective[:, index]))
-                moved.append((point, effective, _moved(rows)))
-        if writer is not None:
-            writer.close()
-
-    folder.write(folder.root / "queries.parquet", pass_on)
-    parts = [
-        pd.read_parquet(_point_path(folder, index, "consistency"))
-        for index in range(len(session.plan.points))
-    ]
-    monotonicity = session.scorer.monotonicity(moved)
-    consistency = pd.concat([*parts, monotonicity], ignore_index=True)
-    folder.write_table("consistency", consistency, csv=True)
-    return pd.concat(lost, ignore_index=True)
-
-
-def _moved(rows: pd.DataFrame) -> list[Moved]:
-    keys = ["encoder", "task", "trial", "space", "distance"]
-    return [
-        Moved(*cast("tuple[str, str, int, str, str]", key), part["d_own"].to_numpy(np.float64))
-        for key, part in rows.groupby(keys, sort=False)
-    ]
-
-
-def keep_audio_distances(session: Session) -> None:
-    """Write distances/: for every audio distance [clip, point, original], float32."""
-    folder = session.folder
-    shards = [folder.distances_path(clip_id) for clip_id in session.clip_ids]
-    n = len(shards)
-    for number, name in enumerate(AUDIO_DISTANCES):
-        rows = [np.load(path, mmap_mode="r")[number] for path in shards]
-        if any(row.shape[1] != n for row in rows):
-            raise RunError(
-                f"{folder.root}: was begun without --keep-distances; start anew with --force"
-            )
-        folder.write_array(folder.root / "distances" / f"{name}.npy", np.stack(rows))
-
-
-def _point_path(folder: RunFolder, index: int, table: str) -> Path:
-    return folder.work / "points" / f"{index:03d}.{table}.parquet"
 
 
 def _too_few(n_usable: int, found: Sequence[tuple[str, Original]]) -> str:

@@ -1,0 +1,114 @@
+"""What joins the shards of a run into what stays: embeddings, tables, distances."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import numpy as np
+
+from nearkin.distances import AUDIO_DISTANCES
+from nearkin.errors import RunError
+from nearkin.files import write_array
+from nearkin.runs.failures import candidates
+from nearkin.runs.session import Session
+from nearkin.runs.spaces import Moved
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_embeddings(session: Session) -> None:
+    """Write embeddings/: for every encoder all originals [N, D] and all queries [N, P, D]."""
+    folder = session.folder
+    for encoder in session.working:
+        label = encoder.label
+        path = folder.embeddings_path(label)
+        if path.is_file():
+            continue
+        originals = [
+            session.original(i, audio=False).vectors[label].array for i in session.clip_ids
+        ]
+        stacked = np.stack([array[0] for array in originals if array is not None])
+        queries = np.full((len(stacked), len(session.plan.points), stacked.shape[1]), np.nan, "f4")
+        for clip, clip_id in enumerate(session.clip_ids):
+            shard = session.shards.read_queries(clip_id)
+            array = None if shard is None else shard.vectors[label].array
+            if array is not None and array.shape == queries.shape[1:]:
+                queries[clip] = array
+        write_array(folder.embeddings_path(label, of="originals"), stacked)
+        write_array(path, queries)
+    rows = {
+        "clip_id": session.clip_ids,
+        "points": [list(point) for point in session.plan.points],
+        "axes": ["clip_id", "points", "dimension"],
+    }
+    text = json.dumps(rows, indent=1).encode()
+    folder.write(folder.root / "embeddings" / "ids.json", lambda file: file.write(text))
+
+
+def write_tables(session: Session) -> pd.DataFrame:
+    """Join the points' rows into queries.parquet and consistency.parquet.
+
+    Queries are passed on point by point, so that their table never has to fit into memory.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The errors from which the failures worth hearing are chosen: of every encoder, distance and
+        point those with the highest ranks.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = session.folder
+    lost: list[pd.DataFrame] = []
+    moved = []
+
+    def pass_on(file: BinaryIO) -> None:
+        writer = None
+        for index, point in enumerate(session.plan.points):
+            rows = pd.read_parquet(session.shards.point_path(index, "queries"))
+            table = pa.Table.from_pandas(rows, preserve_index=False)
+            if writer is None:
+                writer = pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+            lost.append(candidates(rows))
+            if index:
+                effective = float(np.nanmedian(session.gathered.effective[:, index]))
+                moved.append((point, effective, _moved(rows)))
+        if writer is not None:
+            writer.close()
+
+    folder.write(folder.root / "queries.parquet", pass_on)
+    parts = [
+        pd.read_parquet(session.shards.point_path(index, "consistency"))
+        for index in range(len(session.plan.points))
+    ]
+    monotonicity = session.scorer.monotonicity(moved)
+    consistency = pd.concat([*parts, monotonicity], ignore_index=True)
+    folder.write_table("consistency", consistency, csv=True)
+    return pd.concat(lost, ignore_index=True)
+
+
+def _moved(rows: pd.DataFrame) -> list[Moved]:
+    keys = ["encoder", "task", "trial", "space", "distance"]
+    return [
+        Moved(*cast("tuple[str, str, int, str, str]", key), part["d_own"].to_numpy(np.float64))
+        for key, part in rows.groupby(keys, sort=False)
+    ]
+
+
+def keep_audio_distances(session: Session) -> None:
+    """Write distances/: for every audio distance [clip, point, original], float32."""
+    folder = session.folder
+    shards = [session.shards.distances_path(clip_id) for clip_id in session.clip_ids]
+    n = len(shards)
+    for number, name in enumerate(AUDIO_DISTANCES):
+        rows = [np.load(path, mmap_mode="r")[number] for path in shards]
+        if any(row.shape[1] != n for row in rows):
+            raise RunError(
+                f"{folder.root}: was begun without --keep-distances; start anew with --force"
+            )
+        write_array(folder.root / "distances" / f"{name}.npy", np.stack(rows))
