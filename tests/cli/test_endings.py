@@ -123,7 +123,6 @@ def test_junit_is_written_whatever_happens(
 
 def test_junit_goes_to_files_only(run: Path, tmp_path: Path) -> None:
     words = ("gate", run, "--require", "C_W[good,cosine] >= 0", "--junit")
-    assert "its folder is not there" in refused(*words, tmp_path / "no" / "j.xml")
     os.mkfifo(tmp_path / "pipe")
     assert "is no regular file" in refused(*words, tmp_path / "pipe")
     (tmp_path / "real.xml").write_text("old")

@@ -78,8 +78,6 @@ def _writable(junit: Path) -> Path:
     from nearkin.errors import InputError, printable
 
     target = junit.resolve()
-    if not target.parent.is_dir():
-        raise InputError(f"--junit {printable(junit)}: its folder is not there; make it first")
     if target.exists() and not target.is_file():
         raise InputError(f"--junit {printable(junit)}: is no regular file; name a file")
     return target
