@@ -17,11 +17,11 @@ import soundfile
 from scipy.stats import norm
 
 from conftest import RATE, tune
-from nearkin.cli.perform_summary import essence
+from nearkin.cli.perform_summary import summary
 from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError
 from nearkin.performance import perform
-from nearkin.performance.estimate import outlook
+from nearkin.performance.estimate import estimate
 from nearkin.performance.run import make_performance_plan
 from nearkin.performance.scored import ClipScore
 from nearkin.performance.table import TaskScores, left_out, performance_table
@@ -322,7 +322,7 @@ def test_clips_that_cannot_be_used_keep_their_rows(labelled: Path, tmp_path: Pat
     counts = json.loads((out / "performance.json").read_text())["test_sets"]["vs"]
     assert (counts["found"], counts["used"], counts["skipped"], counts["failed"]) == (7, 4, 1, 2)
     record = json.loads((out / "performance.json").read_text())
-    told = essence(scores, record, out=out, report=None)
+    told = summary(scores, record, out=out, report=None)
     assert told.failed
     assert "task vs: 2 of 7 clips failed" in told.lines()
 
@@ -632,9 +632,9 @@ def test_a_folder_of_task_scores_takes_a_run_too(labelled: Path, tmp_path: Path)
     assert not list(out.glob("performance*"))  # scores of a run that was started anew go with it
 
 
-def test_an_outlook_writes_nothing(labelled: Path, tmp_path: Path) -> None:
+def test_an_estimate_writes_nothing(labelled: Path, tmp_path: Path) -> None:
     models = [MadeUp(loudness), recogniser()]
-    seen = outlook(models, [labelled], plan=plan_of(clips=3), split="test", workers=2)
+    seen = estimate(models, [labelled], plan=plan_of(clips=3), split="test", workers=2)
     assert seen.clips == {"ae": 3, "ir": 3}
     assert (seen.models, seen.points) == (2, 7)
     assert 0 < seen.seconds < 600
@@ -642,10 +642,10 @@ def test_an_outlook_writes_nothing(labelled: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_essence_tells_the_score_against_chance_and_the_worst(scored: Path) -> None:
+def test_the_summary_tells_the_score_against_chance_and_the_worst(scored: Path) -> None:
     table, _ = tables(scored)
     record = json.loads((scored / "performance.json").read_text())
-    told = essence(table, record, out=scored, report=None)
+    told = summary(table, record, out=scored, report=None)
     assert not told.failed
     by_task = {row["task"]: row for row in told.models}
     assert by_task["ir"]["trial"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,8 +20,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from test_performance import N_CLIPS, labelled, plan_of, tables  # noqa: E402, F401
+from typer.testing import CliRunner  # noqa: E402
 
 from conftest import RATE  # noqa: E402
+from nearkin.cli import app  # noqa: E402
 from nearkin.corpora.manifest import read_labelled  # noqa: E402
 from nearkin.corpora.recordings import Recording, Row  # noqa: E402
 from nearkin.errors import InputError, RunError  # noqa: E402
@@ -232,12 +235,6 @@ def test_the_command_line_end_to_end(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import json
-
-    from typer.testing import CliRunner
-
-    from nearkin.cli import app
-
     models = [str(made(tmp_path, name)) for name in ("ir", "ae")]
     (tmp_path / "g.yaml").write_text("{PN: [0, 30]}")
     words = ["perform", *models, "--manifest", str(labelled), "--grid", str(tmp_path / "g.yaml")]
@@ -267,6 +264,35 @@ def test_the_command_line_end_to_end(
         assert refused.exit_code == 2
         assert text in refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_file_of_options_is_the_flags(
+    labelled: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """A YAML key for every flag; a flag overrides it; the tables are those of the flags alone."""
+    model = made(tmp_path, "ae")
+    grid, config = tmp_path / "g.yaml", tmp_path / "perform.yaml"
+    grid.write_text("{PN: [0]}")
+    one, two = tmp_path / "one", tmp_path / "two"
+    config.write_text(
+        f"models: {model}\nmanifest: {labelled}\ngrid: {grid}\nclips: 5\nseed: 3\nworkers: 1\n"
+        f"quiet: true\nout: {one}\n"
+    )
+    runner = CliRunner()
+    done = runner.invoke(app, ["perform", "--config", str(config), "--clips", "2"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    words = ["perform", str(model), "--manifest", str(labelled), "--grid", str(grid)]
+    words += ["--clips", "2", "--seed", "3", "--workers", "1", "--out", str(two)]
+    assert runner.invoke(app, words).exit_code == 0
+    name = "performance.parquet"
+    assert (one / name).read_bytes() == (two / name).read_bytes()
+    config.write_text("seeds: 3")
+    refused = runner.invoke(app, ["perform", str(model), "--config", str(config)])
+    assert refused.exit_code == 2
+    assert "unknown key 'seeds': did you mean 'seed'?" in refused.stderr
+    assert "no manifest given" in runner.invoke(app, ["perform", str(model)]).stderr
 
 
 @pytest.mark.slow

@@ -622,6 +622,26 @@ def test_a_bad_file_of_options_is_one_sentence(tmp_path: Path, text: str, told: 
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("what", ["ae", "at", "ir", "vs"])
+def test_a_dry_run_counts_and_writes_nothing(corpus: Path, tmp_path: Path, what: str) -> None:
+    """10 recordings of 2 s: 6 to train, int16 at 22,050 Hz; the vocals as much again."""
+    before = sorted(corpus.parent.iterdir())
+    words = ["train", what, "--manifest", str(corpus), "--out", str(tmp_path / "m.safetensors")]
+    words += ["--features", "mfcc", "--max-steps", "3", "--batch", "4", "--device", "cpu"]
+    words += ["--cache", str(tmp_path / "cache"), "--dry-run", "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "nothing was written" in done.stdout
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["recordings"] == {"train": 6, "valid": 2, "test": 2}
+    assert told["steps"] == 3
+    assert told["epochs"] == 2
+    assert told["training_s"] > 0
+    assert told["disk_mb"] == pytest.approx((20 if what == "vs" else 10) * 2 * SR * 2 / 1e6)
+    assert sorted(corpus.parent.iterdir()) == before
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("missing", ["torch", "lightning"])
 def test_without_torch_there_is_a_sentence(corpus: Path, tmp_path: Path, missing: str) -> None:
     code = (

@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from nearkin.cli.common import EXIT_FAILURES, Json, Out, Quiet, Workers, say, sentences
+from nearkin.cli.common import (
+    EXIT_FAILURES,
+    Config,
+    Json,
+    Out,
+    Quiet,
+    Workers,
+    given,
+    say,
+    sentences,
+)
+
+if TYPE_CHECKING:
+    from nearkin.cli.settings import PerformOptions
+    from nearkin.performance.scored import TrainedModel
+    from nearkin.progress import Progress
+    from nearkin.runs.folder import RunFolder
+    from nearkin.runs.plan import Plan
 
 
 def perform_command(
-    models: Annotated[list[str], typer.Argument(help="Model files that nearkin train wrote.")],
+    ctx: typer.Context,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Model files that nearkin train wrote.")
+    ] = None,
     manifest: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--manifest",
             help="Labelled clips; give it again for several: each task takes the first that has "
             "the column it needs (tags, instrument, vocals_path; autoencoders need none).",
         ),
-    ],
+    ] = None,
     grid: Annotated[
         str | None,
         typer.Option(help="quick, paper, authors, imperceptible, or FILE.yaml [quick]."),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, valid, test, or all rows.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="train, valid, test, or all rows [test].")
+    ] = None,
     clips: Annotated[int | None, typer.Option(help="Use at most this many clips a task.")] = None,
     clip_seconds: Annotated[float | None, typer.Option(help="Length of a clip [2].")] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds, equal results [0].")] = None,
@@ -36,62 +59,77 @@ def perform_command(
         str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
     ] = None,
     mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
     out: Out = None,
     workers: Workers = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Score anew where --out holds other task scores.")
-    ] = False,
+        bool | None, typer.Option("--force", help="Score anew where --out holds other task scores.")
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count and estimate the time; write nothing.")
-    ] = False,
+        bool | None,
+        typer.Option("--dry-run", help="Count and estimate the time; write nothing."),
+    ] = None,
+    config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
     """Score trained models in their tasks under every transformation."""
     with sentences():
-        from nearkin.cli.bars import show
-        from nearkin.performance.run import make_performance_plan, perform
+        from nearkin.cli.settings import PerformOptions, laid_over
+        from nearkin.performance.run import SETTINGS, make_performance_plan
         from nearkin.performance.scored import TrainedModel
         from nearkin.workers import available_cores
 
-        given = {
-            "clips": clips,
-            "clip_seconds": clip_seconds,
-            "seed": seed,
-            "noise": noise,
-            "engine": engine,
-            "mp3_rate": mp3_rate,
-        }
-        settings = {name: value for name, value in given.items() if value is not None}
-        plan = make_performance_plan({**settings, "grid": grid or "quick"})
-        trained = [TrainedModel(path, device=device) for path in models]
-        processes = available_cores() if workers is None else workers
-        if dry_run:
-            from nearkin.performance.estimate import outlook
-
-            seen = outlook(trained, manifest, plan=plan, split=split, workers=processes)
-            for line in seen.lines():
-                say(line)
-            if as_json:
-                say(json.dumps(seen.as_dict()))
-            return
-        with show(quiet=bool(quiet)) as progress:
-            folder = perform(
-                trained,
-                manifest,
-                Path("nearkin-run") if out is None else out,
-                plan=plan,
-                split=split,
-                workers=processes,
-                force=force,
-                progress=progress,
-            )
-            report = _shown(folder, progress)
-        _tell(folder, report, quiet=bool(quiet), as_json=bool(as_json))
+        options = laid_over(PerformOptions, given(ctx), config, known=SETTINGS, rest="plan")
+        plan = make_performance_plan({"grid": "quick", **options.plan})
+        trained = [TrainedModel(path, device=options.device) for path in options.models]
+        workers = options.workers or available_cores()
+        if options.dry_run:
+            _estimate(options, trained, plan, workers)
+        else:
+            _perform(options, trained, plan, workers)
 
 
-def _shown(folder: Any, progress: Any) -> Path | None:
+def _estimate(
+    options: PerformOptions, models: Sequence[TrainedModel], plan: Plan, workers: int
+) -> None:
+    from nearkin.performance.estimate import estimate
+
+    found = estimate(
+        models, _paths(options.manifest), plan=plan, split=options.split, workers=workers
+    )
+    for line in found.lines():
+        say(line)
+    if options.json_line:
+        say(json.dumps(found.as_dict()))
+
+
+def _perform(
+    options: PerformOptions, models: Sequence[TrainedModel], plan: Plan, workers: int
+) -> NoReturn:
+    from nearkin.cli.bars import show
+    from nearkin.performance.run import perform
+
+    with show(quiet=options.quiet) as progress:
+        folder = perform(
+            models,
+            _paths(options.manifest),
+            Path(options.out),
+            plan=plan,
+            split=options.split,
+            workers=workers,
+            force=options.force,
+            progress=progress,
+        )
+        report = _shown(folder, progress)
+    _tell(folder, report, quiet=options.quiet, as_json=options.json_line)
+
+
+def _paths(texts: Sequence[str]) -> list[Path]:
+    return [Path(text) for text in texts]
+
+
+def _shown(folder: RunFolder, progress: Progress) -> Path | None:
     """Draw the figures, and build the report anew where the folder holds a finished run."""
     run = folder.read_run()
     progress("report", 0, 1)
@@ -110,11 +148,11 @@ def _shown(folder: Any, progress: Any) -> Path | None:
     return report
 
 
-def _tell(folder: Any, report: Path | None, *, quiet: bool, as_json: bool) -> None:
-    from nearkin.cli.perform_summary import essence
+def _tell(folder: RunFolder, report: Path | None, *, quiet: bool, as_json: bool) -> NoReturn:
+    from nearkin.cli.perform_summary import summary
 
     record = folder.read_performance() or {}
-    told = essence(folder.read_table("performance"), record, out=folder.root, report=report)
+    told = summary(folder.read_table("performance"), record, out=folder.root, report=report)
     if not quiet:
         for line in told.lines():
             say(line)

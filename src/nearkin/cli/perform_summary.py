@@ -21,8 +21,8 @@ LISTED = 10
 
 
 @dataclass(frozen=True)
-class Essence:
-    """The essence of task scores.
+class Summary:
+    """What task scores come to.
 
     Attributes
     ----------
@@ -79,10 +79,10 @@ class Essence:
         return [*told, *self.notes, where]
 
 
-def essence(
+def summary(
     table: pd.DataFrame, record: Mapping[str, Any], *, out: Path, report: Path | None
-) -> Essence:
-    """Draw the essence from performance.parquet and performance.json.
+) -> Summary:
+    """Sum up performance.parquet and performance.json.
 
     Of an encoder with several trials the mean over them is told.
     """
@@ -90,7 +90,7 @@ def essence(
     for _, mine in table.groupby(["encoder", "task"], sort=False):
         models.append(_model(mine[mine["trial"] == mine["trial"].min()]))
     sets = {str(task): dict(counts) for task, counts in record["test_sets"].items()}
-    return Essence(
+    return Summary(
         out=str(out),
         report="" if report is None else str(report),
         models=models,

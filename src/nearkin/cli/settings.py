@@ -65,6 +65,34 @@ class Settings(BaseModel):
         return plan, sources, available_cores() if self.workers is None else self.workers
 
 
+class PerformOptions(BaseModel):
+    """What the command ``perform`` takes.
+
+    Attributes
+    ----------
+    plan : mapping
+        The settings that change a number, the grid among them.
+    models, manifest
+        Paths of model files and of labelled clips.
+    workers
+        None takes every core.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    models: list[str] = Field(min_length=1)
+    manifest: list[str] = Field(min_length=1)
+    plan: dict[str, Any]
+    split: str = "test"
+    device: str = "cpu"
+    out: str = "nearkin-run"
+    workers: int | None = Field(default=None, ge=1)
+    force: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    json_line: bool = Field(False, alias="json")
+
+
 class TrainOptions(BaseModel):
     """What the command ``train`` takes beside the `nearkin.training.Settings`.
 
@@ -87,6 +115,7 @@ class TrainOptions(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     cache: str | None = None
     force: bool = False
+    dry_run: bool = False
     quiet: bool = False
     json_line: bool = Field(False, alias="json")
 

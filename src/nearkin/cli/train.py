@@ -79,6 +79,10 @@ def train_command(
     force: Annotated[
         bool | None, typer.Option("--force", help="Start anew, whatever is there.")
     ] = None,
+    dry_run: Annotated[
+        bool | None,
+        typer.Option("--dry-run", help="Count and estimate the time; write nothing."),
+    ] = None,
     config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,
@@ -102,9 +106,25 @@ def train_command(
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         keep_freed_memory()
-        model, told = _trained(options, Settings(**options.settings))
+        settings = Settings(**options.settings)
+        if options.dry_run:
+            _estimate(options, settings)
+            return
+        model, told = _trained(options, settings)
         if is_first():
             _tell(options, model, told)
+
+
+def _estimate(options: TrainOptions, settings: Settings) -> None:
+    from nearkin.training.estimate import estimate
+    from nearkin.workers import available_cores
+
+    workers = options.workers or available_cores()
+    found = estimate(settings, Path(options.manifest), workers=workers)
+    for line in found.lines():
+        say(line)
+    if options.json_line:
+        say(json.dumps(found.as_dict()))
 
 
 def _trained(options: TrainOptions, settings: Settings) -> tuple[Model, list[str]]:

@@ -23,7 +23,7 @@ POINTS_TIMED = 8
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Estimate:
     """Counts and estimates of scores that were not taken.
 
     Attributes
@@ -59,14 +59,14 @@ class Outlook:
         return [first, when, "nothing was written"]
 
 
-def outlook(
+def estimate(
     models: Sequence[Scored],
     manifests: Sequence[Path],
     *,
     plan: Plan,
     split: str,
     workers: int,
-) -> Outlook:
+) -> Estimate:
     """Count the work, and measure a few points of one clip of each task.
 
     Raises
@@ -81,7 +81,7 @@ def outlook(
         for test in tests
     }
     seconds = sum(_seconds(session, test) * clips[test.task] for test in tests)
-    return Outlook(
+    return Estimate(
         clips=clips,
         models=len(models),
         points=len(plan.grid.points),

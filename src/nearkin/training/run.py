@@ -200,17 +200,13 @@ def training_data(
     InputError
         If a split has no usable recording, or the task has no label.
     """
-    splits = _splits(what, manifest)
+    splits = read_splits(what, manifest)
     paths = [row.path for rows in splits.values() for row in rows]
     if what.column == "vocals_path":
         paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
     found = store.fill(paths, workers=workers, progress=progress)
     labels = what.labels(splits["train"])
-    if what.head == "classes" and not labels:
-        raise InputError(
-            f"{printable(manifest)}: its training rows hold no {what.column}: must hold at "
-            f"least one; fill the column '{what.column}'"
-        )
+    require_labels(what, labels, manifest)
     parts: dict[str, Recordings] = {}
     hashes: dict[str, str] = {}
     for name, rows in splits.items():
@@ -284,7 +280,23 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _splits(what: Task, manifest: Path) -> dict[str, list[Row]]:
+def require_labels(what: Task, labels: Sequence[str], manifest: Path) -> None:
+    """Refuse training rows without a label where the task needs one: an `InputError`."""
+    if what.head == "classes" and not labels:
+        raise InputError(
+            f"{printable(manifest)}: its training rows hold no {what.column}: must hold at "
+            f"least one; fill the column '{what.column}'"
+        )
+
+
+def read_splits(what: Task, manifest: Path) -> dict[str, list[Row]]:
+    """Return a manifest's rows by split, ``train`` and ``valid`` and, if there is any, ``test``.
+
+    Raises
+    ------
+    InputError
+        If the manifest cannot be read, or has no row to train on or to validate with.
+    """
     rows = read_labelled(manifest, column=what.column).rows
     # by name: the order of a manifest's lines must not decide which crops are drawn
     rows = tuple(sorted(rows, key=lambda row: row.name))

@@ -1,0 +1,167 @@
+"""What a training would take, for ``--dry-run``: counted, and measured on a few steps.
+
+Nothing is written: no audio is kept, and the network that is timed learns from noise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearkin.audio import SAMPLE_RATE, read
+from nearkin.corpora.recordings import Row
+from nearkin.errors import InputError
+from nearkin.networks.network import NetworkConfig, build
+from nearkin.optional import need
+from nearkin.progress import duration
+from nearkin.tasks import Batch, Task, task
+from nearkin.training.module import LEARNING_RATE
+from nearkin.training.run import read_splits, require_labels
+from nearkin.training.settings import Settings
+
+torch: Any = need("torch", extra="torch")
+
+READ = 5
+"""Recordings that are decoded, spread over the manifest."""
+WARM_UP, TIMED = 2, 3
+"""Steps before the clock, and under it."""
+NOTHING = "nothing was written"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Counts and estimates of a training that was not done.
+
+    Attributes
+    ----------
+    recordings : dict of str to int
+        By split.
+    steps, epochs : int, float
+        The most there can be.
+    decoding_s, training_s : float
+        Wall time; NaN where no recording could be read. Training ends earlier where the validation
+        loss reaches a plateau.
+    disk_mb : float
+        Of the decoded audio, in megabytes (1e6 bytes); what is decoded already counts too.
+    """
+
+    recordings: dict[str, int]
+    steps: int
+    epochs: float
+    decoding_s: float
+    training_s: float
+    disk_mb: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return finite JSON values."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
+
+    def lines(self) -> list[str]:
+        """Return the lines for a terminal."""
+        counts = ", ".join(f"{split}: {n}" for split, n in self.recordings.items())
+        first = f"recordings: {counts}; at most {self.steps} steps, {self.epochs:g} epochs"
+        if self.decoding_s != self.decoding_s:
+            return [first, f"time: unknown, none of {READ} recordings can be read", NOTHING]
+        return [
+            first,
+            f"disk: about {self.disk_mb:.0f} MB of decoded audio in the cache",
+            f"time: about {duration(self.decoding_s)} to decode what is not there yet, at most "
+            f"{duration(self.training_s)} to train",
+            NOTHING,
+        ]
+
+
+def estimate(settings: Settings, manifest: Path, *, workers: int) -> Estimate:
+    """Count a training's work, and measure a few steps and the decoding of a few recordings.
+
+    Raises
+    ------
+    InputError
+        As the training itself would: a manifest or settings that cannot be used.
+    """
+    what = task(settings.task)
+    splits = read_splits(what, manifest)
+    labels = what.labels(splits["train"])
+    require_labels(what, labels, manifest)
+    rows = [row for part in splits.values() for row in part]
+    paths = {row.path for row in rows}
+    if what.column == "vocals_path":
+        paths |= {row.vocals_path for row in rows if row.vocals_path}
+    seconds, samples = _decoded(sorted(paths))
+    n_train = len(splits["train"])
+    steps = settings.n_steps(what, n_train)
+    training = steps * _step_seconds(settings, what, labels, splits["train"])
+    if settings.max_minutes is not None:
+        training = min(training, 60 * settings.max_minutes)
+    return Estimate(
+        recordings={split: len(part) for split, part in splits.items()},
+        steps=steps,
+        epochs=round(steps * settings.batch / n_train, 3),
+        decoding_s=seconds * len(paths) / min(workers, len(paths)),
+        training_s=training / (settings.devices * settings.nodes),
+        disk_mb=2 * samples * len(paths) / 1e6,
+    )
+
+
+def _decoded(paths: Sequence[Path]) -> tuple[float, float]:
+    """Return the seconds to decode a recording and its samples, averaged over a few."""
+    places = np.unique(np.linspace(0, len(paths) - 1, READ).round().astype(int))
+    seconds, samples = [], []
+    for place in places:
+        begun = time.perf_counter()
+        try:
+            samples.append(len(read(paths[place], sr=SAMPLE_RATE)))
+        except InputError:
+            continue
+        seconds.append(time.perf_counter() - begun)
+    if not seconds:
+        return float("nan"), float("nan")
+    return float(np.mean(seconds)), float(np.mean(samples))
+
+
+def _step_seconds(
+    settings: Settings, what: Task, labels: Sequence[str], rows: Sequence[Row]
+) -> float:
+    """Return the seconds of a step on one device, with noise for music."""
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        network = build(NetworkConfig(settings.features, what.head, len(labels)), seed=0).to(device)
+    except (RuntimeError, AssertionError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"device={settings.device!r}: cannot be used here ({text})") from error
+    audio = torch.from_numpy(
+        np.random.default_rng(0)
+        .normal(0, 0.1, (settings.batch, settings.n_samples))
+        .astype(np.float32)
+    ).to(device)
+    targets = [what.target(row, labels) for row in (list(rows) * settings.batch)[: settings.batch]]
+    if what.column == "vocals_path":
+        target = audio
+    else:
+        known = [one for one in targets if one is not None]
+        target = torch.from_numpy(np.stack(known)).to(device) if known else None
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE)
+    network.train()
+    begun = 0.0
+    for step in range(WARM_UP + TIMED):
+        if step == WARM_UP:
+            begun = _now(device)
+        optimizer.zero_grad()
+        what.loss(network, Batch(audio, target)).backward()
+        optimizer.step()
+    return (_now(device) - begun) / TIMED
+
+
+def _now(device: Any) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
