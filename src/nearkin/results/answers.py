@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -145,6 +145,40 @@ def common_clips(runs: Sequence[RunTables], n: int | None) -> tuple[list[str], b
 def used_clips(run: RunTables) -> pd.DataFrame:
     """Return the clips that were compared, by their ids."""
     return run.clips[run.clips["status"] == "ok"].set_index("clip_id")
+
+
+def units_of(run: RunTables, shared: Sequence[str]) -> NDArray[np.intp]:
+    """Number the shared clips by their group, where they have one, else by their file."""
+    clips = used_clips(run).loc[list(shared)]
+    files = clips["content_sha256"].astype(str)
+    if "group" in clips.columns:
+        group = clips["group"].fillna("").astype(str)
+        files = files.where(group == "", "group " + group)
+    return np.asarray(pd.factorize(files)[0], np.intp)
+
+
+def failed_notes(
+    systems: Sequence[SystemOfRun], pairs: Iterable[tuple[int, int]], *, several_runs: bool
+) -> list[str]:
+    """Say of every system that is compared how many queries it failed."""
+    notes = []
+    for index in sorted({index for pair in pairs for index in pair}):
+        one = systems[index]
+        rows = one.run.queries
+        mine = rows[(rows["encoder"] == one.encoder) & (rows["task"].fillna("") == one.task)]
+        if mine.empty:
+            continue
+        mine = mine[mine["distance"] == mine["distance"].iloc[0]]
+        failed = int(failed_rows(mine).sum())
+        if failed:
+            label = one.label(several_runs=several_runs)
+            notes.append(f"{failed} of {len(mine)} queries of {label} failed; each counts as lost")
+    return notes
+
+
+def failed_rows(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Tell which queries an encoder failed: they count as lost and have no distance."""
+    return (rows["error"].fillna(0) == 1) & rows["d_own"].isna()
 
 
 def _such_as(clips: pd.Index[Any], shared: Sequence[str]) -> str:

@@ -1,19 +1,17 @@
 """Encoders or runs side by side: paired differences over the clips they share, with intervals.
 
 Tables in, a table out. Every system (one encoder of one run) answered the same questions about
-the same clips, so the clip is the unit: differences are taken clip by clip, and one set of
-resamples of clips serves all of them. Trials, where a system has several, are resampled
-crossed with the clips.
+the same clips, so the clip is the unit: differences are taken clip by clip. Clips of one group or
+one file stay together, in the resamples and in the count of what is independent.
 
 Conventions
 -----------
 A difference is a less b. Levels: "point" is one transformation at one magnitude; "transformation"
 the unweighted mean over its magnitudes (monotonicity: over its sides); "overall" the unweighted
-mean over the transformations; OG is left out. Intervals are 95 % percentile intervals. `p` is
-two-sided from the bootstrap centred at no difference (Efron and Tibshirani 1993, section 16.4),
-its deviations stretched by sqrt(m / (m - 1)) for the small sample, and never below what an exact
-test of the m clips that differ at all could reach, 2 ** (1 - m). `p_holm` holds the familywise
-error over all rows of one measure and level (Holm 1979).
+mean over the transformations; OG is left out. Intervals (95 %) and two-sided p-values come from one
+method, which `ci_method` names; see `nearkin.statistics.paired`. `p_holm` holds the familywise
+error over all rows of one measure and level (Holm 1979). A query that an encoder failed counts as
+lost; one that could not be made is left out of both.
 
 C_B_rho is not compared: it needs both spaces' distances, which the tables do not hold.
 """
@@ -22,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,18 +36,16 @@ from nearkin.results.answers import (
     SystemOfRun,
     answers_of,
     common_clips,
+    failed_notes,
     find_systems,
     pairs_of,
+    units_of,
 )
 from nearkin.seeds import stream
-from nearkin.statistics.bootstrap import (
-    Counts,
-    crossed_replicates,
-    mean_replicates,
-    percentile_interval,
-    resamples,
-)
-from nearkin.statistics.tests import bootstrap_p, holm
+from nearkin.statistics.bootstrap import resamples
+from nearkin.statistics.paired import Difference, paired_difference
+from nearkin.statistics.tests import holm
+from nearkin.tables import MEASURES, OK
 from nearkin.transforms import magnitudes
 
 Floats = NDArray[np.float64]
@@ -57,11 +53,24 @@ Floats = NDArray[np.float64]
 COLUMNS = (
     *("run_a", "encoder_a", "task_a", "run_b", "encoder_b", "task_b", "measure"),
     *("audio_distance", "latent_distance", "level", "transformation", "magnitude"),
-    *("value_a", "value_b", "difference", "ci_low", "ci_high", "p", "p_holm", "n", "status"),
+    *(
+        "value_a",
+        "value_b",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "ci_method",
+        "p",
+        "p_holm",
+        "n",
+        "status",
+    ),
 )
 ALL = "all"
-FEWEST = 10
-"""Clips, and trials, below which an interval's word is not taken without a warning."""
+FEWEST = 20
+"""Clips below which an interval's word is not taken without a warning."""
+FEW_TRIALS = 10
+"""The same for trials."""
 
 TOLD = ("seed", "engine", "noise", "mp3_rate", "audio_window", "working_rate")
 """Settings that may differ between runs; the difference is told, because it is compared too."""
@@ -133,8 +142,14 @@ def compare(
     shared, same_clips, notes = common_clips(runs, n)
     systems = find_systems(runs, encoders)
     pairs = pairs_of(systems, against, several_runs=len(runs) > 1)
-    counts = resamples(
-        len(shared), n_resamples=n_resamples, rng=stream(seed, "compare", len(shared))
+    units = units_of(runs[0], shared)
+    count = int(units.max()) + 1
+    if count < 2:
+        raise InputError(
+            f"the {len(shared)} clips shared are of one file or group: a comparison needs 2 or more"
+        )
+    counts = resamples(count, n_resamples=n_resamples, rng=stream(seed, "compare", count)).astype(
+        np.float64
     )
     answers = {
         index: answers_of(one, shared, n=n, same_clips=same_clips)
@@ -150,7 +165,8 @@ def compare(
                 answers[a][question],
                 answers[b][question],
                 counts,
-                rngs=(stream(seed, "trials", a), stream(seed, "trials", b)),
+                units=units,
+                bound=_largest(question.measure),
                 points=points and question.measure != "monotonicity",
             )
             rows += [names | row for row in found]
@@ -162,9 +178,20 @@ def compare(
     table = pd.DataFrame(rows)
     table["p_holm"] = table.groupby(["measure", "level"])["p"].transform(holm)
     table = table.reindex(columns=list(COLUMNS))
+    notes += failed_notes(systems, pairs, several_runs=len(runs) > 1)
+    if count < len(shared):
+        notes.append(
+            f"the {len(shared)} clips are of {count} files or groups, which are compared as wholes"
+        )
     trials = {len(value.value) for mine in answers.values() for value in mine.values()}
     notes += _few_trials(trials) + _notes(runs, table, shared, n_resamples)
     return Comparison(table, tuple(notes), len(shared), n_resamples)
+
+
+def _largest(measure: str) -> float:
+    """Return the largest difference two values of a measure can have."""
+    known = MEASURES[measure.partition("@")[0]]
+    return known.high - known.low
 
 
 # -- differences ---------------------------------------------------------------------------------
@@ -182,139 +209,126 @@ def _names(a: SystemOfRun, b: SystemOfRun, question: Question) -> dict[str, Any]
     }
 
 
-@dataclass
 class _Paired:
-    """Two systems' numbers at the same places and clips, missing in one: missing in both."""
+    """Two systems' numbers at the same places and clips, missing in one: missing in both.
 
-    a: Floats
-    b: Floats
-    counts: Counts
-    rngs: tuple[np.random.Generator, np.random.Generator]
-    trials: list[Counts] = field(init=False)
+    Parameters
+    ----------
+    a, b : float64[T_a, P, N], float64[T_b, P, N]
+        Numbers by trial, place and clip; NaN where missing.
+    units : int[N]
+        Which clips only come together: one number each.
+    """
 
-    def __post_init__(self) -> None:
-        missing = np.isnan(self.a).any(axis=0) | np.isnan(self.b).any(axis=0)
-        self.a = np.where(missing, np.nan, self.a)
-        self.b = np.where(missing, np.nan, self.b)
-        self.trials = [
-            resamples(len(one), n_resamples=len(self.counts), rng=rng).T
-            for one, rng in zip((self.a, self.b), self.rngs, strict=True)
-        ]
+    def __init__(self, a: Floats, b: Floats, units: NDArray[np.intp]) -> None:
+        missing = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)
+        self.there: NDArray[np.bool_] = ~np.asarray(missing, bool)
+        self.a, self.b = (np.where(missing, 0.0, side) for side in (a, b))
+        self.units = units
 
-    def mean(self, side: Floats, where: Sequence[int]) -> float:
-        """Return the mean over clips, then places, then trials; NaN where a place has no clip."""
-        part = side[:, where]
-        there = ~np.isnan(part)
-        with np.errstate(invalid="ignore"):
-            at_place = np.where(there, part, 0).sum(axis=2) / there.sum(axis=2)
-        return float(np.mean(at_place))
+    def shares(self, where: Sequence[int]) -> tuple[Floats, Floats]:
+        """Return what every unit adds to the two means over some places, trial by trial.
 
-    def replicates(self, where: Sequence[int]) -> Floats:
-        """Return replicates of the difference of the means over some places, float64[B]."""
-        if len(self.a) == len(self.b) == 1:
-            return self._over_places((self.a - self.b)[0], where)
-        sides = [
-            crossed_replicates(np.stack([self._over_places(trial, where) for trial in side]), drawn)
-            for side, drawn in zip((self.a, self.b), self.trials, strict=True)
-        ]
-        return sides[0] - sides[1]
+        Each mean is over clips, then places; the mean over the units is that mean. A clip that is
+        missing at a place adds the place's mean. NaN where a place has no clip.
+        """
+        return self._of(self.a, where), self._of(self.b, where)
 
-    def _over_places(self, values: Floats, where: Sequence[int]) -> Floats:
-        part = values[list(where)]
-        if not np.isnan(part).any():
-            return mean_replicates(part.mean(axis=0), self.counts)
-        return np.asarray(mean_replicates(part, self.counts).mean(axis=0))
+    def _of(self, side: Floats, where: Sequence[int]) -> Floats:
+        part, there = side[:, where], self.there[where]
+        n = part.shape[2]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            filled = there.sum(axis=1)
+            mean = (part.sum(axis=2) / filled)[:, :, None]
+            weight = (n / filled)[:, None]
+            shares = (np.where(there, (part - mean) * weight, 0.0) + mean).mean(axis=1)
+        count = int(self.units.max()) + 1
+        if count == n:
+            return np.asarray(shares)
+        centre = shares.mean(axis=1, keepdims=True)
+        summed = np.stack(
+            [np.bincount(self.units, weights=one, minlength=count) for one in shares - centre]
+        )
+        return np.asarray(summed * count / n + centre)
 
-    def differing(self, where: Sequence[int]) -> tuple[int, int]:
-        """Return on how many clips the two differ, and how many answered anything."""
-        gap = self.a[:, where].mean(axis=0) - self.b[:, where].mean(axis=0)
-        there = ~np.isnan(gap)
-        sums = np.where(there, gap, 0).sum(axis=0)
-        return int((np.abs(sums) > 1e-12).sum()), int(there.any(axis=0).sum())
+    def answered(self, where: Sequence[int]) -> int:
+        """Return how many clips answered anywhere."""
+        return int(self.there[where].any(axis=0).sum())
 
 
 def _differences(
     a: Answers,
     b: Answers,
-    counts: Counts,
+    counts: Floats,
     *,
-    rngs: tuple[np.random.Generator, np.random.Generator],
+    units: NDArray[np.intp],
+    bound: float,
     points: bool,
 ) -> Iterator[dict[str, Any]]:
-    paired = _Paired(a.value, b.value, counts, rngs)
+    paired = _Paired(a.value, b.value, units)
     codes = magnitudes.code_order(place.code for place in a.places)
     by_code = {
         code: [index for index, place in enumerate(a.places) if place.code == code]
         for code in codes
     }
-    replicates = {code: paired.replicates(where) for code, where in by_code.items()}
-    means = {
-        code: (paired.mean(paired.a, where), paired.mean(paired.b, where))
-        for code, where in by_code.items()
-    }
-    # A transformation nobody can be judged in (an undefined monotonicity) is not in the mean.
-    known = [code for code in codes if not math.isnan(means[code][0] - means[code][1])]
-    if known:
-        everywhere = [index for code in known for index in by_code[code]]
-        yield _row(
-            "overall",
-            Place(ALL, math.nan),
-            tuple(np.mean([means[code] for code in known], axis=0)),
-            np.mean([replicates[code] for code in known], axis=0),
-            paired.differing(everywhere),
-            "ok" if len(known) == len(codes) else f"without {', '.join(set(codes) - set(known))}",
+    shares = {code: paired.shares(where) for code, where in by_code.items()}
+
+    def row(
+        level: str, at: Place, both: tuple[Floats, Floats], where: list[int], status: str = OK
+    ) -> dict[str, Any]:
+        means = [float(side.mean()) for side in both]
+        difference = means[0] - means[1]
+        undefined = math.isnan(difference) or len(both[0][0]) < 2
+        found = (
+            Difference(math.nan, math.nan, math.nan, "")
+            if undefined
+            else paired_difference(*both, counts, bound=bound)
         )
+        return {
+            "level": level,
+            "transformation": at.code,
+            "magnitude": at.magnitude,
+            "value_a": means[0],
+            "value_b": means[1],
+            "difference": difference,
+            "ci_low": found.low,
+            "ci_high": found.high,
+            "ci_method": found.method,
+            "p": found.p,
+            "n": paired.answered(where),
+            "status": "undefined for one of the two" if math.isnan(difference) else status,
+        }
+
+    # A transformation nobody can be judged in (an undefined monotonicity) is not in the mean.
+    known = [c for c in codes if not math.isnan(sum(float(one.sum()) for one in shares[c]))]
+    everywhere = Place(ALL, math.nan)
+    if known:
+        means = [np.mean([shares[code][side] for code in known], axis=0) for side in (0, 1)]
+        where = [index for code in known for index in by_code[code]]
+        left_out = [code for code in codes if code not in known]
+        status = f"without {', '.join(left_out)}" if left_out else OK
+        yield row("overall", everywhere, (means[0], means[1]), where, status)
     else:
-        yield _row("overall", Place(ALL, math.nan), (math.nan, math.nan), np.array([]), (0, 0))
+        nothing = np.full((1, 2), math.nan)
+        yield row("overall", everywhere, (nothing, nothing), [])
     for code, where in by_code.items():
-        at = Place(code, math.nan)
-        yield _row("transformation", at, means[code], replicates[code], paired.differing(where))
+        yield row("transformation", Place(code, math.nan), shares[code], where)
     if points:
         for index, place in enumerate(a.places):
-            values = (paired.mean(paired.a, [index]), paired.mean(paired.b, [index]))
-            found = paired.replicates([index])
-            yield _row("point", place, values, found, paired.differing([index]))
-
-
-def _row(
-    level: str,
-    place: Place,
-    values: tuple[float, ...],
-    replicates: Floats,
-    clips: tuple[int, int],
-    status: str = "ok",
-) -> dict[str, Any]:
-    difference = values[0] - values[1]
-    n_differing, n = clips
-    undefined = math.isnan(difference)
-    interval = percentile_interval(np.array([math.nan]) if undefined else replicates)
-    return {
-        "level": level,
-        "transformation": place.code,
-        "magnitude": place.magnitude,
-        "value_a": values[0],
-        "value_b": values[1],
-        "difference": difference,
-        "ci_low": float(interval.low),
-        "ci_high": float(interval.high),
-        "p": bootstrap_p(difference, replicates, n_differing=n_differing),
-        "n": n,
-        "status": "undefined for one of the two" if undefined else status,
-    }
+            yield row("point", place, paired.shares([index]), [index])
 
 
 # -- words ---------------------------------------------------------------------------------------
 
 
 def _few_trials(trials: set[int]) -> list[str]:
-    """A resample of T trials varies by (T - 1) / T of what T new ones would."""
-    few = sorted(count for count in trials if 1 < count < FEWEST)
+    """Say what few trials can tell."""
+    few = sorted(count for count in trials if 1 < count < FEW_TRIALS)
     if not few:
         return []
-    low = math.sqrt((few[0] - 1) / few[0])
     return [
-        f"{' and '.join(map(str, few))} trials are few to resample: the trials' part of an "
-        f"interval is about {low:.2f} times as wide as it should be"
+        f"{' and '.join(map(str, few))} trials say little of newly trained models: "
+        "the intervals hold what they say, and are wide for it"
     ]
 
 
@@ -330,7 +344,10 @@ def _notes(
             )
             notes.append(f"the runs differ in {name} ({told}): the differences hold that too")
     if len(shared) < FEWEST:
-        notes.append(f"{len(shared)} clips are few for a bootstrap: read the intervals with care")
+        notes.append(
+            f"{len(shared)} clips are few: an encoder that fails on one clip of ten may show no such "
+            "clip here, and no test can know"
+        )
     for (measure, level), family in table.groupby(["measure", "level"], sort=False):
         tests = int(family["p"].notna().sum())
         if tests / (n_resamples + 1) > 0.05:

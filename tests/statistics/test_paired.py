@@ -1,0 +1,103 @@
+"""Paired differences: interval and p say the same, and the level is what it should be."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from nearkin.statistics import paired
+from nearkin.statistics.bootstrap import resamples
+from nearkin.statistics.paired import paired_difference
+
+
+def counts(n: int, b: int = 599, seed: int = 0) -> np.ndarray:
+    return resamples(n, n_resamples=b, rng=np.random.default_rng(seed)).astype(float)
+
+
+def of(d: np.ndarray, bound: float = 1.0, b: int = 599) -> paired.Difference:
+    return paired_difference(d[None], np.zeros((1, len(d))), counts(len(d), b), bound=bound)
+
+
+@given(st.integers(2, 60), st.integers(0, 10**6), st.sampled_from([2, 5, 100]))
+@settings(deadline=None, max_examples=150)
+def test_the_interval_leaves_out_zero_exactly_where_p_is_small(
+    n: int, seed: int, steps: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    d = rng.integers(-steps, steps + 1, n) / steps * (rng.random(n) < rng.random())
+    found = of(d + rng.choice([0, 0.2, -0.4]), bound=2.0)
+    assert found.low <= found.high
+    outside = found.low > 0 or found.high < 0
+    assert outside == (found.p <= 0.05)
+
+
+@pytest.mark.parametrize("n", [20, 200])
+def test_many_normal_differences_give_students_interval(n: int) -> None:
+    d = np.random.default_rng(3).normal(0.1, 1, n)
+    found = of(d, bound=50.0, b=20_000)
+    truth = stats.ttest_1samp(d, 0)
+    ends = truth.confidence_interval()
+    width = ends.high - ends.low
+    assert found.p == pytest.approx(truth.pvalue, abs=0.06)
+    assert [found.low, found.high] == pytest.approx([ends.low, ends.high], abs=0.07 * width)
+
+
+def test_equal_differences_are_bounded_exactly() -> None:
+    """Eight clips all better by .1 prove nothing: one of nine could be worse by 1."""
+    few, many = of(np.full(8, 0.1)), of(np.full(80, 0.1))
+    assert few.low < 0 < few.high
+    assert few.p > 0.05
+    assert many.low > 0
+    q = 0.025 ** (1 / 80)  # P(80 of 80 are alike) is 2.5 % where a share q of all is
+    assert many.low == pytest.approx(0.1 * q - (1 - q))
+    assert of(np.ones(8)).p < 0.05  # better by all there is: 8 of 8
+    assert of(np.zeros(8)).p == 1
+
+
+def test_p_is_no_smaller_than_an_exact_test() -> None:
+    d = np.zeros(100)
+    d[:4] = 1
+    found = of(d)
+    assert found.p >= stats.binomtest(0, 4).pvalue
+    assert found.low <= 0
+
+
+def level(draw, n: int, repeats: int = 400) -> float:
+    """Share of true nulls that are rejected at .05."""
+    rng = np.random.default_rng(n)
+    drawn = counts(n, 499)
+    rejected = 0
+    for _ in range(repeats):
+        d = draw(rng, n)
+        found = paired_difference(d[None], np.zeros((1, n)), drawn, bound=100.0)
+        rejected += found.p <= 0.05
+    return rejected / repeats
+
+
+@pytest.mark.parametrize("n", [8, 30, 100])
+def test_a_true_null_is_rejected_one_time_in_twenty(n: int) -> None:
+    """Within two standard errors (.022) of .03 to .07; benchmarks/comparison_error.py has more."""
+    assert 0.01 < level(lambda rng, n: rng.normal(size=n), n) < 0.09
+    assert 0.01 < level(lambda rng, n: rng.exponential(size=n) - 1, n) < 0.09
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_trials_are_part_of_the_error(spread: float) -> None:
+    """Three trials a side, 60 clips: the level is at most .07, whether trials differ or not."""
+    rng = np.random.default_rng(2)
+    n, rejected = 60, 0
+    for _ in range(400):
+        clip = rng.normal(0, 0.1, n)
+        a, b = (clip + rng.normal(0, spread, (3, 1)) + rng.normal(0, 0.3, (3, n)) for _ in range(2))
+        rejected += paired_difference(a, b, counts(n, 10), bound=10.0).p <= 0.05
+    assert rejected / 400 < 0.09
+    assert rejected / 400 > 0.005
+
+
+def test_doc_examples() -> None:
+    assert doctest.testmod(paired).failed == 0
