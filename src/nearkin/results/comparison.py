@@ -345,8 +345,8 @@ def _notes(
             notes.append(f"the runs differ in {name} ({told}): the differences hold that too")
     if len(shared) < FEWEST:
         notes.append(
-            f"{len(shared)} clips are few: an encoder that fails on one clip of ten may show no such "
-            "clip here, and no test can know"
+            f"{len(shared)} clips are few: an encoder that fails on one clip of ten may show no "
+            "such clip here, and no test can know"
         )
     for (measure, level), family in table.groupby(["measure", "level"], sort=False):
         tests = int(family["p"].notna().sum())
