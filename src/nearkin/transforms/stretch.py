@@ -2,7 +2,9 @@
 
 A tempo ratio is new tempo over old (1.1 is faster, so shorter), a pitch shift is in semitones of
 equal temperament. Engines: Signalsmith Stretch (default) and, with the extra ``rubberband``, Rubber
-Band's R2 (the paper's, section 3.2) and R3.
+Band's R2 (the paper's, section 3.2) and R3. Signalsmith only stretches: its own transposition is up
+to 50 cents off in the bass, so the pitch is shifted by band-limited resampling
+(benchmarks/pitch.py).
 """
 
 from __future__ import annotations
@@ -77,9 +79,13 @@ class TempoShift(Transformation):
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Stretch the signal."""
+        channels = np.atleast_2d(y)
+        if self.engine == "signalsmith":
+            out = _stretched(channels, sr=sr, ratio=self.ratio)
+        else:
+            out = _by_rubber_band(channels, sr=sr, ratio=self.ratio, engine=self.engine)
         length = max(1, round(y.shape[-1] / self.ratio))
-        out = _stretched(y, sr=sr, ratio=self.ratio, semitones=0.0, engine=self.engine)
-        return _fitted(out, length)
+        return _fitted(out, length).reshape((*y.shape[:-1], length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,54 +132,74 @@ class PitchShift(Transformation):
     @classmethod
     def method(cls, run: Mapping[str, Any]) -> str:
         """Name the engine."""
-        return f"Pitch was shifted by {run['engine']}." if run.get("engine") else ""
+        engine = str(run.get("engine") or "")
+        if engine.startswith("signalsmith"):
+            return f"Pitch was shifted by band-limited resampling and a time stretch by {engine}."
+        return f"Pitch was shifted by {engine}." if engine else ""
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Shift the signal."""
-        out = _stretched(y, sr=sr, ratio=1.0, semitones=self.semitones, engine=self.engine)
-        return _fitted(out, y.shape[-1])
+        channels = np.atleast_2d(y)
+        if self.engine == "signalsmith":
+            out = _resampled_and_stretched(channels, sr=sr, factor=2.0 ** (self.semitones / 12.0))
+        else:
+            out = _by_rubber_band(channels, sr=sr, semitones=self.semitones, engine=self.engine)
+        return _fitted(out, y.shape[-1]).reshape(y.shape)
 
 
-def _stretched(y: Signal, *, sr: int, ratio: float, semitones: float, engine: str) -> Signal:
-    channels = y if y.ndim == 2 else y[None]
-    if engine == "signalsmith":
-        out = _signalsmith(channels, sr=sr, ratio=ratio, semitones=semitones)
-    else:
-        pedalboard = need("pedalboard", extra="rubberband")
-        if channels.shape[1] < _RUBBER_BAND_LEAST:
-            channels = np.pad(channels, [(0, 0), (0, _RUBBER_BAND_LEAST - channels.shape[1])])
-        out = pedalboard.time_stretch(
-            channels,
-            float(sr),
-            stretch_factor=ratio,
-            pitch_shift_in_semitones=semitones,
-            high_quality=engine == "rubberband-r3",
-            preserve_formants=False,
-        )
-    return out if y.ndim == 2 else out[0]
+def _resampled_and_stretched(y: Signal, *, sr: int, factor: float) -> Signal:
+    """Multiply the frequencies of float32[channels, samples] by a factor.
+
+    The order keeps onsets sharp: the stretcher gets whichever signal is the slower one, where its
+    windows are short beside the music.
+    """
+    if factor < 1.0:
+        return _stretched(_resampled(y, factor), sr=sr, ratio=1.0 / factor)
+    return _resampled(_stretched(y, sr=sr, ratio=1.0 / factor), factor)
 
 
-def _signalsmith(y: Signal, *, sr: int, ratio: float, semitones: float) -> Signal:
+def _resampled(y: Signal, factor: float) -> Signal:
+    """Play faster by a factor, so higher: below half the rate nothing is folded or lost."""
+    import soxr
+
+    made = soxr.resample(np.ascontiguousarray(y.T), factor, 1.0, quality="HQ")
+    return np.ascontiguousarray(made.T)
+
+
+def _stretched(y: Signal, *, sr: int, ratio: float) -> Signal:
+    """Change the tempo of float32[channels, samples] by Signalsmith Stretch.
+
+    At half the tempo and below it draws phases at random: from the seed, which is constant.
+    """
     import python_stretch
 
-    # One pass at half the tempo or less smears phases at random and differs from call to call:
-    # passes of an equal root of the ratio, each above a half, are the same to the bit.
-    passes = 1
-    while ratio ** (1 / passes) <= 0.5:
-        passes += 1
-    for step in range(passes):
-        stretch = python_stretch.Signalsmith.Stretch(0)
-        stretch.preset(y.shape[0], float(sr))
-        stretch.setTimeFactor(ratio ** (1 / passes))
-        if semitones and step == 0:
-            stretch.setTransposeSemitones(semitones)
-        y = stretch.process(np.ascontiguousarray(y))
-    return y
+    stretch = python_stretch.Signalsmith.Stretch(0)
+    stretch.preset(y.shape[0], float(sr))
+    stretch.setTimeFactor(ratio)
+    out: Signal = stretch.process(np.ascontiguousarray(y))
+    return out
+
+
+def _by_rubber_band(
+    y: Signal, *, sr: int, ratio: float = 1.0, semitones: float = 0.0, engine: str
+) -> Signal:
+    """Change tempo or pitch of float32[channels, samples] by Rubber Band."""
+    pedalboard = need("pedalboard", extra="rubberband")
+    if y.shape[1] < _RUBBER_BAND_LEAST:
+        y = np.pad(y, [(0, 0), (0, _RUBBER_BAND_LEAST - y.shape[1])])
+    out: Signal = pedalboard.time_stretch(
+        y,
+        float(sr),
+        stretch_factor=ratio,
+        pitch_shift_in_semitones=semitones,
+        high_quality=engine == "rubberband-r3",
+        preserve_formants=False,
+    )
+    return out
 
 
 def _fitted(y: Signal, length: int) -> Signal:
     """Return exactly so many samples: an engine's rounding is a sample or two off at the end."""
     if y.shape[-1] < length:
-        widths = [(0, 0)] * (y.ndim - 1) + [(0, length - y.shape[-1])]
-        y = np.pad(y, widths)
-    return np.ascontiguousarray(y[..., :length], dtype=np.float32)
+        y = np.pad(y, [(0, 0), (0, length - y.shape[-1])])
+    return y[:, :length]
