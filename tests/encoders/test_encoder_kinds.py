@@ -20,6 +20,7 @@ from conftest import RATE, tune
 from nearkin.encoders import EncoderError, Key, embed, resolve, resolve_all
 from nearkin.encoders.calling.answers import Reading, read_answer
 from nearkin.encoders.calling.windows import cut
+from nearkin.encoders.check import examine
 from nearkin.errors import InputError
 
 KEYS = [Key(f"clip{i}", "OG", 0.0) for i in range(3)]
@@ -242,6 +243,19 @@ def test_a_pickled_torch_checkpoint_is_no_torchscript(tmp_path: Path) -> None:
         resolve(str(path))
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_torchscript_in_half_precision(tmp_path: Path, clips: Any) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "whole.pt"
+    model = scripted(path)
+    half = torch.jit.load(str(path)).half()
+    half.save(str(tmp_path / "half.pt"))
+    found = resolve(f"torchscript:{tmp_path}/half.pt", trust=True)
+    with torch.no_grad():
+        truth = model.half().float()(torch.from_numpy(clips)).numpy()
+    assert embed(found, clips, KEYS).vectors == pytest.approx(truth, abs=1e-6)
+
+
 # -- ONNX ------------------------------------------------------------------------------------------
 
 
@@ -352,92 +366,7 @@ def test_onnx_that_is_none(tmp_path: Path) -> None:
         resolve(str(path), device="mps")
 
 
-# -- Hugging Face ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def wav2vec2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small wav2vec2 of random weights in a folder."""
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("hf") / "tiny-wav2vec2"
-    config = transformers.Wav2Vec2Config(
-        hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64,
-        conv_dim=(16, 16, 16), conv_kernel=(10, 8, 4), conv_stride=(8, 8, 4),
-        num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2, num_feat_extract_layers=3,
-    )  # fmt: skip
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        transformers.Wav2Vec2Model(config).eval().save_pretrained(folder)
-    transformers.Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(folder)
-    return folder
-
-
-def hidden_states(folder: Path, clips: Any) -> Any:
-    """What transformers itself computes."""
-    import torch
-    import transformers
-
-    model = transformers.AutoModel.from_pretrained(folder).eval()
-    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
-    inputs = extractor(list(clips), sampling_rate=16_000, return_tensors="pt")
-    with torch.no_grad():
-        states = model(**inputs, output_hidden_states=True).hidden_states
-    return [state.numpy() for state in states]
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_hugging_face(wav2vec2: Path, clips: Any) -> None:
-    states = hidden_states(wav2vec2, clips)
-    assert len(states) == 4
-    found = resolve(f"hf:{wav2vec2}")
-    assert found.name == "tiny-wav2vec2"
-    assert found.matched == (
-        "matched a Hugging Face model, Wav2Vec2Model: 16000 Hz, 32 values, last hidden state "
-        "pooled by mean"
-    )
-    z = embed(found, clips, KEYS).vectors
-    assert z == pytest.approx(states[-1].mean(axis=1), abs=1e-5)
-    second = resolve(f"hf:{wav2vec2}", options={"layer": 2, "pool": "max"})
-    assert embed(second, clips, KEYS).vectors == pytest.approx(states[2].max(axis=1), abs=1e-5)
-    last = resolve(f"hf:{wav2vec2}", layer="-1")
-    assert embed(last, clips, KEYS).vectors == pytest.approx(states[-1].mean(axis=1), abs=1e-5)
-    with pytest.raises(EncoderError, match="layer 9: the model returned 4 layers, 0 to 3"):
-        embed(resolve(f"hf:{wav2vec2}", layer=9), clips, KEYS)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_every_layer_in_one_pass(wav2vec2: Path, clips: Any) -> None:
-    states = hidden_states(wav2vec2, clips)
-    layers = resolve_all(f"hf:{wav2vec2}", layer="all")
-    assert [layer.name for layer in layers] == [f"tiny-wav2vec2 layer {i}" for i in range(4)]
-    model: Any = layers[0].encoder
-    passes = []
-    forward = model.shared.model.forward
-    model.shared.model.forward = lambda audio: passes.append(1) or forward(audio)
-    for layer, state in zip(layers, states, strict=True):
-        z = embed(layer, clips, KEYS).vectors
-        assert z == pytest.approx(state.mean(axis=1), abs=1e-5)
-    assert len(passes) == len(clips), "a pass a clip, not one a layer"
-    embed(layers[1], clips, KEYS)
-    assert len(passes) == 2 * len(clips), "a layer asked for again is computed again"
-    with pytest.raises(InputError, match="is 4 encoders"):
-        resolve(f"hf:{wav2vec2}", layer="all")
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_hugging_face_that_cannot_be_loaded(tmp_path: Path, wav2vec2: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot be loaded from here .* give a folder"):
-        resolve("hf:nobody/no-such-model")
-    pickled = tmp_path / "pickled"
-    pickled.mkdir()
-    for path in wav2vec2.glob("*.json"):
-        (pickled / path.name).write_bytes(path.read_bytes())
-    mark = tmp_path / "mark"
-    (pickled / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(mark)))
-    with pytest.raises(InputError, match=r"weights are pickled .* model\.save_pretrained"):
-        resolve(f"hf:{pickled}")
-    assert not mark.exists()
+# -- the other half of HEAR ------------------------------------------------------------------------
 
 
 def test_timestamps_are_audited(tmp_path: Path, clips: Any) -> None:
@@ -460,6 +389,23 @@ def test_timestamps_are_audited(tmp_path: Path, clips: Any) -> None:
     path.write_text(HEAR.replace("timestamp_embedding_size = 8", "timestamp_embedding_size = 9"))
     encoder: Any = resolve(str(path)).encoder
     assert "must be [3, n_timestamps, timestamp_embedding_size=9]" in encoder.audit(clips)[0]
+
+
+def test_timestamps_that_are_wrong_make_no_tagger_unfit(tmp_path: Path) -> None:
+    """Its scene embeddings are sound, and they alone are used."""
+    pytest.importorskip("torch")
+    path = tmp_path / "tagger.py"
+    wrong = HEAR.replace("25.0 * torch.arange", "0.025 * torch.arange").replace("12.5", "0.0")
+    path.write_text(wrong)
+    result = examine(resolve(str(path)))
+    told = {check.name: check for check in result.checks}
+    assert told["timestamps"].verdict == "note"
+    assert "must be milliseconds (nearkin does not use them)" in told["timestamps"].seen
+    assert result.fit
+    path = tmp_path / "whole.py"
+    path.write_text(HEAR)
+    told = {check.name: check for check in examine(resolve(str(path))).checks}
+    assert told["timestamps"] == ("timestamps", "ok", "as HEAR")
 
 
 # -- one network, three files ----------------------------------------------------------------------

@@ -238,3 +238,78 @@ def test_own_weights(tmp_path: Path, clips: Any) -> None:
         resolve(str(path))
     with pytest.raises(InputError, match="no file"):
         resolve(str(tmp_path / "gone.safetensors"))
+
+
+# -- answers of every number type ------------------------------------------------------------------
+
+
+def torch_answers() -> dict[str, Any]:
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([[0.5, -2.0, 0.0], [1.0, 4.0, 0.25], [8.0, 0.0, -0.5]])
+    return {
+        "bfloat16": x.bfloat16(),
+        "half": x.half(),
+        "double": x.double(),
+        "float8_e4m3": x.to(torch.float8_e4m3fn),
+        "float8_e5m2": x.to(torch.float8_e5m2),
+        "sparse": x.to_sparse(),
+        "sparse rows": x.to_sparse_csr(),
+        "sparse bfloat16": x.to_sparse().bfloat16(),
+        "quantised": torch.quantize_per_tensor(x, 0.25, 0, torch.qint8),
+        "with gradient": x.clone().requires_grad_(),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_answers_of_torchs_number_types(clips: Any) -> None:
+    """All hold the same nine numbers, which every one of these types has."""
+    truth = [[0.5, -2.0, 0.0], [1.0, 4.0, 0.25], [8.0, 0.0, -0.5]]
+    for name, answer in torch_answers().items():
+
+        class Answers:
+            sample_rate = RATE
+            embedding_size = 3
+
+            def embed(self, audio: Any, given: Any = answer) -> Any:
+                return given
+
+        found = embed(resolve(Answers()), clips, KEYS)
+        assert found.status == ("ok",) * 3, name
+        assert found.vectors.tolist() == truth, name
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix", "coo_array"])
+def test_answers_that_are_sparse_in_scipy(kind: str, clips: Any) -> None:
+    import scipy.sparse
+
+    class Answers(Picky):
+        def embed(self, audio: Any) -> Any:
+            return getattr(scipy.sparse, kind)(np.eye(3, 2, dtype=np.float32))
+
+    assert embed(resolve(Answers()), clips, KEYS).vectors.tolist() == np.eye(3, 2).tolist()
+
+
+def test_answers_of_types_that_are_added_to_numpy(clips: Any) -> None:
+    types = pytest.importorskip("ml_dtypes")
+    for name, good in (("bfloat16", True), ("float8_e4m3fn", True), ("int4", False)):
+
+        class Answers(Picky):
+            def embed(self, audio: Any, name: str = name) -> Any:
+                return np.eye(3, 2).astype(getattr(types, name))
+
+        if good:
+            assert embed(resolve(Answers()), clips, KEYS).vectors.tolist() == np.eye(3, 2).tolist()
+        else:
+            with pytest.raises(EncoderError, match="returned dtype int4"):
+                embed(resolve(Answers()), clips, KEYS)
+
+
+def test_an_answer_that_has_no_values_is_named_with_its_type(clips: Any) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Answers(Picky):
+        def embed(self, audio: Any) -> Any:
+            return torch.empty(3, 2, device="meta")
+
+    with pytest.raises(EncoderError, match=r"returned Tensor of dtype torch.float32: must be an"):
+        embed(resolve(Answers()), clips, KEYS)

@@ -233,12 +233,50 @@ def pool(frames: NDArray[Any], *, how: str) -> NDArray[np.float32]:
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """Turn what an encoder returned (a torch tensor too) into a numpy array."""
-    for step in ("detach", "cpu", "numpy"):
-        method = getattr(values, step, None)
-        if method is not None and not isinstance(values, np.ndarray):
-            values = method()
-    return np.asarray(values)
+    """Turn what an encoder returned into a numpy array of a number type that numpy knows.
+
+    Tensors are brought to the CPU; sparse ones are filled, quantised ones dequantised, and floats
+    that numpy has no name for (bfloat16, float8) are widened to float32.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        If it cannot be turned into one.
+    """
+    if not isinstance(values, np.ndarray):
+        for step in ("detach", "cpu"):
+            values = getattr(values, step, lambda same=values: same)()
+        if getattr(values, "is_quantized", False):
+            values = values.dequantize()
+        for fill in ("to_dense", "toarray", "todense"):
+            if _is_sparse(values) and hasattr(values, fill):
+                values = getattr(values, fill)()
+        dtype = str(getattr(values, "dtype", ""))
+        if dtype.startswith("torch.") and any(sign in dtype for sign in ("bfloat16", "float8")):
+            values = values.float()
+        values = getattr(values, "numpy", lambda same=values: same)()
+    array = np.asarray(values)
+    if array.dtype.kind == "V" and array.dtype.name.startswith(("bfloat16", "float")):
+        array = array.astype(np.float32)  # a type that another package adds to numpy
+    return array
+
+
+def kind_of(answer: Any) -> str:
+    """Name the type of an answer, and its dtype where it has one.
+
+    Examples
+    --------
+    >>> kind_of([1, [2]])
+    'list'
+    """
+    dtype = getattr(answer, "dtype", None)
+    return type(answer).__name__ + ("" if dtype is None else f" of dtype {dtype}")
+
+
+def _is_sparse(values: Any) -> bool:
+    if hasattr(values, "is_sparse"):
+        return bool(values.is_sparse) or "sparse" in str(getattr(values, "layout", ""))
+    return type(values).__module__.startswith(("scipy.sparse", "sparse"))
 
 
 class _CallError(NearkinError):
@@ -266,7 +304,7 @@ def _checked(resolved: ResolvedEncoder, answer: Any, n_rows: int) -> Embedded:
         )
     except (TypeError, ValueError, RuntimeError) as error:
         raise EncoderError(
-            f"returned {type(answer).__name__}: must be an array [batch, embedding_size]"
+            f"returned {kind_of(answer)}: must be an array [batch, embedding_size]"
         ) from error
     if not numeric:
         raise EncoderError(f"returned dtype {values.dtype}: must be float32 or convertible to it")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.protocol import EncoderError, as_array, pool
+from nearkin.encoders.protocol import EncoderError, as_array, kind_of, pool
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _vectors(answer: Any, *, n_rows: int, single: bool, how: Reading) -> NDArray
         values = as_array(answer)
     except (TypeError, ValueError, RuntimeError) as error:
         raise EncoderError(
-            f"returned {type(answer).__name__}: must be an array [batch, {how.declared}]"
+            f"returned {kind_of(answer)}: must be an array [batch, {how.declared}]"
         ) from error
     if not np.issubdtype(values.dtype, np.floating) and not np.issubdtype(values.dtype, np.integer):
         raise EncoderError(f"returned dtype {values.dtype}: must be float32 or convertible to it")

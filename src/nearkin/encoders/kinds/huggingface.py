@@ -2,11 +2,14 @@
 
 A folder, or a name that is in the local cache: nothing is downloaded. Weights are read from
 safetensors only, and code that a repository brings along runs only with ``--trust``. Without
-``layer`` the last hidden state is taken; time is pooled.
+``layer`` the last hidden state is taken, of a model of sound and text its audio features, of a
+codec its latents before quantisation; time is pooled. Weights of any precision are computed in
+float32.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +23,8 @@ from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.tensors import checked_device, in_training
 from nearkin.encoders.foreign import foreign_code
 from nearkin.encoders.identity import sha256_of
-from nearkin.encoders.protocol import Handling, ResolvedEncoder
+from nearkin.encoders.kinds.codecs import is_codec, latents_of
+from nearkin.encoders.protocol import EncoderError, Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.optional import need
 
@@ -58,41 +62,94 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         )
     if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "get_encoder"):
         model = model.get_encoder()
-    model = model.to(device).eval()
-    layered = chosen.handling.layer is not None
+    # a checkpoint in half precision is computed in single: no processor need know the other
+    model = model.to(device).float().eval()
+    layer = chosen.handling.layer
+    if layer is not None and is_codec(model):
+        raise InputError(f"encoder '{spec}': a codec has no layers to name; leave --layer out")
+    forward, axis, size, taken = _forward(model, library, layered=layer is not None)
 
-    def forward(audio: NDArray[np.float32]) -> Any:
-        inputs = extractor(list(audio), sampling_rate=rate, return_tensors="pt").to(device)
+    def heard(audio: NDArray[np.float32]) -> Any:
+        sounds = list(audio)
+        if getattr(extractor, "feature_size", 1) == 2:  # two channels are wanted: twice the one
+            sounds = [np.stack([clip, clip]) for clip in sounds]
+        inputs = extractor(sounds, sampling_rate=rate, return_tensors="pt").to(device)
         with library.no_grad():
-            if hasattr(model, "get_audio_features") and not layered:
-                return model.get_audio_features(**inputs)
-            answer = model(**inputs, output_hidden_states=layered)
-        if layered:
-            return dict(answer)
-        if "last_hidden_state" in answer:
-            return answer["last_hidden_state"]
-        return dict(answer)
+            return forward(inputs, audio.shape[1])
 
     encoder = ModelEncoder(
-        forward,
+        heard,
         sample_rate=rate,
-        reading=chosen.reading(time_axis=1),
+        reading=chosen.reading(time_axis=axis),
         samples=chosen.samples,
         pad=chosen.handling.pad,
         alone=device.type == "cpu",
         training=in_training(model),
     )
-    taken = "all layers" if chosen.handling.layer == "all" else f"layer {chosen.handling.layer}"
-    size = getattr(model.config, "hidden_size", None)
+    if layer is not None:
+        taken = "all layers" if layer == "all" else f"layer {layer}"
     return ResolvedEncoder(
         name=place.rstrip("/").split("/")[-1],
         spec=spec,
         matched=f"matched a Hugging Face model, {type(model).__name__}: {rate} Hz, "
         + (f"{size} values, " if isinstance(size, int) else "")
-        + f"{taken if layered else 'last hidden state'} pooled by {chosen.handling.pool}",
+        + f"{taken} pooled by {chosen.handling.pool}",
         encoder=encoder,
         sha256=sha256_of([_folder(place)]),
     )
+
+
+Forward = Callable[[Mapping[str, Any], int], Any]
+
+
+def _forward(model: Any, library: Any, *, layered: bool) -> tuple[Forward, int, Any, str]:
+    """Return what embeds, the axis of time in its answer, its size if known, and it in words."""
+    size = getattr(model.config, "hidden_size", None)
+    if is_codec(model):
+        latents = latents_of(model, library)
+        return (
+            lambda inputs, n: latents(_taken(model.encode, inputs), n),
+            2,
+            None,
+            "latents before quantisation",
+        )
+    if layered:
+        hearing = getattr(model, "audio_model", model)
+        return (
+            lambda inputs, _: dict(
+                hearing(**_taken(hearing.forward, inputs), output_hidden_states=True)
+            ),
+            1,
+            size,
+            "",
+        )
+    if hasattr(model, "get_audio_features"):
+
+        def features(inputs: Mapping[str, Any], _: int) -> Any:
+            answer = model.get_audio_features(**_taken(model.get_audio_features, inputs))
+            # a tensor up to transformers 4, since 5 an output whose pooled part it is
+            return answer["pooler_output"] if isinstance(answer, Mapping) else answer
+
+        return features, 1, getattr(model.config, "projection_dim", None), "audio features"
+
+    def last(inputs: Mapping[str, Any], _: int) -> Any:
+        answer = model(**_taken(model.forward, inputs))
+        if "last_hidden_state" in answer:
+            return answer["last_hidden_state"]
+        if "audio_codes" in answer:
+            raise EncoderError(
+                "returned codes, which are no embeddings, and has no quantizer to take latents "
+                "from: write a ./file.py:function that returns them"
+            )
+        return dict(answer)
+
+    return last, 1, size, "last hidden state"
+
+
+def _taken(function: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a function does not take, such as the mask that an extractor always makes."""
+    names = inspect.signature(function).parameters
+    return {name: value for name, value in inputs.items() if name in names} or dict(inputs)
 
 
 @contextmanager

@@ -57,6 +57,11 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
             warnings.simplefilter("ignore", DeprecationWarning)
             module = library.jit.load(str(path), map_location=device)
             module.eval()
+            if any(
+                weight.dtype in (library.float16, library.bfloat16)
+                for weight in module.parameters()
+            ):
+                module.float()  # half precision is computed in single
     except Exception as error:  # torch raises what it likes on a damaged archive
         text = " ".join(str(error).split())[:300]
         raise InputError(f"encoder '{spec}': torch cannot load it: {text}") from error
