@@ -186,23 +186,12 @@ class Result:
         """
         from nearkin.registry import suggest
         from nearkin.report.figures import figure_7, figure_10
-        from nearkin.results.systems import AUDIO, of, systems_of
+        from nearkin.results.systems import only
 
         figures = {"C_W": figure_7, "C_B_rho": figure_10, "C_B_acc": figure_10}
         if measure not in figures:
             raise InputError(f"measure '{measure}': {suggest(measure, figures)}")
-        rows = self.consistency
-        if encoders is not None:
-            systems = systems_of(self.run, rows)
-            names = {name: one for one in systems for name in (one.encoder, one.label)}
-            for name in encoders:
-                if name not in names:
-                    raise InputError(f"encoder '{name}': {suggest(name, names)}")
-            chosen = [one for one in systems if {one.encoder, one.label} & set(encoders)]
-            keep = rows["encoder"] == AUDIO
-            for one in chosen:
-                keep |= rows.index.isin(of(rows, one).index)
-            rows = rows[keep]
+        rows = only(self.consistency, self.run, encoders=encoders)
         if measure != "C_W":
             rows = rows[rows["measure"] == measure]
         return figures[measure](rows, run=self.run)

@@ -20,6 +20,7 @@ from nearkin.cli.corpus import DATA_SETS, corpus_command
 from nearkin.cli.demo import demo_command
 from nearkin.cli.endings import obey_signals, sentences
 from nearkin.cli.exchange import export_command, score_command
+from nearkin.cli.figures import figures_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.list import list_command
 from nearkin.cli.perform import perform_command
@@ -49,6 +50,7 @@ app.command("score")(score_command)
 app.command("corpus", epilog=DATA_SETS)(corpus_command)
 app.command("train")(train_command)
 app.command("table")(table_command)
+app.command("figures")(figures_command)
 app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("perform")(perform_command)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.results.systems import AUDIO, distance_order, headline, of, systems_of
+from nearkin.results.systems import AUDIO, distance_order, headline, of, only, systems_of
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL, Point
 
@@ -104,16 +104,10 @@ def crosstab(
     known = sorted(set(consistency["measure"]))
     if measure not in known:
         raise InputError(f"measure '{measure}': {suggest(measure, known)}")
-    rows = headline(consistency[(consistency["measure"] == measure)])
-    rows = rows[rows["encoder"] != AUDIO]
+    rows = headline(only(consistency, run, encoders=encoders))
+    rows = rows[(rows["measure"] == measure) & (rows["encoder"] != AUDIO)]
     rows, distance = _of_distance(rows, measure, distance)
     systems = systems_of(run, rows)
-    if encoders is not None:
-        names = [name for one in systems for name in (one.encoder, one.label)]
-        for name in encoders:
-            if name not in names:
-                raise InputError(f"encoder '{name}': {suggest(name, dict.fromkeys(names))}")
-        systems = [one for one in systems if {one.encoder, one.label} & set(encoders)]
     if measure == "monotonicity":
         columns = _directions(rows)
     else:

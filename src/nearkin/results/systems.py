@@ -8,12 +8,14 @@ tested encoders.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from nearkin.distances import DISTANCES, distance_title
+from nearkin.errors import InputError
+from nearkin.registry import suggest
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import Point
 
@@ -59,6 +61,61 @@ def named(name: str, systems: Iterable[System], run: Mapping[str, Any]) -> list[
         for one in systems
         if name in (one.encoder, one.label) or (one.encoder, one.task) in specs
     ]
+
+
+def only(
+    consistency: pd.DataFrame,
+    run: Mapping[str, Any],
+    *,
+    encoders: Sequence[str] | None = None,
+    references: bool = True,
+    distance: str | None = None,
+) -> pd.DataFrame:
+    """Return the rows of some encoders, and of one latent distance; the audio space stays.
+
+    Parameters
+    ----------
+    consistency : pandas.DataFrame
+        The run's table.
+    run : mapping
+        The run's record: roles and SPECs of the encoders.
+    encoders : sequence of str, optional
+        Names, labels or SPECs; all by default.
+    references : bool
+        Keep the reference lines; one that `encoders` names is kept in any case.
+    distance : str, optional
+        The latent distance to keep; all by default.
+
+    Raises
+    ------
+    InputError
+        If the run has no such encoder or distance, or nothing is left.
+    """
+    systems = systems_of(run, consistency)
+    if encoders is not None:
+        chosen = []
+        for name in encoders:
+            match = named(name, systems, run)
+            if not match:
+                raise InputError(
+                    f"encoder '{name}': {suggest(name, dict.fromkeys(s.label for s in systems))}"
+                )
+            chosen += match
+        systems = [one for one in systems if one in chosen]
+    elif not references:
+        systems = [one for one in systems if one.role == "tested"]
+        if not systems:
+            raise InputError("no encoder was tested, only references: name some with --encoder")
+    keep = consistency["encoder"] == AUDIO
+    for system in systems:
+        keep |= consistency.index.isin(of(consistency, system).index)
+    rows = consistency[keep]
+    if distance is not None:
+        known = distance_order(rows["latent_distance"].fillna(""))
+        if distance not in known:
+            raise InputError(f"distance '{distance}': {suggest(distance, known)}")
+        rows = rows[rows["latent_distance"].fillna("").isin(["", distance])]
+    return rows
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:

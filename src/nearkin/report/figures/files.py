@@ -7,6 +7,7 @@ and graphics states in the order of a hash table: equal pages, not always equal 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,17 +32,53 @@ def save(chart: Any, stem: str | Path) -> list[Path]:
     list of pathlib.Path
         The two files.
     """
-    stem = Path(stem)
-    spec = _measurable(chart.to_dict(validate=False))
-    version = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    svg, pdf = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "pdf"))
-    pages = {
-        svg: vl_convert.vegalite_to_svg(spec, vl_version=version).encode("utf-8"),
-        pdf: vl_convert.vegalite_to_pdf(spec, vl_version=version),
+    return write_spec(drawable(chart), Path(stem), ("svg", "pdf"))
+
+
+def write_spec(
+    spec: dict[str, Any], stem: Path, formats: Sequence[str], *, ppi: float = 300
+) -> list[Path]:
+    """Write a Vega-Lite spec in several formats.
+
+    Parameters
+    ----------
+    spec : dict
+        Of `drawable`.
+    stem : Path
+        Where to, without a suffix.
+    formats : sequence of {"svg", "pdf", "png"}
+        Which; in a PDF a pixel is a point, and fonts are embedded.
+    ppi : float
+        Pixels an inch of a PNG.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the formats.
+    """
+    version = vega_lite_version()
+    write: dict[str, Callable[[], bytes]] = {
+        "svg": lambda: vl_convert.vegalite_to_svg(spec, vl_version=version).encode("utf-8"),
+        "pdf": lambda: vl_convert.vegalite_to_pdf(spec, vl_version=version),
+        "png": lambda: vl_convert.vegalite_to_png(spec, vl_version=version, ppi=ppi),
     }
-    for path, page in pages.items():
-        write_whole(path, functools.partial(_put, page))
-    return [svg, pdf]
+    paths = []
+    for form in formats:
+        path = stem.with_name(f"{stem.name}.{form}")
+        write_whole(path, functools.partial(_put, write[form]()))
+        paths.append(path)
+    return paths
+
+
+def drawable(chart: Any) -> dict[str, Any]:
+    """Return a chart's Vega-Lite spec, with nothing in it that the drawing program fails on."""
+    spec: dict[str, Any] = _measurable(chart.to_dict(validate=False))
+    return spec
+
+
+def vega_lite_version() -> str:
+    """Return the version the charts are written for, as vl-convert names it."""
+    return "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
 def _put(page: bytes, file: BinaryIO) -> None:
