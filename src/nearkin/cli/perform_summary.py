@@ -22,7 +22,7 @@ LISTED = 10
 
 @dataclass(frozen=True)
 class Summary:
-    """What task scores come to.
+    """A short account of task scores.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ Size = tuple[int, int]
 
 
 class Encoded(NamedTuple):
-    """What an encoder makes of a batch.
+    """What an encoder returns for a batch.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Encoded(NamedTuple):
     sizes : list of (frames, bins)
         Of the input, and after each pooling.
     skips : list of Tensor[batch, channels, frames, bins]
-        What each convolution block gave, before its pooling; empty for the MFCC encoder.
+        The output of each convolution block before its pooling; empty for the MFCC encoder.
     """
 
     z: Any

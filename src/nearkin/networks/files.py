@@ -43,11 +43,11 @@ class Model:
     trial : int
         From 1 up.
     seed : int
-        What the first weights and the crops were drawn from.
+        The seed of the first weights and of the crops.
     scale : str
         ``"small"`` or ``"paper"``.
     steps, epochs : int, float
-        What it was trained for, to the weights that were kept.
+        How long the weights that were kept were trained.
     trained_steps : int
         Steps in all; those after `steps` did not lower the validation loss.
     stopped : str

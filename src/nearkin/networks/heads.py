@@ -1,4 +1,4 @@
-"""What stands on the latent vector: a mirrored decoder (also as a mask), or a classifier.
+"""The heads of the networks: a mirrored decoder (also as a mask), or a classifier.
 
 Conventions: a head takes what an encoder returns (`nearkin.networks.encoders.Encoded`); a decoder
 returns [batch, frames, bins], a classifier [batch, n_outputs]. Kim et al. 2019, sections 2.1, 2.2.

@@ -25,15 +25,15 @@ HEADS = ("decoder", "mask", "classes")
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network: all that is needed to build it anew.
+    """All that is needed to build a network.
 
     Attributes
     ----------
     features : {"vgg", "mfcc"}
         The encoder.
     head : {"decoder", "mask", "classes"}
-        What stands on the latent vector: the mirrored decoder, the same ending in a mask (with
-        skip connections from a VGG-like encoder), or one fully connected layer.
+        The mirrored decoder; a decoder that ends in a mask (with skip connections from a
+        VGG-like encoder); or one fully connected layer.
     n_outputs : int
         Classes or tags; 0 for the other heads.
 
@@ -65,7 +65,7 @@ class TaskNetwork(nn.Module):
     Parameters
     ----------
     config : NetworkConfig
-        What it is built from.
+        Describes the network.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

@@ -1,4 +1,4 @@
-"""What scoring models would take, for ``--dry-run``: counted, measured on one clip, not kept."""
+"""What ``perform`` would take, for ``--dry-run``: counted, and measured on one clip."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 from nearkin.corpora.recordings import Row
 from nearkin.performance.scored import Scored
-from nearkin.performance.sets import sets_for
-from nearkin.performance.units import Session, TestSet, scores_of
+from nearkin.performance.sets import TestSet, sets_for
+from nearkin.performance.units import TaskSession, scores_of
 from nearkin.progress import duration
+from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import Plan
 from nearkin.tables import OK
 from nearkin.workers import Here
@@ -24,7 +25,7 @@ POINTS_TIMED = 8
 
 @dataclass(frozen=True)
 class Estimate:
-    """Counts and estimates of scores that were not taken.
+    """Counts and times of the work.
 
     Attributes
     ----------
@@ -75,7 +76,7 @@ def estimate(
         As scoring itself would: models, manifests or settings that cannot be used.
     """
     tests = sets_for(models, manifests, split=split, plan=plan)
-    session = Session(plan, Path(), tests)
+    session = TaskSession(plan, RunFolder(Path()), {test.task: test for test in tests})
     clips = {
         test.task: len(test.rows) if plan.clips is None else min(plan.clips, len(test.rows))
         for test in tests
@@ -90,7 +91,7 @@ def estimate(
     )
 
 
-def _seconds(session: Session, test: TestSet) -> float:
+def _seconds(session: TaskSession, test: TestSet) -> float:
     """Return the core-seconds of one clip at all points; NaN if none of a few can be used."""
     points = session.plan.points
     some = points[:: max(1, len(points) // POINTS_TIMED)]

@@ -8,28 +8,24 @@ stopped. The folder may hold a run, whose tables stay as they are.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError
-from nearkin.files import finite
 from nearkin.performance.scored import Scored, label
-from nearkin.performance.sets import sets_for
+from nearkin.performance.sets import TestSet, sets_for
 from nearkin.performance.table import clip_table, performance_table
-from nearkin.performance.units import Session, TestSet, gather, read_status, score_clip, shards
+from nearkin.performance.units import TaskSession, gather, read_status, score_clip
 from nearkin.progress import Progress, silent
+from nearkin.runs.drawing import draw
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
-from nearkin.runs.plan import Plan, changed_settings, make_plan
-from nearkin.runs.record import LIBRARIES, Clock, engine_of, noise_of
-from nearkin.seeds import stream
+from nearkin.runs.plan import Plan, make_plan
+from nearkin.runs.record import Clock, begun, counted, now, require_same
 from nearkin.tables import OK
 from nearkin.workers import Workers, open_workers
 
@@ -98,80 +94,70 @@ def perform(
         If the disk is full, memory does not suffice or a worker died; the same call goes on.
     """
     tests = sets_for(models, manifests, split=split, plan=plan)
-    session = Session(plan, out, tests)
+    session = TaskSession(plan, RunFolder(out), {test.task: test for test in tests})
     folder = session.folder
     settings = {name: plan.settings()[name] for name in SETTINGS} | {"split": split}
     inputs = inputs_of(session)
-    begun = (out / "performance.json").is_file() and not force
-    before = folder.read_performance() if begun else None
+    begun_before = (out / "performance.json").is_file() and not force
+    before = folder.read_performance() if begun_before else None
     if before is not None:
-        require_same(before, settings, inputs, folder)
+        require_same(before, settings, inputs, folder, holds="task scores")
         if before.get("finished"):
             if folder.has_table("performance") and folder.has_table("performance_clips"):
                 return folder
             before = None  # its tables are gone: they are made anew
     folder.claim()
     if before is None:
-        clear(folder)
+        _clear(session)
     timings = dict(before.get("timings_s", {})) if before else {}
-    record = _new_record(session, settings, inputs, before)
+    record = begun(plan, settings, inputs, session.noise, before) | _models_and_sets(tests)
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        record["versions"]["torch"] = metadata.version("torch")
     folder.write_performance({**record, "timings_s": timings})
     clock = Clock(timings)
-    counted: dict[str, Any] = {}
-    scores, clips = [], []
+    status: dict[str, dict[str, str]] = {}
     with open_workers(session, workers=workers) as pool:
         for test in tests:
             with clock(test.task):
-                names = score_clips(session, pool, test, progress)
-            counted[test.task] = _counts(session, test, names)
+                status[test.task] = score_clips(session, pool, test, progress)
             folder.write_performance({**record, "timings_s": timings})
     with clock("tables"):
-        for test in tests:
-            names = counted[test.task].pop("names")
-            found = gather(session, test.task, names)
-            table = performance_table(
-                found, plan.points, seed=plan.seed, n_resamples=plan.resamples
-            )
-            scores.append(table)
-            clips.append(clip_table(found, plan.points))
-        folder.write_table("performance_clips", pd.concat(clips, ignore_index=True))
-        folder.write_table("performance", pd.concat(scores, ignore_index=True), csv=True)
-    sets = {task: record["test_sets"][task] | counts for task, counts in counted.items()}
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    folder.write_performance({**record, "test_sets": sets, "finished": now, "timings_s": timings})
-    tidy(folder)
+        _write_tables(session, {task: tuple(names) for task, names in status.items()})
+    sets = {
+        task: record["test_sets"][task] | counted(list(found.values()))
+        for task, found in status.items()
+    }
+    finished = {**record, "test_sets": sets, "finished": now(), "timings_s": timings}
+    folder.write_performance(finished)
+    _tidy(session)
     return folder
 
 
 def score_clips(
-    session: Session, pool: Workers, test: TestSet, progress: Progress
-) -> tuple[str, ...]:
-    """Score one task's clips, as many as are asked for; return their names, sorted.
+    session: TaskSession, pool: Workers, test: TestSet, progress: Progress
+) -> dict[str, str]:
+    """Score one task's clips, as many as are asked for; return what became of each, by name.
 
-    As in a run, clips are drawn by the seed and their names, and those that turn out unusable
-    make room for others; they are returned too.
+    Raises
+    ------
+    InputError
+        If fewer than two can be used.
     """
-    wanted = session.plan.clips
-    drawn = list(test.by_name)
-    if wanted is not None:
-        drawn.sort(key=lambda name: stream(session.plan.seed, name, "draw").random())
-    stage = f"{test.task}: clips changed and scored"
-    taken: dict[str, str] = {}
-    n_usable = 0
-    while len(taken) < len(drawn) and (wanted is None or n_usable < wanted):
-        missing = len(drawn) if wanted is None else wanted - n_usable
-        batch = drawn[len(taken) : len(taken) + missing]
-        total = len(taken) + len(batch)
-        todo = [(test.task, name) for name in batch if not _done(session, test.task, name)]
-        progress(stage, total - len(todo), total)
-        for done, _ in enumerate(pool.map(score_clip, todo), start=total - len(todo) + 1):
-            progress(stage, done, total)
-        for name in batch:
-            taken[name] = read_status(session, test.task, name) or "failed: its shard is missing"
-            n_usable += taken[name] == OK
+    taken = draw(
+        list(test.by_name),
+        wanted=session.plan.clips,
+        seed=session.plan.seed,
+        name=str,
+        read=lambda name: read_status(session, test.task, name),
+        make=lambda todo: pool.map(score_clip, [(test.task, name) for name in todo]),
+        usable=lambda status: status == OK,
+        stage=f"{test.task}: clips changed and scored",
+        progress=progress,
+    )
+    n_usable = sum(status == OK for _, status in taken)
     if n_usable < LEAST:
         reasons: dict[str, str] = {}
-        for name, status in taken.items():
+        for name, status in taken:
             if status != OK:
                 reasons.setdefault(status, name)
         told = "; ".join(f"'{name}' {status}" for status, name in list(reasons.items())[:4])
@@ -179,131 +165,58 @@ def score_clips(
             f"task {test.task}: {n_usable} of {len(taken)} clips of {test.manifest.name} can be "
             f"used{f' ({told})' if told else ''}: at least {LEAST} are needed; add clips"
         )
-    return tuple(sorted(taken))
+    return dict(sorted(taken))
 
 
-def _done(session: Session, task: str, name: str) -> bool:
-    return read_status(session, task, name) is not None
-
-
-# -- the record ----------------------------------------------------------------------------------
-
-
-def inputs_of(session: Session) -> dict[str, str]:
+def inputs_of(session: TaskSession) -> dict[str, str]:
     """Return what, beside the settings, must be equal for the work to go on, by name."""
     inputs = {"nearkin": metadata.version("nearkin"), "noise": session.noise.sha256}
     models = [model for test in session.tests.values() for model in test.models]
     inputs["device"] = ", ".join(sorted({model.device for model in models}))
     for test in session.tests.values():
         inputs[f"manifest of {test.task}"] = test.sha256
-        inputs[f"recordings of {test.task}"] = _sizes(test)
+        inputs[f"recordings of {test.task}"] = test.sizes()
         inputs |= {f"model {label(model)}": model.sha256 for model in test.models}
     return inputs
 
 
-def require_same(
-    before: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    folder: RunFolder,
-) -> None:
-    """Refuse to go on with task scores that were made otherwise.
-
-    Raises
-    ------
-    InputError
-        Naming every setting and input that differs, with both values.
-    """
-    changed = changed_settings(before.get("plan", {}), finite(settings))
-    changed += changed_settings(_short(before.get("inputs", {})), _short(inputs))
-    if changed:
-        raise InputError(
-            f"--out {folder.root}: holds task scores made with other settings: "
-            f"{'; '.join(changed)}; name another folder, or score anew with --force"
-        )
-
-
-def clear(folder: RunFolder) -> None:
-    """Delete the task scores of a folder, and nothing else."""
-    shutil.rmtree(shards(folder), ignore_errors=True)
-    for name in PERFORMANCE_FILES:
-        (folder.root / name).unlink(missing_ok=True)
-
-
-def tidy(folder: RunFolder) -> None:
-    """Delete the shards; and ``work/`` where no run is at work there."""
-    shutil.rmtree(shards(folder), ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.work.rmdir()
-
-
-def _new_record(
-    session: Session,
-    settings: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    before: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+def _models_and_sets(tests: Sequence[TestSet]) -> dict[str, Any]:
+    """Return what the record says of models and test sets."""
+    names = ("encoder", "task", "trial", "measure", "file", "sha256")
     return {
-        "nearkin": inputs["nearkin"],
-        "created": before["created"] if before else now,
-        "finished": None,
-        "plan": settings,
-        "inputs": inputs,
         "models": [
-            {
-                "encoder": model.encoder,
-                "task": model.task,
-                "trial": model.trial,
-                "measure": model.measure,
-                "file": model.file,
-                "sha256": model.sha256,
-                **model.record(),
-            }
-            for test in session.tests.values()
+            {name: getattr(model, name) for name in names} | model.record()
+            for test in tests
             for model in test.models
         ],
         "test_sets": {
-            task: {"manifest": test.manifest.name, "rows": len(test.rows)}
-            for task, test in session.tests.items()
+            test.task: {"manifest": test.manifest.name, "rows": len(test.rows)} for test in tests
         },
-        "noise": noise_of(session.noise),
-        "engine": engine_of(session.plan),
-        "versions": _versions(),
     }
 
 
-def _counts(session: Session, test: TestSet, names: Sequence[str]) -> dict[str, Any]:
-    status = [read_status(session, test.task, name) or "" for name in names]
-    return {
-        "names": names,
-        "found": len(names),
-        "used": status.count(OK),
-        "skipped": sum(text.startswith("skipped") for text in status),
-        "failed": sum(text.startswith("failed") for text in status),
-    }
+def _write_tables(session: TaskSession, names: Mapping[str, Sequence[str]]) -> None:
+    plan, folder = session.plan, session.folder
+    scores, clips = [], []
+    for task, mine in names.items():
+        found = gather(session, task, mine)
+        scores.append(
+            performance_table(found, plan.points, seed=plan.seed, n_resamples=plan.resamples)
+        )
+        clips.append(clip_table(found, plan.points))
+    folder.write_table("performance_clips", pd.concat(clips, ignore_index=True))
+    folder.write_table("performance", pd.concat(scores, ignore_index=True), csv=True)
 
 
-def _versions() -> dict[str, str]:
-    found = {name: metadata.version(name) for name in LIBRARIES}
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        found["torch"] = metadata.version("torch")
-    return found
+def _clear(session: TaskSession) -> None:
+    """Delete the task scores of a folder, and nothing else."""
+    shutil.rmtree(session.shards, ignore_errors=True)
+    for name in PERFORMANCE_FILES:
+        (session.folder.root / name).unlink(missing_ok=True)
 
 
-def _sizes(test: TestSet) -> str:
-    """Return a digest of the recordings' names and sizes."""
-    digest = hashlib.sha256()
-    for row in test.rows:
-        for path in (row.path, row.vocals_path if test.with_vocals else None):
-            try:
-                size = addressed(path)[0].stat().st_size if path is not None else 0
-            except OSError:
-                size = -1
-            digest.update(f"{row.name}\0{row.start_s}\0{size}\n".encode("utf-8", "replace"))
-    return digest.hexdigest()
-
-
-def _short(inputs: Mapping[str, str]) -> dict[str, str]:
-    """Return inputs with their hashes shortened, as a sentence names them."""
-    return {name: value[:12] for name, value in inputs.items()}
+def _tidy(session: TaskSession) -> None:
+    """Delete the shards; and ``work/`` where no run is at work there."""
+    shutil.rmtree(session.shards, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        session.folder.work.rmdir()

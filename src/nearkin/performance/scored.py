@@ -1,4 +1,4 @@
-"""What is scored: a model with its task, one changed clip at a time.
+"""Models that are scored in their task, one changed clip at a time.
 
 A clip is scored by itself, never in a batch: a network's last bits may depend on the clips beside
 it, and a score must not. Audio is float32[samples] at the model's rate.
@@ -37,7 +37,7 @@ class ClipScore(NamedTuple):
     value : float
         In the task's measure; NaN where the clip does not count.
     chance : float
-        What knowing nothing scores on the same clip; NaN where that is not defined.
+        The score of a model that knows nothing, on the same clip; NaN where undefined.
     status : str
         ``"ok"``, or why the clip does not count.
     """
@@ -80,7 +80,7 @@ class Scored(Protocol):
     sha256: str
 
     def check(self, rows: Sequence[Row]) -> None:
-        """Refuse what cannot be scored before anything is: an `InputError`."""
+        """Refuse a test set that cannot be scored: an `InputError`."""
 
     def score(
         self, heard: NDArray[np.float32], vocals: NDArray[np.float32] | None, row: Row
@@ -167,7 +167,7 @@ class TrainedModel:
         return model
 
     def check(self, rows: Sequence[Row]) -> None:
-        """Refuse weights that cannot be read, and a test set of labels that are none of its own.
+        """Refuse weights that cannot be read, and a test set with labels unknown to the model.
 
         Raises
         ------
@@ -227,7 +227,7 @@ class TrainedModel:
 
 @contextlib.contextmanager
 def _one_thread(torch: Any) -> Iterator[None]:
-    """Let torch compute with one thread, so that sums are taken in one order everywhere."""
+    """Make torch compute with one thread: the order of sums is the same everywhere."""
     before = torch.get_num_threads()
     if before == 1:
         yield

@@ -5,19 +5,71 @@ A manifest is read once a task; its rows of the split are the test set of all mo
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nearkin.audio import sha256_file
+from nearkin.audio.decoding import addressed
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.manifest_table import SPLITS
+from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError, printable
 from nearkin.performance.scored import Scored, label
-from nearkin.performance.units import TestSet
 from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
 
 ALL = "all"
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """One task's clips and the models that are scored on them.
+
+    Attributes
+    ----------
+    task, measure : str
+    manifest : Path
+        Where the clips are listed.
+    sha256 : str
+        Of the manifest.
+    rows : tuple of Row
+        All rows of the split.
+    models : tuple of Scored
+    """
+
+    __test__ = False
+
+    task: str
+    measure: str
+    manifest: Path
+    sha256: str
+    rows: tuple[Row, ...]
+    models: tuple[Scored, ...]
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Row]:
+        """The rows by their names."""
+        return {row.name: row for row in self.rows}
+
+    @property
+    def with_vocals(self) -> bool:
+        """Whether the task needs the singing voice."""
+        return self.models[0].column == "vocals_path"
+
+    def sizes(self) -> str:
+        """Return a digest of the recordings' names, starts and sizes."""
+        digest = hashlib.sha256()
+        for row in self.rows:
+            for path in (row.path, row.vocals_path if self.with_vocals else None):
+                try:
+                    size = addressed(path)[0].stat().st_size if path is not None else 0
+                except OSError:
+                    size = -1
+                digest.update(f"{row.name}\0{row.start_s}\0{size}\n".encode("utf-8", "replace"))
+        return digest.hexdigest()
 
 
 def sets_for(

@@ -1,4 +1,4 @@
-"""From the clips' scores to performance.parquet: sums over clips, intervals, means over trials.
+"""From the clips' scores to performance.parquet: means over clips and trials, intervals.
 
 Arrays are [M, P, N]: M models of one task, P points of the grid (the first is the unchanged clip),
 N clips in the order of their names. One set of resamples of the N clips serves all models and
@@ -121,7 +121,7 @@ def clip_table(scores: TaskScores, points: Sequence[Point]) -> pd.DataFrame:
 
 
 def left_out(status: Sequence[str]) -> str:
-    """Say how many clips do not count and why.
+    """Return how many clips do not count, and why, in words.
 
     Examples
     --------

@@ -22,6 +22,7 @@ from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, RunError
 from nearkin.files import key, read_arrays, write_arrays
 from nearkin.performance.scored import ClipScore, Scored
+from nearkin.performance.sets import TestSet
 from nearkin.performance.table import TaskScores
 from nearkin.runs.clips import Original, Version
 from nearkin.runs.folder import RunFolder
@@ -36,77 +37,42 @@ NO_SCORE = float("nan")
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """One task's clips and the models that are scored on them.
+class TaskSession:
+    """What every worker needs to score clips; it travels to each worker once.
 
     Attributes
     ----------
-    task, measure : str
-    manifest : Path
-        Where the clips are listed.
-    sha256 : str
-        Of the manifest.
-    rows : tuple of Row
-        All rows of the split.
-    models : tuple of Scored
-    """
-
-    __test__ = False
-
-    task: str
-    measure: str
-    manifest: Path
-    sha256: str
-    rows: tuple[Row, ...]
-    models: tuple[Scored, ...]
-
-    @functools.cached_property
-    def by_name(self) -> dict[str, Row]:
-        """The rows by their names."""
-        return {row.name: row for row in self.rows}
-
-    @property
-    def with_vocals(self) -> bool:
-        """Whether the task needs the singing voice."""
-        return self.models[0].column == "vocals_path"
-
-
-class Session:
-    """What every unit is given; it travels to each worker once.
-
-    Parameters
-    ----------
     plan : Plan
         Grid, seed, engines, noise; its encoders are none.
-    root : Path
-        The run's folder.
-    tests : sequence of TestSet
+    folder : RunFolder
+        Where the work is kept.
+    tests : dict of str to TestSet
+        By task.
     """
 
-    def __init__(self, plan: Plan, root: Path, tests: Sequence[TestSet]) -> None:
-        self.plan = plan
-        self.folder = RunFolder(root)
-        self.tests = {test.task: test for test in tests}
+    plan: Plan
+    folder: RunFolder
+    tests: dict[str, TestSet]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("plan", "folder", "tests")}
+        return {name: value for name, value in self.__dict__.items() if name != "noise"}
 
     @functools.cached_property
     def noise(self) -> NoiseLibrary:
         """What EN adds."""
         return noise_library(self.plan)
 
+    @property
+    def shards(self) -> Path:
+        """The folder of what is kept while the work goes on."""
+        return self.folder.work / "performance"
+
     def shard(self, task: str, name: str) -> Path:
-        """Return where one clip's scores are kept while the work goes on."""
-        return shards(self.folder) / f"{key(f'{task} {name}')}.npz"
+        """Return where one clip's scores are kept."""
+        return self.shards / f"{key(f'{task} {name}')}.npz"
 
 
-def shards(folder: RunFolder) -> Path:
-    """Return the folder of the shards."""
-    return folder.work / "performance"
-
-
-def score_clip(session: Session, item: tuple[str, str]) -> None:
+def score_clip(session: TaskSession, item: tuple[str, str]) -> None:
     """Score one clip, (task, name), at every point, and leave its shard."""
     task, name = item
     test = session.tests[task]
@@ -122,7 +88,7 @@ def score_clip(session: Session, item: tuple[str, str]) -> None:
 
 
 def scores_of(
-    session: Session, test: TestSet, row: Row, points: Sequence[Point]
+    session: TaskSession, test: TestSet, row: Row, points: Sequence[Point]
 ) -> tuple[str, list[list[ClipScore]]]:
     """Return what became of one clip, and its scores by model and point (none if it failed)."""
     recording = Recording(row.name, row.path, row.start_s)
@@ -194,13 +160,13 @@ def _scored(plan: Plan, models: Sequence[Scored], version: Version, row: Row) ->
     return scores
 
 
-def read_status(session: Session, task: str, name: str) -> str | None:
+def read_status(session: TaskSession, task: str, name: str) -> str | None:
     """Return what became of one clip as a whole, or None where it has no shard."""
     found = read_arrays(session.shard(task, name))
     return None if found is None else str(found[0]["status"])
 
 
-def gather(session: Session, task: str, names: Sequence[str]) -> TaskScores:
+def gather(session: TaskSession, task: str, names: Sequence[str]) -> TaskScores:
     """Join the shards of one task's clips.
 
     Raises

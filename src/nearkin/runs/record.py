@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -67,29 +67,52 @@ def inputs_of(session: Session, recordings: Iterable[Recording]) -> dict[str, An
 
 
 def require_same(
-    before: Mapping[str, Any], plan: Plan, inputs: Mapping[str, Any], folder: RunFolder
+    before: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    folder: RunFolder,
+    *,
+    holds: str = "a run",
 ) -> None:
-    """Refuse to go on with a run that differs, by the names of what differs.
+    """Refuse to go on with work that differs, by the names of what differs.
+
+    Parameters
+    ----------
+    before : mapping
+        The record of what is there.
+    settings, inputs : mapping
+        Of what is asked for.
+    folder : RunFolder
+    holds : str
+        What is there, in words.
 
     Raises
     ------
     InputError
         With every setting and input that changed, its old and its new value.
     """
-    changed = changed_settings(before.get("plan", {}), plan.settings())
-    old = before.get("inputs", {})
-    for name, value in finite(inputs).items():
-        if old.get(name) == value:
-            continue
-        if name == "audio":
-            changed.append(_changed_audio(old.get(name, {}), value))
-        else:
-            changed.append(f"{name} (was {old.get(name)}, now {value})")
+    changed = changed_settings(before.get("plan", {}), finite(settings))
+    old, new = dict(before.get("inputs", {})), dict(finite(inputs))
+    audio, audio_before = new.pop("audio", {}), old.pop("audio", {})
+    if audio != audio_before:
+        changed.append(_changed_audio(audio_before, audio))
+    changed += [
+        f"{name} (was {_told(old.get(name))}, now {_told(new.get(name))})"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
     if changed:
         raise InputError(
-            f"--out {folder.root}: holds a run with other settings: {'; '.join(changed)}; name "
+            f"--out {folder.root}: holds {holds} with other settings: {'; '.join(changed)}; name "
             "another folder, or start anew with --force"
         )
+
+
+def _told(value: Any) -> str:
+    """Return an input as a sentence names it: a hash by its first letters."""
+    if value is None:
+        return "unset"
+    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def _changed_audio(old: Mapping[str, int], new: Mapping[str, int]) -> str:
@@ -107,13 +130,9 @@ def new_record(
     session: Session, inputs: Mapping[str, Any], before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return run.json as it stands while the run works."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    settings = session.plan.settings()
     return {
-        "nearkin": inputs["nearkin"],
-        "created": before["created"] if before else now,
-        "finished": None,
-        "plan": session.plan.settings(),
-        "inputs": inputs,
+        **begun(session.plan, settings, inputs, session.noise, before),
         "encoders": [
             {
                 "name": encoder.name,
@@ -131,23 +150,56 @@ def new_record(
             }
             for came, encoder in zip(session.resolved, session.encoders, strict=True)
         ],
-        "grid": session.plan.settings()["grid"],
-        "noise": noise_of(session.noise),
-        "engine": engine_of(session.plan),
+        "grid": settings["grid"],
+    }
+
+
+def begun(
+    plan: Plan,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    noise: NoiseLibrary,
+    before: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return what the record of a run and that of task scores have in common, at the start."""
+    return {
+        "nearkin": inputs["nearkin"],
+        "created": before["created"] if before else now(),
+        "finished": None,
+        "plan": settings,
+        "inputs": inputs,
+        "noise": {
+            "name": noise.name,
+            "sha256": noise.sha256,
+            "left_out": list(noise.left_out),
+        },
+        "engine": engine_of(plan),
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in LIBRARIES},
-            **_packages(session.plan),
+            **_packages(plan),
         },
     }
 
 
-def noise_of(library: NoiseLibrary) -> dict[str, Any]:
-    """Return what a record says of the noise."""
+def now() -> str:
+    """Return the time as records state it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def counted(status: Sequence[str]) -> dict[str, int]:
+    """Count what became of clips.
+
+    Examples
+    --------
+    >>> counted(["ok", "skipped: too short", "ok"])
+    {'found': 3, 'used': 2, 'skipped': 1, 'failed': 0}
+    """
     return {
-        "name": library.name,
-        "sha256": library.sha256,
-        "left_out": list(library.left_out),
+        "found": len(status),
+        "used": status.count(OK),
+        "skipped": sum(text.startswith("skipped") for text in status),
+        "failed": sum(text.startswith("failed") for text in status),
     }
 
 
@@ -169,16 +221,12 @@ def finished_record(
             if own:
                 status = f"failed on {len(own)} of {n_questions} queries: {own[0]}"
         encoders.append({**row, "embedding_size": size, "status": status or OK})
-    found = clips["status"]
     return {
         **record,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": now(),
         "encoders": encoders,
         "clips": {
-            "found": len(clips),
-            "used": int((found == OK).sum()),
-            "skipped": int(found.str.startswith("skipped").sum()),
-            "failed": int(found.str.startswith("failed").sum()),
+            **counted(clips["status"].tolist()),
             "identical": identical_clips(clips),
         },
         "n": len(session.clip_ids),

@@ -82,7 +82,7 @@ def run(
     folder.claim()
     before = folder.read_run()
     if before is not None:
-        require_same(before, plan, inputs, folder)
+        require_same(before, plan.settings(), inputs, folder)
         if before.get("finished"):
             folder.finish()
             return folder

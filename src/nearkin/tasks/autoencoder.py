@@ -1,4 +1,4 @@
-"""AE: say the clip again, after it has passed through 256 values (paper, section 2.1.1)."""
+"""AE: reconstruct a clip from 256 values (paper, section 2.1.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Autoencoder(Task):
     """Reconstruct the standardised spectrogram in decibels; the measure is its squared error.
 
-    A changed clip is its own target: the spectrogram that was put in is to come out.
+    A changed clip is its own target: the network must return the spectrogram it was given.
     """
 
     name: ClassVar[str] = "ae"
@@ -50,7 +50,7 @@ class Autoencoder(Task):
         return Scores(errors, tuple(OK if np.isfinite(one) else NOT_FINITE for one in errors))
 
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
-        """Return the error of who always says the training set's mean spectrum."""
+        """Return the error of a network that always returns the training set's mean spectrum."""
         return array((network.front(batch.audio) ** 2).mean(dim=(1, 2)))
 
     def _errors(self, network: Any, batch: Batch) -> Any:

@@ -1,4 +1,4 @@
-"""IR: say which instrument predominates in a clip (paper, section 2.1.3)."""
+"""IR: recognise the predominant instrument of a clip (paper, section 2.1.3)."""
 
 from __future__ import annotations
 

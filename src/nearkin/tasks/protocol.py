@@ -1,6 +1,6 @@
 """What a task is: a head, a loss, a target for every recording, and a score for every clip.
 
-Tasks are records without state; torch is met only in the networks and tensors they are handed.
+Tasks have no state. They use torch only through the networks and tensors that they are given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOT_FINITE = "failed: the network's output is not finite"
 
 
 class Batch(NamedTuple):
-    """Clips and what is to be said of them.
+    """Clips and their targets.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ class Task(Protocol):
     unit: ClassVar[str] = ""
     more_is_better: ClassVar[bool]
     average: ClassVar[str] = "mean"
-    """``"mean"`` or ``"median"``: how scores of clips are brought down to one."""
+    """``"mean"`` or ``"median"``: how the scores of clips become one."""
     column: ClassVar[str | None]
-    """The manifest's column it learns from; None where audio alone will do."""
+    """The manifest's column that holds the targets; None where the audio is its own target."""
     head: ClassVar[str]
     """`nearkin.networks.network.NetworkConfig.head`."""
     epochs: ClassVar[int]
@@ -80,7 +80,7 @@ class Task(Protocol):
         """Return the classes or tags of the training rows, sorted; none for other tasks."""
 
     def target(self, row: Row, labels: Sequence[str]) -> NDArray[Any] | None:
-        """Return what is to be said of a recording: float32[tags], or int64 of no dimension.
+        """Return a recording's target: float32[tags], or int64 of no dimension.
 
         Raises
         ------
@@ -89,16 +89,16 @@ class Task(Protocol):
         """
 
     def loss(self, network: Any, batch: Batch) -> Any:
-        """Return the loss to be minimised, a scalar tensor, averaged over the batch."""
+        """Return the loss, a scalar tensor, averaged over the batch."""
 
     def scores(self, network: Any, batch: Batch) -> Scores:
         """Score every clip; the network is in evaluation mode."""
 
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
-        """Return the score of every clip for who has learnt nothing, float64[batch]."""
+        """Return the score of a network that has learnt nothing, a clip each, float64[batch]."""
 
     def reduce(self, values: NDArray[np.float64]) -> float:
-        """Bring the scores of clips down to one, those that are NaN left out; NaN if all are."""
+        """Return one score for all clips, without those that are NaN; NaN if all are."""
         known = values[~np.isnan(values)]
         if not known.size:
             return float("nan")

@@ -1,4 +1,4 @@
-"""VS: take the singing voice out of a mixture (paper, sections 2.1.4 and 4.4)."""
+"""VS: separate the singing voice from a mixture (paper, sections 2.1.4 and 4.4)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class VoiceSeparation(Task):
         return network.front.istft(spectrum, samples=audio.shape[1])
 
     def chance(self, network: Any, batch: Batch) -> NDArray[np.float64]:
-        """Return the SDR of the mixture itself, handed back as it came."""
+        """Return the SDR of the unchanged mixture."""
         return sdr_per_clip(array(batch.target), array(batch.audio)).values
 
 

@@ -1,4 +1,4 @@
-"""AT: say which tags listeners gave a clip (paper, sections 2.1.2 and 4.4)."""
+"""AT: predict the tags that listeners gave a clip (paper, sections 2.1.2 and 4.4)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Order:
     Attributes
     ----------
     seed, task, trial
-        What it is drawn for.
+        What the random numbers hang on.
     lengths : int64[n]
         Samples of every recording.
     batch, n_samples : int
@@ -64,7 +64,7 @@ class Order:
 
 
 class TrainingBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
-    """Batches by step, of which each of several processes gets its equal share.
+    """Batches by step; each of several processes gets an equal share of every batch.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class TrainingBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defin
     order : Order
         Which crops a step takes.
     rank, world : int
-        This process among how many.
+        This process's number, and how many there are.
     """
 
     def __init__(self, recordings: Recordings, order: Order, *, rank: int, world: int) -> None:
@@ -95,12 +95,12 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
     n_samples : int
         Samples of a clip.
     batch : int
-        Clips of a batch, of all processes together.
+        Clips of a batch, over all processes.
     most : int
         Take at most so many clips, spread evenly over the split.
     rank, world : int
-        This process among how many. Clips are dealt out in turn, equally many to each: the few
-        that are over are left out.
+        This process's number, and how many there are. Each gets equally many clips, in turn;
+        the few that remain are left out.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
 
 
 def fixed_places(lengths: NDArray[np.int64], *, n_samples: int, most: int) -> list[tuple[int, int]]:
-    """Choose clips of recordings without chance: as many of each as there is room for, evenly.
+    """Choose clips of recordings, without randomness: as many of each as fit, spread evenly.
 
     One clip of a recording is its centre.
 

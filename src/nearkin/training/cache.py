@@ -2,8 +2,8 @@
 
 Samples are int16 at 22,050 Hz in mono, with a float32 scale for every recording, so that the
 loudest sample of each is full scale: nothing clips, and quiet recordings keep their resolution. A
-recording is known by its path, size and time of change. Whatever moment writing is stopped at,
-what the index names is whole; several processes may fill one cache at a time.
+recording is known by its path, size and time of change. Writing may be stopped at any
+moment: what the index names is whole. Several processes may fill one cache at a time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Cached(NamedTuple):
     start, samples : int
         Its first sample and their number.
     scale : float
-        What its samples are to be multiplied by.
+        Samples times this are the sound.
     sha256 : str
         Of the sound file's bytes.
     """
@@ -219,7 +219,7 @@ class AudioCache:
 
 
 def quantised(y: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
-    """Return int16 values and the scale that brings them back, to within half a scale.
+    """Return int16 values and their scale; values times scale are y, to within half a scale.
 
     Examples
     --------

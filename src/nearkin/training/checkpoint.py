@@ -1,4 +1,4 @@
-"""How far a training has come, how that is kept, and when a training ends.
+"""The state of a training, its checkpoint, and when a training ends.
 
 Since batches are a function of the step, a checkpoint is all that a training needs to go on bit
 for bit.
@@ -21,12 +21,12 @@ CURVE_COLUMNS = (
     *("step", "epoch", "training_loss", "validation_loss", "seconds", "steps_per_second"),
     "waiting_share",
 )
-"""Of the curve: what is known at the end of every period."""
+"""The columns of the curve, which has a row for every period."""
 
 
 @dataclass
 class TrainingState:
-    """How far a training has come: what a checkpoint holds.
+    """The state of a training: what a checkpoint holds.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class TrainingState:
     seconds : float
         Spent on them, validation and checkpoints included, over all sessions.
     best_loss, best_step : float, int
-        The lowest validation loss, and the step it was met at.
+        The lowest validation loss, and its step.
     best_weights : dict
-        The network's state there.
+        The network's state at that step.
     stale : int
-        Periods since then.
+        Periods since that step.
     curve : list of dict
         A row of `CURVE_COLUMNS` for every period.
     network, optimizer, scaler : dict
@@ -103,7 +103,7 @@ class Budget:
     minutes: float | None = None
 
     def spent(self, state: TrainingState) -> str:
-        """Say why no further step is due; an empty text if one is."""
+        """Return why training is over; an empty text where it is not."""
         if state.step >= self.steps:
             return "steps"
         if state.stale >= self.patience:

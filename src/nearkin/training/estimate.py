@@ -35,7 +35,7 @@ NOTHING = "nothing was written"
 
 @dataclass(frozen=True)
 class Estimate:
-    """Counts and estimates of a training that was not done.
+    """Counts and times of a training.
 
     Attributes
     ----------

@@ -32,13 +32,13 @@ class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined
     Parameters
     ----------
     network : nearkin.networks.network.TaskNetwork
-        What learns.
+        The network that learns.
     task : Task
-        What for.
+        The task.
     state : TrainingState
-        Where it starts; empty at the beginning.
+        Where training starts; empty at the beginning.
     budget : Budget
-        Where it ends.
+        When training ends.
     """
 
     def __init__(self, network: Any, task: Task, state: TrainingState, budget: Budget) -> None:
@@ -73,7 +73,7 @@ class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined
 
 
 class PeriodSteps(torch.utils.data.Sampler):  # type: ignore[misc,name-defined]
-    """The steps of the period that comes next: what the loader is asked for.
+    """The steps of the next period, which the loader is asked for.
 
     It has no length: Lightning must look ahead for the end, since the last period is shorter.
     """
@@ -86,7 +86,7 @@ class PeriodSteps(torch.utils.data.Sampler):  # type: ignore[misc,name-defined]
 
 
 class WaitingTime(profilers.Profiler):  # type: ignore[misc,name-defined]
-    """Adds up the seconds in which training waited for data."""
+    """Measures the seconds in which training waited for data."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,12 +94,12 @@ class WaitingTime(profilers.Profiler):  # type: ignore[misc,name-defined]
         self._begun = 0.0
 
     def start(self, action_name: str) -> None:
-        """Begin to wait, if that is the action."""
+        """Start the clock when a batch is asked for."""
         if action_name.endswith("train_dataloader_next"):
             self._begun = time.perf_counter()
 
     def stop(self, action_name: str) -> None:
-        """End it."""
+        """Stop the clock when the batch has come."""
         if action_name.endswith("train_dataloader_next"):
             self.seconds += time.perf_counter() - self._begun
 
@@ -143,7 +143,7 @@ class PeriodEnd(pytorch.Callback):  # type: ignore[misc,name-defined]
         self.progress("steps trained", module.state.step, module.budget.steps)
 
     def on_train_epoch_end(self, trainer: Any, module: TrainingModule) -> None:
-        """Close a period: the curve, the best weights, the checkpoint, and whether to go on."""
+        """End a period: keep the best weights, write curve and checkpoint, decide to go on."""
         state, n_steps = module.state, len(self._losses)
         loss = torch.stack(self._losses).mean()
         training_loss = float(trainer.strategy.reduce(loss, reduce_op="mean"))

@@ -38,9 +38,9 @@ class Recordings:
     starts, lengths : int64[n]
         First sample and number of samples of each.
     scales : float32[n]
-        What samples are multiplied by.
+        Samples times this are the sound.
     vocal_starts, vocal_scales : int64[n] and float32[n], or None
-        The same of the vocals.
+        The same for the vocals.
     targets : array [n, ...] or None
         The task's target for each.
     """
@@ -112,17 +112,17 @@ def recordings(
     Parameters
     ----------
     task : Task
-        What targets are for.
+        The task whose targets are made.
     rows : sequence of Row
         The manifest's.
     labels : sequence of str
         The task's tags or classes.
     cache : AudioCache
-        Where they were decoded to.
+        The cache that holds them.
     found : dict
         What `AudioCache.fill` returned.
     n_samples : int
-        The shortest that can be used.
+        The shortest length that can be used.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def recordings(
     Raises
     ------
     InputError
-        If vocals are of another length than their mixture, or a class is unknown.
+        If vocals are not as long as their mixture, or a class is unknown.
     """
     used: list[Row] = []
     left_out: list[tuple[Row, str]] = []

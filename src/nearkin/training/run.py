@@ -248,7 +248,8 @@ def score(
     Returns
     -------
     dict
-        measure, value, n (clips scored), chance (their score for who has learnt nothing),
+        measure, value, n (clips scored), chance (the score of a network that has learnt
+        nothing),
         left_out (why clips have no score, counted).
     """
     batches = FixedBatches(
@@ -315,7 +316,7 @@ def _left_out(split: str, left_out: Sequence[tuple[Row, str]], n: int) -> str:
 
 
 def _sweep(folder: Path, target: Path) -> None:
-    """Remove what was being written when a training was killed."""
+    """Remove the unfinished files of a training that was killed."""
     for old in (*folder.glob(".*.tmp"), *target.parent.glob(f".{glob.escape(target.name)}.*.tmp")):
         old.unlink(missing_ok=True)
 

@@ -26,7 +26,7 @@ class Settings:
     Attributes
     ----------
     task : {"ae", "at", "ir", "vs"}
-        What for.
+        The task.
     features : {"vgg", "mfcc"}
         The encoder.
     trial : int
@@ -36,9 +36,9 @@ class Settings:
     scale : {"small", "paper"}
         300 steps, or the paper's epochs.
     max_steps : int or None
-        Steps at the most, whatever the scale says.
+        The most steps, whatever the scale is.
     max_minutes : float or None
-        Minutes of training at the most.
+        The most minutes of training.
     batch : int
         Clips of a step, shared among the devices.
     crop_s : float
@@ -50,8 +50,8 @@ class Settings:
     precision : {"32-true", "bf16-mixed", "16-mixed"}
         Lightning's word for the arithmetic.
     patience : int or None
-        Periods without a lower validation loss after which training stops; without it 20, and
-        those of ten epochs at the least.
+        Training stops after so many periods without a lower validation loss. None: 20, and at
+        least those of ten epochs.
     period : int
         Steps from one validation and checkpoint to the next.
 
@@ -113,7 +113,7 @@ class Settings:
         return round(self.crop_s * SAMPLE_RATE)
 
     def n_steps(self, what: Task, n_recordings: int) -> int:
-        """Return the steps to train at the most."""
+        """Return the most steps that are trained."""
         if self.max_steps is not None:
             return self.max_steps
         if self.scale == "small":
@@ -156,7 +156,7 @@ _CHANGED = {
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Write a training's settings into its folder, or hold them to those that are there.
+    """Write a training's settings into its folder, or compare them with those that are there.
 
     Raises
     ------

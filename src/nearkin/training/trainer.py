@@ -30,7 +30,7 @@ VALIDATION_CLIPS = 400
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's remarks from the user: nearkin tells what there is to tell."""
+    """Silence Lightning's remarks."""
     loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
     loggers.append(logging.getLogger("lightning.fabric"))
     levels = [logger.level for logger in loggers]
@@ -62,15 +62,15 @@ def fit(
     Parameters
     ----------
     network : nearkin.networks.network.TaskNetwork
-        What learns; it is on the CPU again afterwards.
+        The network that learns; it is on the CPU again afterwards.
     what : Task
-        What for.
+        The task.
     parts : dict
         The recordings of the splits ``train`` and ``valid``.
     state, budget : TrainingState, Budget
         Where it stands (moved along) and where it ends.
     settings : Settings
-        How.
+        How it is trained.
     folder : Path
         Where checkpoint, curve and log are kept.
     loaders : int or None
@@ -81,7 +81,7 @@ def fit(
     Raises
     ------
     InputError
-        If the device or the precision cannot be had.
+        If the device or the precision is not available.
     RunError
         If the loss is no longer finite, or nothing can be written.
     KeyboardInterrupt
@@ -166,9 +166,9 @@ def fit(
 
 @contextlib.contextmanager
 def _arithmetic(on_gpu: bool) -> Iterator[None]:
-    """Have the CPU compute the same bits every time, and a GPU as fast as it can.
+    """Make the CPU compute the same bits every time, and a GPU compute as fast as it can.
 
-    torch's settings are put back.
+    torch's settings are restored.
     """
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
