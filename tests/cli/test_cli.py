@@ -127,7 +127,7 @@ def test_config_file_has_a_key_for_every_flag(music: Path, tmp_path: Path) -> No
     config.write_text("[1, 2]")
     assert "must map options to values" in refused("run", music, "--config", config)
     config.write_text("a: [")
-    assert "is no YAML" in refused("run", music, "--config", config)
+    assert "is not YAML" in refused("run", music, "--config", config)
     assert "cannot be read" in refused("run", music, "--config", tmp_path / "missing.yaml")
 
 
@@ -219,7 +219,7 @@ def test_grid_files_tell_all_problems(music: Path, tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text("{PM: [30], TS: [-1]}")
     sentence = refused("run", music, "--grid", path)
-    assert "unknown transformation 'PM': known: EN, MP, OG, PN, PS, TS" in sentence
+    assert "unknown transformation 'PM': known: EN, LP, MP, OG, PN, PS, TS" in sentence
     assert "TS: ratio=-1" in sentence
 
 

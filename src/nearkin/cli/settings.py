@@ -19,6 +19,7 @@ from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
 from nearkin.runs.sources import EncoderSource, make_sources
 from nearkin.workers import available_cores
+from nearkin.written import parse_json, read_yaml
 
 
 class Settings(BaseModel):
@@ -142,7 +143,8 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
     InputError
         Naming every key that is unknown or wrong, and what is wrong with the file.
     """
-    known = {*Plan.model_fields} - {"encoders"}
+    fields = Plan.model_fields.items()
+    known = {name: field.annotation for name, field in fields if name != "encoders"}
     return laid_over(Settings, flags, config, known=known, rest="plan")
 
 
@@ -151,7 +153,7 @@ def laid_over(
     flags: Mapping[str, Any],
     config: Path | None,
     *,
-    known: Collection[str],
+    known: Mapping[str, Any],
     rest: str,
 ) -> Options:
     """Lay a command's flags over a configuration file.
@@ -164,8 +166,8 @@ def laid_over(
         Those that were given, by name.
     config : Path or None
         A YAML file.
-    known : collection of str
-        The names of the options that are not the command's own.
+    known : mapping of str to type
+        The options that are not the command's own, and what they may be.
     rest : str
         The field of `options` that holds those, as they were given.
 
@@ -184,6 +186,9 @@ def laid_over(
         if "list" in str(own[name].annotation) and not isinstance(mine[name], list):
             mine[name] = [mine[name]]
     others = {name: value for name, value in values.items() if name not in own}
+    if misread := _misread(others, known):
+        where = f"{printable(config)}: " if config else ""
+        raise InputError(where + "; ".join(misread))
     try:
         return options(**mine, **{rest: others})
     except ValidationError as error:
@@ -214,22 +219,31 @@ def _short(value: Any) -> str:
 def _read(config: Path | None, names: Collection[str]) -> dict[str, Any]:
     if config is None:
         return {}
-    import yaml
-
-    try:
-        content = yaml.safe_load(config.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{config}: cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = " ".join(str(error).split())
-        raise InputError(f"{config}: is no YAML ({text})") from error
+    content = read_yaml(config)
     if not isinstance(content, dict):
-        raise InputError(f"{config}: must map options to values, such as 'grid: paper'")
-    values = {str(name).replace("-", "_"): value for name, value in content.items()}
-    unknown = [f"unknown key '{name}': {suggest(name, names)}" for name in values.keys() - names]
-    if unknown:
-        raise InputError(f"{config}: " + "; ".join(sorted(unknown)))
+        raise InputError(f"{printable(config)}: must map options to values, such as 'grid: paper'")
+    problems = []
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        if name in values:
+            problems.append(f"key '{name}' is there twice: name it once")
+        elif name not in names:
+            problems.append(f"unknown key {_short(name)}: {suggest(name, names)}")
+        values[name] = value
+    if problems:
+        raise InputError(f"{printable(config)}: " + "; ".join(sorted(problems)))
     return values
+
+
+def _misread(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[str]:
+    """Name the booleans where none is taken, and what stands where only they are."""
+    return [
+        f"{name}={_short(value)}: must {'' if takes else 'not '}be true or false, without quotes"
+        for name, value in values.items()
+        for takes in ["bool" in str(kinds[name])]
+        if value is not None and isinstance(value, bool) != takes
+    ]
 
 
 def options_of(text: Any) -> dict[str, Any]:
@@ -241,12 +255,15 @@ def options_of(text: Any) -> dict[str, Any]:
         If the text is no JSON object.
     """
     try:
-        options = json.loads(text) if isinstance(text, str) else text
-    except ValueError as error:
+        options = parse_json(text) if isinstance(text, str) else text
+        json.dumps(options, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(
-            f"--encoder-options {text!r}: is no JSON ({error}); write for instance "
+            f"--encoder-options {_short(text)}: is no JSON ({error}); write for instance "
             "'{\"layer\": 3}'"
         ) from error
-    if not isinstance(options, dict):
-        raise InputError(f"--encoder-options {text!r}: must be a JSON object of keyword arguments")
+    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
+        raise InputError(
+            f"--encoder-options {_short(text)}: must be a JSON object of keyword arguments"
+        )
     return options

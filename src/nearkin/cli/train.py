@@ -99,7 +99,7 @@ def train_command(
         need("onnxscript", extra="torch")
         from nearkin.training import Settings, is_first
 
-        known = [field.name for field in dataclasses.fields(Settings)]
+        known = {field.name: field.type for field in dataclasses.fields(Settings)}
         options = laid_over(TrainOptions, given(ctx), config, known=known, rest="settings")
         if "task" not in options.settings:
             raise InputError("no task given: name ae, at, ir or vs")

@@ -15,6 +15,7 @@ from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.transforms.magnitudes import ORIGINAL, Point
 from nearkin.transforms.table import TRANSFORMATIONS, transformation
+from nearkin.written import read_yaml
 
 __all__ = ["GRIDS", "Grid", "Point", "grid"]
 
@@ -145,16 +146,8 @@ def _from_mapping(name: str, points: Mapping[str, tuple[float, ...]]) -> Grid:
 
 
 def _from_yaml(path: Path) -> Grid:
-    import yaml
-
     form = "write for instance 'PN: [10, 20]'"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is not YAML ({reason}); {form}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: must map codes to lists of magnitudes; {form}")
     problems: list[str] = []
