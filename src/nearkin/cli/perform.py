@@ -75,12 +75,13 @@ def perform_command(
 ) -> None:
     """Score trained models in their tasks under every transformation."""
     with sentences():
-        from nearkin.cli.settings import PerformOptions, laid_over
+        from nearkin.cli.settings import PerformOptions, laid_over, of_plan
         from nearkin.performance.run import SETTINGS, make_performance_plan
         from nearkin.performance.scored import TrainedModel
         from nearkin.workers import available_cores
 
-        options = laid_over(PerformOptions, given(ctx), config, known=SETTINGS, rest="plan")
+        known = of_plan(SETTINGS)
+        options = laid_over(PerformOptions, given(ctx), config, known=known, rest="plan")
         plan = make_performance_plan({"grid": "quick", **options.plan})
         trained = [TrainedModel(path, device=options.device) for path in options.models]
         workers = options.workers or available_cores()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -143,9 +143,13 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
     InputError
         Naming every key that is unknown or wrong, and what is wrong with the file.
     """
-    fields = Plan.model_fields.items()
-    known = {name: field.annotation for name, field in fields if name != "encoders"}
+    known = of_plan(name for name in Plan.model_fields if name != "encoders")
     return laid_over(Settings, flags, config, known=known, rest="plan")
+
+
+def of_plan(names: Iterable[str]) -> dict[str, Any]:
+    """Return settings of a plan by name, and what each may be."""
+    return {name: Plan.model_fields[name].annotation for name in names}
 
 
 def laid_over(
