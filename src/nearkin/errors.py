@@ -6,6 +6,7 @@ Every message states the value seen, what was demanded and the remedy, in one se
 
 from __future__ import annotations
 
+import reprlib
 import unicodedata
 
 
@@ -23,6 +24,28 @@ class ExtraError(NearkinError, ImportError):
 
 class RunError(NearkinError):
     """A run could not be continued or finished (disk full, folder taken, settings changed)."""
+
+
+def shown(value: object) -> str:
+    """Write a value from outside as a sentence names it: its repr, cut where it is long.
+
+    Nothing is too large to be named, not a list of lists of lists, nor an integer of more digits
+    than Python writes.
+
+    Examples
+    --------
+    >>> shown("one"), shown([1, 2]), shown(16**5000)
+    ("'one'", '[1, 2]', 'a very large int')
+    """
+    try:
+        text = printable(_SHORT.repr(value))
+    except (ValueError, RecursionError):
+        return f"a very large {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 60, 60, 60
 
 
 def printable(text: object) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import string
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 from nearkin.transforms.grids import GRIDS, Grid, Point, grid
 
 # Kim, Urbano, Liem, Hanjalic 2019, Table 2 and footnote 4.
@@ -95,6 +100,28 @@ def test_yaml_of_both_forms(tmp_path):
         ("[1, 2]", ["must map codes"]),
         ("just words", ["must map codes"]),
         ("PN: [1", ["is not YAML"]),
+        ("PN: [1]\nTS: [1.1]\nPN: [2]\n", ["key 'PN' is there twice", "line 3"]),
+        ("points: {PN: [1], PN: [1]}", ["key 'PN' is there twice"]),
+        ("{TS: 1.1, PN: {a: 1, a: 2}}", ["key 'a' is there twice"]),
+        (f"PN: [{'9' * 5000}]", ["is not YAML"]),
+        (f"PN: [0x{'f' * 5000}]", ["more than 64 bits"]),
+        (f"0x{'f' * 500}: [1]", ["more than 64 bits"]),
+        ("[" * 5000, ["nested too deeply"]),
+        (f"PN: {'[' * 900}{']' * 900}", ["nested too deeply"]),
+        ("PN: &a [*a]", ["aliases are not read"]),
+        ("PN: !!int ''", ["is not YAML"]),
+        ("PN: !!timestamp soon", ["is not YAML"]),
+        ("PN: !!bool perhaps", ["is not YAML"]),
+        ("PN: 2001-99-99", ["is not YAML"]),
+        ("PN: 2001-01-01", ["must be a number"]),
+        ('"P\\nN": [1]', ["has control characters"]),
+        ("? [PN]\n: 1", ["is not YAML"]),
+        ("~: [1]", ["None: must be the code"]),
+        ("name: [1]\npoints: {PN: 1}", ["name: [1] must be a text"]),
+        ("name: 'a\u2028b'\npoints: {PN: 1}", ["must be a text"]),
+        (f"name: {'x' * 100}\npoints: {{PN: 1}}", ["has 100 characters"]),
+        (f"PN: [{', '.join(f'x{i}' for i in range(300))}]", ["and 292 more"]),
+        ("x" * 200_000, ["a text has 200,000 characters"]),
         ("a: !!python/object/apply:os.getcwd []", ["is not YAML"]),
     ],
 )
@@ -106,6 +133,7 @@ def test_yaml_problems_are_told_at_once(tmp_path, text, messages):
     assert "\n" not in told
     for message in messages:
         assert message in told
+    assert len(told.replace(str(tmp_path), "")) < 1_500
 
 
 def test_names_and_files_that_are_not_there(tmp_path):
@@ -120,3 +148,86 @@ def test_names_and_files_that_are_not_there(tmp_path):
 
 def test_file_named_like_a_built_in_grid_is_told_apart(tmp_path):
     assert grid(write(tmp_path, "PN: [3]", "paper.yaml")).name == "paper (paper.yaml)"
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")  # to open it would wait for ever
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    (tmp_path / "folder.yaml").mkdir()
+    for name, kind in (("pipe", "a named pipe"), ("zero", "a device"), ("folder", "a folder")):
+        with pytest.raises(InputError, match=f"is {kind}; name a YAML file"):
+            grid(tmp_path / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("source", [None, 5, ["paper"], {"PN": [1]}, b"paper", float("nan")])
+def test_what_is_neither_name_nor_file(source):
+    with pytest.raises(InputError, match="must be a name or a file"):
+        grid(source)
+
+
+@pytest.mark.parametrize("source", ["", "x" * 100_000, "x" * 5_000 + ".yaml", "a\0.yaml", "a\nb"])
+def test_names_that_no_file_can_have(source):
+    with pytest.raises(InputError) as caught:
+        grid(source)
+    assert "\n" not in str(caught.value)
+
+
+# Every value that YAML can write, at any place of a grid.
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.dates(),
+    st.datetimes(), st.binary(max_size=8), st.sampled_from([10**4_000, "PN", "TS", "OG", "name"]),
+)  # fmt: skip
+KEYS = st.one_of(st.sampled_from(["PN", "TS", "PS", "MP", "EN", "LP", "name", "points"]), SCALARS)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(KEYS, inner, max_size=4),
+        st.sets(st.integers(), max_size=3),
+    ),
+    max_leaves=12,
+)
+PIECES = ("é", "\u2028", "\x00", "PN", ": ", "- ", "!!", "&a ", "*a", "\n  ", "<<: ", "9" * 4_400)
+YAMLISH = st.lists(st.sampled_from([*string.printable, *PIECES]), max_size=60).map("".join)
+
+
+def told_or_made(file):
+    try:
+        made = grid(file)
+    except InputError as error:
+        told = str(error).replace(str(file), "")
+        assert printable(told) == told
+        assert len(told) < 1_500
+    else:
+        assert made.points
+        assert all(type(point.magnitude) is float for point in made.points)
+        assert Grid(made.name, made.points) == made
+
+
+fuzzed = settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@fuzzed
+@given(content=st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=5)))
+def test_any_value_makes_a_grid_or_a_sentence(tmp_path, content):
+    told_or_made(write(tmp_path, yaml.safe_dump(content, allow_unicode=True), "any.yaml"))
+
+
+@fuzzed
+@given(text=YAMLISH)
+@example("PN: 0o9")
+@example("PN: .5:30")
+@example("PN: -_")
+@example("PN: 0b")
+@example("PN: !!float ''")
+def test_any_text_makes_a_grid_or_a_sentence(tmp_path, text):
+    told_or_made(write(tmp_path, text, "any.yaml"))
+
+
+@fuzzed
+@given(data=st.binary(max_size=60))
+def test_any_bytes_make_a_grid_or_a_sentence(tmp_path, data):
+    (tmp_path / "any.yaml").write_bytes(data)
+    told_or_made(tmp_path / "any.yaml")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, shown
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -148,15 +148,3 @@ class Axis:
                 f"{self.remedy}"
             )
         return number + 0.0
-
-
-def shown(value: object) -> str:
-    """Return a value as an error names it, cut where it is long."""
-    try:
-        text = " ".join(repr(value).split())
-    except (
-        ValueError,
-        RecursionError,
-    ):  # thousands of digits, lists in lists in lists
-        return f"a very large {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."

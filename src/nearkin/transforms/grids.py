@@ -6,12 +6,13 @@ run and is no part of a grid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearkin.errors import InputError
+from nearkin.audio.folders import irregular
+from nearkin.errors import InputError, printable, shown
 from nearkin.registry import suggest
 from nearkin.transforms.magnitudes import ORIGINAL, Point
 from nearkin.transforms.table import TRANSFORMATIONS, transformation
@@ -63,7 +64,7 @@ class Grid:
         if not points and not problems:
             problems.append("no points: a grid needs at least one; add for instance 'PN: [10]'")
         if problems:
-            raise InputError(f"grid '{self.name}': " + " | ".join(dict.fromkeys(problems)))
+            raise InputError(f"grid '{printable(self.name)}': " + _told(problems))
         ordered = sorted(points, key=lambda p: (order.index(p.code), p.magnitude))
         object.__setattr__(self, "points", tuple(ordered))
 
@@ -132,12 +133,17 @@ def grid(source: str | Path | Grid) -> Grid:
     """
     if isinstance(source, Grid):
         return source
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"grid={shown(source)}: must be a name or a file; {suggest('', GRIDS)}")
     text = str(source)
     if text in GRIDS:
         return _from_mapping(text, GRIDS[text])
     path = Path(source)
     if path.suffix.lower() not in (".yaml", ".yml"):
-        raise InputError(f"unknown grid '{text}': {suggest(text, GRIDS)} (or name a .yaml file)")
+        raise InputError(
+            f"unknown grid {shown(text)}: {suggest(text[:_LONGEST_NAME], GRIDS)} (or name a .yaml "
+            "file)"
+        )
     return _from_yaml(path)
 
 
@@ -147,19 +153,27 @@ def _from_mapping(name: str, points: Mapping[str, tuple[float, ...]]) -> Grid:
 
 def _from_yaml(path: Path) -> Grid:
     form = "write for instance 'PN: [10, 20]'"
+    name: Any = path.stem
+    kind = "no file's name" if "\0" in str(path) else irregular(path)
+    if kind:  # a pipe without a writer would wait for ever
+        raise InputError(f"{printable(path)}: is {kind}; name a YAML file")
     content = read_yaml(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must map codes to lists of magnitudes; {form}")
+        raise InputError(f"{printable(path)}: must map codes to lists of magnitudes; {form}")
     problems: list[str] = []
-    name: Any = path.stem
     if "points" in content or "name" in content:
         name = content.get("name", name)
-        if not isinstance(name, str) or not name.strip():
-            problems.append(f"name: {name!r} must be a text; write for instance 'name: mine'")
+        if not isinstance(name, str) or not name.strip() or printable(name) != name:
+            problems.append(f"name: {shown(name)} must be a text; write for instance 'name: mine'")
+        elif len(name) > _LONGEST_NAME:
+            problems.append(
+                f"name: {shown(name)} has {len(name)} characters: must have at most "
+                f"{_LONGEST_NAME}; shorten it"
+            )
         elif name in GRIDS:
             problems.append(f"name: '{name}' is a built-in grid; choose another name")
         for key in content.keys() - {"name", "points"}:
-            problems.append(f"unknown key '{key}': {suggest(str(key), ['name', 'points'])}")
+            problems.append(f"unknown key {shown(key)}: {suggest(shown(key), ['name', 'points'])}")
         content = content.get("points")
         if not isinstance(content, dict):
             content = {}
@@ -168,15 +182,29 @@ def _from_yaml(path: Path) -> Grid:
         name = f"{name} ({path.name})"  # two grids of one name would be told apart by nobody
     points: list[Point] = []
     for code, magnitudes in content.items():
+        if not isinstance(code, str) or len(code) > _LONGEST_NAME or printable(code) != code:
+            problems.append(f"{shown(code)}: must be the code of a transformation; {form}")
+            continue
         if not isinstance(magnitudes, list):
             magnitudes = [magnitudes]
         if not magnitudes:
             problems.append(f"{code}: has no magnitudes; {form}")
-        points += [Point(str(code), magnitude) for magnitude in magnitudes]
+        points += [Point(code, magnitude) for magnitude in magnitudes]
     try:
-        made = Grid(str(name), tuple(points))
+        made = Grid(name if isinstance(name, str) else path.stem, tuple(points))
     except InputError as error:
-        raise InputError(f"{path}: " + " | ".join([*problems, str(error)])) from error
+        raise InputError(f"{printable(path)}: " + _told([*problems, str(error)])) from error
     if problems:
-        raise InputError(f"{path}: " + " | ".join(problems))
+        raise InputError(f"{printable(path)}: " + _told(problems))
     return made
+
+
+_LONGEST_NAME = 60
+_MOST_TOLD = 8
+
+
+def _told(problems: Iterable[str]) -> str:
+    """Return problems as one sentence, each once, and how many more there are."""
+    each = list(dict.fromkeys(problems))
+    more = [f"and {len(each) - _MOST_TOLD} more"] if len(each) > _MOST_TOLD else []
+    return " | ".join([*each[:_MOST_TOLD], *more])

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nearkin.errors import InputError
-from nearkin.transforms.axis import Axis, shown
+from nearkin.errors import InputError, shown
+from nearkin.transforms.axis import Axis
 from nearkin.transforms.babble import pink_noise
 from nearkin.transforms.noise_library import NoiseLibrary
 from nearkin.transforms.protocol import Transformation

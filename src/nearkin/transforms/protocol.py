@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from nearkin.errors import InputError
-from nearkin.transforms.axis import Axis, shown
+from nearkin.errors import InputError, shown
+from nearkin.transforms.axis import Axis
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
