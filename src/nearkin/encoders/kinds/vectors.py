@@ -1,16 +1,15 @@
 """``embeddings:FILE.parquet``: vectors that were computed elsewhere, by anybody, in any language.
 
 The file has a row a clip and transformation: ``clip_id``, ``transformation`` (``OG`` for the
-original), ``magnitude``, and the vector either as one list column ``embedding`` or as one numeric
-column a dimension. Of clips that ``nearkin export`` wrote it may instead have ``path``, or be
-an array in ``.npy`` or ``.npz`` with a row for each row of the manifest (the option ``manifest``).
+original), ``magnitude``, and the vector either as one column of lists (``embedding``) or as
+numbered columns, ``v0`` to ``vN``; the option ``columns`` names others. Of clips that ``nearkin
+export`` wrote it may instead have ``path``, or be an array in ``.npy`` or ``.npz`` with a row for
+each row of the manifest (the option ``manifest``).
 Loading any of them runs no code.
 """
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.audio import sha256_file
+from nearkin.encoders.kinds.arrays import read_array
+from nearkin.encoders.kinds.columns import vectors_of
 from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder, pool
 from nearkin.errors import InputError
 
@@ -58,10 +60,11 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     InputError
         If the file cannot be read, misses a column, or holds a row twice.
     """
-    unknown = options.keys() - {"manifest", "name"}
+    unknown = options.keys() - {"manifest", "name", "columns"}
     if unknown:
         raise InputError(
-            f"encoder '{spec}': unknown option '{min(unknown)}'; known are manifest and name"
+            f"encoder '{spec}': unknown option '{min(unknown)}'; known are manifest, name and "
+            "columns"
         )
     path = Path(spec.removeprefix("embeddings:"))
     if not path.is_file():
@@ -71,11 +74,25 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         table, vectors = _from_arrays(path, manifest, spec)
         if vectors.ndim == 3:
             vectors = pool(vectors, how=handling.pool)
+        taken = ""
     else:
         table = _from_parquet(path, manifest, spec)
-        vectors = _vectors(table, spec)
-    name = str(options.get("name", path.stem))
-    return _looked_up(table, vectors, path, spec=spec, name=name, rate=handling.sample_rate)
+        vectors, taken = vectors_of(
+            table,
+            keys=(*KEY_COLUMNS, "path"),
+            chosen=options.get("columns"),
+            how=handling.pool,
+            spec=spec,
+        )
+    keys = _keys(table, spec)
+    return ResolvedEncoder(
+        name=str(options.get("name", path.stem)),
+        spec=spec,
+        matched=f"a table of embeddings: {len(keys)} rows, {vectors.shape[1]} values"
+        + (f" ({taken})" if taken else ""),
+        encoder=TableEncoder(keys, vectors, sample_rate=handling.sample_rate),
+        sha256=sha256_file(path),
+    )
 
 
 def _from_arrays(
@@ -87,35 +104,19 @@ def _from_arrays(
             f"encoder '{spec}': an array has no names for its rows; use nearkin score --manifest "
             f"manifest.csv --embeddings {path}"
         )
-    try:
-        found: Any = np.load(path, allow_pickle=False)
-        if path.suffix.lower() == ".npz":
-            with found:
-                names = list(found.files)
-                if len(names) > 1 and "embeddings" not in names:
-                    raise InputError(
-                        f"encoder '{spec}': holds the arrays {', '.join(names)}: call the one "
-                        "that counts 'embeddings'"
-                    )
-                found = found["embeddings" if "embeddings" in names else names[0]]
-    except (OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(f"encoder '{spec}': {path} cannot be read ({error})") from error
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"encoder '{spec}': {path} is no plain array of numbers ({error})"
-        ) from error
     table = _manifest(manifest, spec)
     usable = table[table["status"] == "ok"]
-    if len(found) == len(usable) < len(table):
-        table = usable
-    if found.ndim not in (2, 3) or len(found) != len(table) or found.dtype.kind not in "fiu":
-        raise InputError(
-            f"encoder '{spec}': holds {found.dtype} of shape {list(found.shape)}: must be numbers "
-            f"[{len(table)}, D] or [{len(table)}, time, D], a row for each row of {manifest}"
-        )
-    return table, found.astype(np.float32)
+
+    def fits(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        rows = {len(table), len(usable)}
+        if len(shape) not in (2, 3) or shape[0] not in rows or dtype.kind not in "fiu":
+            raise InputError(
+                f"encoder '{spec}': holds {dtype} of shape {list(shape)}: must be numbers "
+                f"[{len(table)}, D] or [{len(table)}, time, D], a row for each row of {manifest}"
+            )
+
+    found = read_array(path, spec=spec, fits=fits)
+    return (usable if len(found) < len(table) else table), found.astype(np.float32)
 
 
 def _from_parquet(path: Path, manifest: Path | None, spec: str) -> pd.DataFrame:
@@ -125,10 +126,20 @@ def _from_parquet(path: Path, manifest: Path | None, spec: str) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"encoder '{spec}': {path} is no Parquet file ({error})") from error
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"encoder '{spec}': {path} is no Parquet file ({text})") from error
+    if {*KEY_COLUMNS, "path"} & set(table.index.names):
+        table = table.reset_index()
+    table.columns = [str(column) for column in table.columns]
+    if not table.columns.is_unique:
+        twice = next(iter(table.columns[table.columns.duplicated()]))
+        raise InputError(f"encoder '{spec}': column '{twice}' is there twice; keep one")
     if manifest is not None and "path" in table.columns and "clip_id" not in table.columns:
         known = _manifest(manifest, spec)[["path", *KEY_COLUMNS]]
-        strange = set(table["path"]) - set(known["path"])
+        if table["path"].isna().any():
+            row = int(table["path"].isna().to_numpy().argmax())
+            raise InputError(f"encoder '{spec}': row {row} has no path; keep the manifest's paths")
+        strange = set(table["path"].astype(str)) - set(known["path"])
         if strange:
             raise InputError(
                 f"encoder '{spec}': path '{min(strange)}' is not in {manifest}; keep the "
@@ -154,61 +165,42 @@ def _manifest(path: Path, spec: str) -> pd.DataFrame:
     return table
 
 
-def _looked_up(
-    table: pd.DataFrame,
-    vectors: NDArray[np.float32],
-    path: Path,
-    *,
-    spec: str,
-    name: str,
-    rate: int,
-) -> ResolvedEncoder:
+def _keys(table: pd.DataFrame, spec: str) -> dict[Key, int]:
+    """Return the row of every clip, transformation and magnitude; each is known, and there once."""
     missing = [column for column in KEY_COLUMNS if column not in table.columns]
     if missing:
         raise InputError(
             f"encoder '{spec}': column {missing[0]} is missing; needed are clip_id, "
-            "transformation, magnitude and embedding (or a numeric column a dimension)"
+            "transformation, magnitude and embedding (or a numbered column a dimension)"
         )
-    keys = [
-        Key(str(clip), str(code), float(magnitude))
-        for clip, code, magnitude in table[list(KEY_COLUMNS)].itertuples(index=False)
-    ]
-    rows = {key: index for index, key in enumerate(keys)}
-    if len(rows) < len(keys):
-        twice = next(key for index, key in enumerate(keys) if rows[key] != index)
-        raise InputError(
-            f"encoder '{spec}': clip '{twice.clip_id}' at {twice.transformation} "
-            f"{twice.magnitude:g} has two rows; keep one"
-        )
-    return ResolvedEncoder(
-        name=name,
-        spec=spec,
-        matched=f"a table of embeddings: {len(keys)} rows, {vectors.shape[1]} values",
-        encoder=TableEncoder(rows, vectors, sample_rate=rate),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-
-
-def _vectors(table: pd.DataFrame, spec: str) -> NDArray[np.float32]:
-    """Return float32[rows, D] of the list column, or of the numeric columns."""
-    import pandas as pd
-
-    if "embedding" in table.columns:
-        sizes = {len(vector) for vector in table["embedding"]}
-        if len(sizes) != 1:
-            listed = ", ".join(map(str, sorted(sizes)))
+    rows: dict[Key, int] = {}
+    for index, cells in enumerate(table[list(KEY_COLUMNS)].itertuples(index=False, name=None)):
+        key = _key(cells, f"encoder '{spec}': row {index}")
+        if key in rows:
             raise InputError(
-                f"encoder '{spec}': embeddings of different sizes ({listed}): must be one size"
+                f"encoder '{spec}': clip '{key.clip_id}' at {key.transformation} "
+                f"{key.magnitude:g} has two rows; keep one"
             )
-        return np.stack(list(table["embedding"])).astype(np.float32)
-    columns = [
-        column
-        for column in table.columns
-        if column not in KEY_COLUMNS and pd.api.types.is_numeric_dtype(table[column])
-    ]
-    if not columns:
+        rows[key] = index
+    return rows
+
+
+def _key(cells: tuple[Any, Any, Any], where: str) -> Key:
+    clip, code, magnitude = cells
+    for name, cell in (("clip_id", clip), ("transformation", code)):
+        if _is_null(cell):
+            raise InputError(f"{where} has no {name}; fill it in")
+    if _is_null(magnitude):
+        if str(code) == "OG":  # the original has none
+            return Key(str(clip), "OG", 0.0)
+        raise InputError(f"{where} (clip '{clip}', {code}) has no magnitude; fill it in")
+    try:
+        return Key(str(clip), str(code), float(magnitude))
+    except (TypeError, ValueError) as error:
         raise InputError(
-            f"encoder '{spec}': no column 'embedding' and no numeric columns beside "
-            "clip_id, transformation and magnitude"
-        )
-    return table[columns].to_numpy(dtype=np.float32)
+            f"{where} (clip '{clip}', {code}): magnitude {magnitude!r}: must be a number"
+        ) from error
+
+
+def _is_null(cell: Any) -> bool:
+    return cell is None or type(cell).__name__ == "NAType" or bool(cell != cell)
