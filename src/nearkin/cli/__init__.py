@@ -9,6 +9,7 @@ trace is kept in a file); 130 interrupted. Everything heavy is imported inside t
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -27,7 +28,7 @@ from nearkin.cli.perform import perform_command
 from nearkin.cli.report import report_command
 from nearkin.cli.run import run_command
 from nearkin.cli.table import table_command
-from nearkin.cli.telling import open_closed_streams
+from nearkin.cli.telling import open_closed_streams, say
 from nearkin.cli.train import train_command
 
 app = typer.Typer(
@@ -38,6 +39,27 @@ app = typer.Typer(
     help="Can a music embedding be trusted? Changes clips of music from imperceptibly to gravely "
     "and asks whether the changed clip still lies nearest its own original.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from nearkin import __version__
+
+        say(f"nearkin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Hold the options of the program itself; what it is for stands in its help."""
+
 
 app.command("demo")(demo_command)
 app.command("run")(run_command)

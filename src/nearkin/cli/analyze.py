@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, run_names, say, sentences
+from nearkin.cli.common import Json, Quiet, run_names, say, sentences, tell
 
 
 def analyze_command(
@@ -66,12 +66,9 @@ def analyze_command(
         means = found.tables["marginal_means"]
         write_means(means, table, record, pictures)
         drawn = "figures 5, 8 and 11" if holds_performance(means) else "figures 8 and 11"
-        if not quiet:
-            for sentence in told:
-                say(sentence)
-            say(f"tables: {target.root}; {drawn}: {pictures}")
-            if out is None:
-                say(f"nearkin report {runs[0]} shows them in the report")
+        where = f"tables: {target.root}; {drawn}: {pictures}"
+        more = [f"nearkin report {runs[0]} shows them in the report"] if out is None else []
+        tell([*told, where, *more], where, quiet=quiet, as_json=as_json)
         if as_json:
             rows = {name: table.to_dict("records") for name, table in found.tables.items()}
             say(json.dumps(finite({"out": str(target.root), "words": told, **rows})))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import EXIT_UNMET, Json, Quiet, fail, say, sentences
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, fail, say, sentences, tell
 
 
 def check_command(
@@ -52,13 +52,13 @@ def check_command(
         if layer is not None and not all(takes_layers(found) for found in encoders):
             raise InputError(f"--layer {layer}: '{spec}' has no layers; leave --layer out")
         results = [examine(found) for found in encoders]
-        if not quiet:
-            for result in results:
-                for line in result.lines():
-                    say(line)
         faults = [f"{result.encoder}: {text}" for result in results for text in result.faults]
-        if not quiet and not faults:
-            say("fit to be tested")
+        lines = [line for result in results for line in result.lines()]
+        if faults:
+            tell(lines, "", quiet=quiet, as_json=True)  # the faults are told on stderr
+        else:
+            fit = "fit to be tested"
+            tell([*lines, fit], fit, quiet=quiet, as_json=as_json)
         if as_json:
             told = [finite(result.as_dict()) for result in results]
             say(json.dumps(told[0] if len(told) == 1 else told))

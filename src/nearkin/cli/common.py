@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "run_names",
     "say",
     "sentences",
+    "tell",
 ]
 
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
@@ -49,6 +50,15 @@ def given(ctx: typer.Context, *, without: Collection[str] = ()) -> dict[str, Any
         for name, value in named.items()
         if value not in (None, [], ()) and name != "config" and name not in without
     }
+
+
+def tell(lines: Iterable[str], result: str, *, quiet: bool | None, as_json: bool | None) -> None:
+    """Print what a command found; with --quiet its result alone, which --json prints itself."""
+    if not quiet:
+        for line in lines:
+            say(line)
+    elif not as_json:
+        say(result)
 
 
 def run_names(folders: list[Path]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, run_names, say, sentences
+from nearkin.cli.common import Json, Quiet, run_names, say, sentences, tell
 
 
 def compare_command(
@@ -66,11 +66,12 @@ def compare_command(
         )
         if out is not None:
             RunFolder(out).write_table("comparison", found.table, csv=True)
-        if not quiet:
-            for line in lines(found, several_runs=len(runs) > 1):
-                say(line)
-            if out is not None:
-                say(f"table: {out / 'comparison.csv'}")
+        said = lines(found, several_runs=len(runs) > 1)
+        if out is None:  # nothing but the lines is the result
+            tell(said, "\n".join(said), quiet=quiet, as_json=as_json)
+        else:
+            table = f"table: {out / 'comparison.csv'}"
+            tell([*said, table], table, quiet=quiet, as_json=as_json)
         if as_json:
             rows = found.table.to_dict("records")
             told = {"n": found.n, "resamples": found.resamples, "notes": found.notes, "rows": rows}

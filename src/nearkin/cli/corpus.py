@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, Workers, say, sentences
+from nearkin.cli.common import Json, Quiet, Workers, say, sentences, tell
 from nearkin.corpora import CORPORA
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ def corpus_command(
                 progress=progress,
                 force=force,
             )
-        if not quiet:
-            for line in _lines(found):
-                say(line)
-            say(f"manifest: {out}")
+        where = f"manifest: {out}"
+        tell([*_lines(found), where], where, quiet=quiet, as_json=as_json)
         if as_json:
             say(json.dumps(_summary(out, found)))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences
+from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences, tell
 from nearkin.cli.run import run_and_tell
 
 
@@ -65,9 +65,9 @@ def export_command(
                 force=force,
             )
         files = int((table["status"] == "ok").sum())
-        if not quiet:
-            say(f"{files} files at {sample_rate} Hz, {len(table) - files} that could not be made")
-            say(f"manifest: {out / MANIFEST}")
+        made = f"{files} files at {sample_rate} Hz, {len(table) - files} that could not be made"
+        where = f"manifest: {out / MANIFEST}"
+        tell([made, where], where, quiet=quiet, as_json=as_json)
         if as_json:
             say(json.dumps({"manifest": str(out / MANIFEST), "files": files, "rows": len(table)}))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearkin.cli.common import EXIT_UNMET, Json, Quiet, say, sentences
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, say, sentences, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,9 +63,9 @@ def gate_command(
             raise
         report(junit_xml(outcomes, run=name))
         met = all(outcome.met for outcome in outcomes)
-        if not quiet:
-            for outcome in outcomes:
-                say(outcome.sentence())
+        n_met = sum(outcome.met for outcome in outcomes)
+        said = (outcome.sentence() for outcome in outcomes)
+        tell(said, f"{n_met} of {len(outcomes)} met", quiet=quiet, as_json=as_json)
         if as_json:
             rows = [outcome.as_dict() for outcome in outcomes]
             say(json.dumps(finite({"met": met, "requirements": rows})))

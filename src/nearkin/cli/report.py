@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Quiet, say, sentences
+from nearkin.cli.common import Quiet, sentences, tell
 
 
 def report_command(
@@ -21,5 +21,5 @@ def report_command(
         result = load(run)
         result.figures()
         page = result.report()
-        if not quiet:
-            say(f"report: {page}")
+        said = f"report: {page}"
+        tell([said], said, quiet=quiet, as_json=False)

@@ -20,6 +20,7 @@ from nearkin.cli.common import (
     note,
     say,
     sentences,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -173,9 +174,7 @@ def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:
     from nearkin.cli.summary import failed, summary
 
     told = summary(result)
-    if not quiet:
-        for line in told.lines():
-            say(line)
+    tell(told.lines(), told.result(), quiet=quiet, as_json=as_json)
     bad = failed(result.run)
     if as_json:
         say(json.dumps({**told.as_dict(), "exit": EXIT_FAILURES if bad else 0}))

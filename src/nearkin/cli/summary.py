@@ -37,6 +37,8 @@ class Summary:
         side, with the worst of them beside it.
     notes : list of str
         What was skipped or failed, in sentences.
+    failed : int
+        Clips that could not be read, and encoders that failed.
     """
 
     out: str
@@ -44,6 +46,7 @@ class Summary:
     n: int
     encoders: list[dict[str, Any]]
     notes: list[str]
+    failed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -51,6 +54,18 @@ class Summary:
 
         plain: dict[str, Any] = finite(vars(self))
         return plain
+
+    def result(self) -> str:
+        """Return the one line that ``--quiet`` leaves."""
+        tested = [row for row in self.encoders if row["role"] == "tested"] or self.encoders
+        parts = [
+            f"{row['name']}: (i) {row['assumption_i']}, (ii) {row['assumption_ii']}"
+            for row in tested
+        ]
+        if self.failed:
+            lost = "clip or encoder" if self.failed == 1 else "clips or encoders"
+            parts.append(f"{self.failed} {lost} failed")
+        return "; ".join([*parts, f"report: {self.report}"])
 
     def lines(self) -> list[str]:
         """Return the lines for a terminal."""
@@ -87,12 +102,14 @@ def summary(result: Result) -> Summary:
         n=int(result.run["n"]),
         encoders=encoders,
         notes=_notes(result),
+        failed=failed(result.run),
     )
 
 
-def failed(run: Mapping[str, Any]) -> bool:
-    """Tell whether a clip could not be read or an encoder failed."""
-    return run["clips"]["failed"] > 0 or any(row["status"] != OK for row in run["encoders"])
+def failed(run: Mapping[str, Any]) -> int:
+    """Count the clips that could not be read and the encoders that failed."""
+    encoders = sum(1 for row in run["encoders"] if row["status"] != OK)
+    return int(run["clips"]["failed"]) + encoders
 
 
 def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
