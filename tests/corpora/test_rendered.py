@@ -346,14 +346,30 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @needs_libraries
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("hours", [1e-4, 0.02, 0.1])
+def test_however_little_every_split_has_a_score(hours, seed, tmp_path):
+    rendering = plan.Rendering("rendered-instruments", tmp_path, seed=seed, hours=hours)
+    larger = plan.Rendering("rendered-instruments", tmp_path, seed=seed, hours=3.0)
+    units = rendering.units
+    first = -(-rendering.clips // 3)
+    assert units[:first] == list(range(first))
+    assert {plan._turn(rendering, unit).split for unit in units} == {"train", "valid", "test"}
+    # A corpus of a few hours needs no more than its hours ask for, and has all that this one has.
+    assert larger.units == list(range(600))
+    assert set(units) <= set(larger.units)
+
+
+@needs_libraries
 def test_vocals_and_accompaniment_are_the_mixture(tmp_path):
     import soundfile
 
     table = rendered("rendered-vocals", tmp_path)
     assert list(table.columns) == ["path", "split", "group", "vocals_path", "duration_s"]
-    assert len(table) == 3
-    [record] = [json.loads(p.read_text()) for p in tmp_path.glob("clips/*.json")]
-    for row, known in zip(table.itertuples(), record["clips"], strict=True):
+    assert len(table) == 9
+    records = [json.loads(p.read_text()) for p in sorted(tmp_path.glob("clips/*.json"))]
+    clips = {clip["path"]: clip for record in records for clip in record["clips"]}
+    for row, known in [(row, clips[row.path]) for row in list(table.itertuples())[:3]]:
         mix, sr = soundfile.read(tmp_path / row.path, dtype="int16")
         voice, _ = soundfile.read(tmp_path / row.vocals_path, dtype="int16")
         assert sr == SR
@@ -369,7 +385,7 @@ def test_vocals_and_accompaniment_are_the_mixture(tmp_path):
 def test_a_rendering_is_the_same_again_goes_on_and_is_refused_for_another_seed(tmp_path):
     told: list[tuple[str, int, int]] = []
     table = rendered("rendered-tags", tmp_path / "a", progress=lambda *now: told.append(now))
-    assert told == [("render", 1, 1)]
+    assert told == [("render", done, 3) for done in (1, 2, 3)]
     assert list(table.columns) == ["path", "split", "group", "tags", "duration_s"]
     for cell in table["tags"]:
         found = cell.split(";")
@@ -400,11 +416,12 @@ def test_any_number_of_workers_and_hours_gives_the_same_clips(tmp_path):
     table = rendered("rendered-instruments", tmp_path / "two", hours=0.02, workers=2)
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert one == two
-    assert len(table) == 12
-    # Eleven classes, and the first again.
-    assert set(table["instrument"]) == set(INSTRUMENTS)
+    # Eleven classes, and the first again; then what further splits have.
+    assert set(table["instrument"][:11]) == set(INSTRUMENTS)
+    assert len(table) >= 12
     fewer = rendered("rendered-instruments", tmp_path / "fewer", hours=0.005)
-    assert fewer["path"].tolist() == table["path"][:3].tolist()
+    assert fewer["path"][:3].tolist() == table["path"][:3].tolist()
+    assert set(fewer["path"]) <= set(table["path"])
     assert contents(tmp_path / "fewer").items() <= two.items()
     other = rendered("rendered-instruments", tmp_path / "other", hours=0.005, seed=9)
     assert other["group"].tolist() != fewer["group"].tolist()

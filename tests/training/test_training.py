@@ -45,6 +45,7 @@ from nearkin.training.batches import (  # noqa: E402
 from nearkin.training.cache import quantised  # noqa: E402
 from nearkin.training.checkpoint import Budget, TrainingState  # noqa: E402
 from nearkin.training.recordings import Recordings  # noqa: E402
+from nearkin.training.run import labels_of, read_splits  # noqa: E402
 
 SR = 22_050
 CROP_S = 1.5
@@ -68,6 +69,27 @@ def make_corpus(folder: Path, *, n: int = 10, seconds: float = 2.0) -> Path:
     manifest = folder / "manifest.csv"
     manifest.write_text("\n".join(lines) + "\n")
     return manifest
+
+
+def test_a_class_that_no_training_row_has_is_known(tmp_path: Path) -> None:
+    manifest = make_corpus(tmp_path)
+    text = manifest.read_text().replace("train,song0,drum;any,drum", "valid,song0,rare;any,bell")
+    manifest.write_text(text)
+    known = {
+        name: labels_of(task(name), read_splits(task(name), manifest), manifest)
+        for name in ("ir", "at", "ae", "vs")
+    }
+    assert known["ir"] == ("bell", "drum", "organ")
+    assert known["at"] == ("any", "drum", "organ")
+    assert known["ae"] == known["vs"] == ()
+    model = train(
+        Settings(task="ir", features="mfcc", max_steps=2, **TINY),
+        manifest,
+        tmp_path / "m.safetensors",
+        cache=tmp_path / "cache",
+    )
+    assert model.labels == known["ir"]
+    assert model.scores["valid"]["n"] > 0
 
 
 @pytest.fixture(scope="module")

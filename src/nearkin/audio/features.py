@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearkin.audio import SAMPLE_RATE
+from nearkin.audio.numba_cache import imported_librosa
 from nearkin.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def mfcc(
     InputError
         If the signal is too short, not mono or not finite.
     """
-    import librosa
+    librosa = imported_librosa()
 
     if not 1 < n_mfcc <= n_mels:
         raise InputError(f"n_mfcc={n_mfcc}: must be from 2 to n_mels={n_mels}; pass another")
@@ -135,7 +136,7 @@ def _decibels(
 
     librosa builds the filters anew at every call, a fifth of its time here: they are kept.
     """
-    import librosa
+    librosa = imported_librosa()
 
     signal = _checked(y, sr=sr, n_fft=n_fft)
     power = np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop_length)) ** 2
@@ -147,9 +148,7 @@ def _decibels(
 
 @functools.lru_cache(maxsize=8)
 def _mel_filters(sr: int, n_fft: int, n_mels: int) -> NDArray[np.float32]:
-    from librosa.filters import mel
-
-    filters: NDArray[np.float32] = mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
+    filters: NDArray[np.float32] = imported_librosa().filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
     filters.flags.writeable = False
     return filters
 

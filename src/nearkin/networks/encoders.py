@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nearkin.audio.numba_cache import imported_librosa
 from nearkin.networks.front_end import (
     HOP_LENGTH,
     N_BINS,
@@ -97,7 +98,8 @@ class MFCCEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         import scipy.fft
-        from librosa.filters import mel
+
+        mel = imported_librosa().filters.mel
 
         self.front = FrontEnd()
         filters = mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)

@@ -28,6 +28,7 @@ class InstrumentRecognition(Task):
     axis: ClassVar[str] = "accuracy"
     more_is_better: ClassVar[bool] = True
     column: ClassVar[str | None] = "instrument"
+    one_class: ClassVar[bool] = True
     head: ClassVar[str] = "classes"
     epochs: ClassVar[int] = 500
 

@@ -66,6 +66,8 @@ class Task(Protocol):
     """``"mean"`` or ``"median"``: how the scores of clips become one."""
     column: ClassVar[str | None]
     """The manifest's column that holds the targets; None where the audio is its own target."""
+    one_class: ClassVar[bool] = False
+    """Whether every recording is of exactly one class."""
     head: ClassVar[str]
     """`nearkin.networks.network.NetworkConfig.head`."""
     epochs: ClassVar[int]
@@ -77,7 +79,7 @@ class Task(Protocol):
         return "more" if self.more_is_better else "less"
 
     def labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """Return the classes or tags of the training rows, sorted; none for other tasks."""
+        """Return the classes or tags of rows, sorted; none for other tasks."""
 
     def target(self, row: Row, labels: Sequence[str]) -> NDArray[Any] | None:
         """Return a recording's target: float32[tags], or int64 of no dimension.

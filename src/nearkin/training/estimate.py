@@ -21,7 +21,7 @@ from nearkin.optional import need
 from nearkin.progress import duration
 from nearkin.tasks import Batch, Task, task
 from nearkin.training.module import LEARNING_RATE
-from nearkin.training.run import read_splits, require_labels
+from nearkin.training.run import labels_of, read_splits
 from nearkin.training.settings import Settings
 
 torch: Any = need("torch", extra="torch")
@@ -86,8 +86,7 @@ def estimate(settings: Settings, manifest: Path, *, workers: int) -> Estimate:
     """
     what = task(settings.task)
     splits = read_splits(what, manifest)
-    labels = what.labels(splits["train"])
-    require_labels(what, labels, manifest)
+    labels = labels_of(what, splits, manifest)
     rows = [row for part in splits.values() for row in part]
     paths = {row.path for row in rows}
     if what.column == "vocals_path":

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -205,8 +205,7 @@ def training_data(
     if what.column == "vocals_path":
         paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
     found = store.fill(paths, workers=workers, progress=progress)
-    labels = what.labels(splits["train"])
-    require_labels(what, labels, manifest)
+    labels = labels_of(what, splits, manifest)
     parts: dict[str, Recordings] = {}
     hashes: dict[str, str] = {}
     for name, rows in splits.items():
@@ -281,13 +280,25 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def require_labels(what: Task, labels: Sequence[str], manifest: Path) -> None:
-    """Refuse training rows without a label where the task needs one: an `InputError`."""
+def labels_of(what: Task, splits: Mapping[str, Sequence[Row]], manifest: Path) -> tuple[str, ...]:
+    """Return what a model is to know: a task's classes or tags, in the rows of these splits.
+
+    Where every recording is of one class, the classes of all splits count: a small corpus may have
+    one in 'valid' alone. Tags that no training row has are nothing that can be learnt.
+
+    Raises
+    ------
+    InputError
+        If the task needs labels and there are none.
+    """
+    every = [row for rows in splits.values() for row in rows]
+    labels = what.labels(every if what.one_class else splits["train"])
     if what.head == "classes" and not labels:
         raise InputError(
             f"{printable(manifest)}: its training rows hold no {what.column}: must hold at "
             f"least one; fill the column '{what.column}'"
         )
+    return labels
 
 
 def read_splits(what: Task, manifest: Path) -> dict[str, list[Row]]:

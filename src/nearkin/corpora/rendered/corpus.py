@@ -47,12 +47,16 @@ def _rendered(
         name, Path(root), seed=seed, hours=plan.HOURS if hours is None else hours
     )
     plan.begin(rendering)
+    units = rendering.units
     rows_of: dict[int, list[dict[str, object]]] = {}
     with open_workers(rendering, workers=workers) as pool:
-        for unit, rows in pool.map(plan.render_unit, range(rendering.units)):
+        for unit, rows in pool.map(plan.render_unit, units):
             rows_of[unit] = rows
-            progress("render", len(rows_of), rendering.units)
-    rows = [row for unit in sorted(rows_of) for row in rows_of[unit]][: rendering.clips]
+            progress("render", len(rows_of), len(units))
+    # The last score that the hours ask for may give too many; one of a further split gives all.
+    n_first = -(-rendering.clips // int(rendering.recipe.CLIPS_PER_SCORE))
+    rows = [row for unit in range(n_first) for row in rows_of[unit]][: rendering.clips]
+    rows += [row for unit in units[n_first:] for row in rows_of[unit]]
     table = pd.DataFrame(rows)
     kept = ("path", "split", "group", "tags", "instrument", "vocals_path")
     table = table[[column for column in kept if column in table.columns]]

@@ -6,13 +6,14 @@ written last: a unit that has one is done.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nearkin.audio import SAMPLE_RATE
 from nearkin.corpora.rendered import scores, synthesis
@@ -48,7 +49,8 @@ class Rendering:
     seed : int
         What everything is drawn from.
     hours : float
-        How much sound; another amount only adds clips or leaves some out.
+        How much sound; another amount only adds clips or leaves some out. However little, every
+        split gets the clips of one score.
     """
 
     name: str
@@ -75,9 +77,18 @@ class Rendering:
         return max(1, round(self.hours * 3600.0 / float(self.recipe.SECONDS)))
 
     @property
-    def units(self) -> int:
-        """How many scores are played."""
-        return -(-self.clips // int(self.recipe.CLIPS_PER_SCORE))
+    def units(self) -> list[int]:
+        """The scores that are played: as many as the clips need, and one a split at least."""
+        units = list(range(-(-self.clips // int(self.recipe.CLIPS_PER_SCORE))))
+        missing = {"train", "valid", "test"} - {_turn(self, unit).split for unit in units}
+        later = itertools.count(len(units))
+        while missing:
+            unit = next(later)
+            split = _turn(self, unit).split
+            if split in missing:
+                missing.remove(split)
+                units.append(unit)
+        return units
 
 
 def begin(rendering: Rendering) -> None:
@@ -156,8 +167,17 @@ def _there(rendering: Rendering, record: Path) -> list[dict[str, Any]] | None:
     return rows if all((rendering.root / name).is_file() for name in names) else None
 
 
-def _score(rendering: Rendering, unit: int) -> tuple[scores.Source, scores.Score, str]:
-    """Draw the score of a unit: collections and splits in turn, works by chance."""
+class _Turn(NamedTuple):
+    """Where a unit's score is drawn from, and how many units before were drawn from there."""
+
+    collection: str
+    split: str
+    members: list[scores.Source]
+    earlier: int
+
+
+def _turn(rendering: Rendering, unit: int) -> _Turn:
+    """Say which collection and split a unit is of: both in turn."""
     sources = scores.catalogue()
     split_of = scores.splits(rendering.seed)
     cycle = [name for name, share in scores.SHARES.items() for _ in range(share)]
@@ -176,6 +196,12 @@ def _score(rendering: Rendering, unit: int) -> tuple[scores.Source, scores.Score
         split = "train"
         members = [source for source in sources[collection] if split_of[source.work] == split]
     earlier = sum(splits[int(k)] == split for k in mixed[:within]) + block * splits.count(split)
+    return _Turn(collection, split, members, earlier)
+
+
+def _score(rendering: Rendering, unit: int) -> tuple[scores.Source, scores.Score, str]:
+    """Draw the score of a unit: works by chance."""
+    collection, split, members, earlier = _turn(rendering, unit)
     permuted = stream(rendering.seed, "scores", collection, split).permutation(len(members))
     for attempt in range(_TRIES):
         # Past a score that cannot be played: one from further on, which comes up late by itself.
