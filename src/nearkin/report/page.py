@@ -23,9 +23,10 @@ from markupsafe import Markup
 from nearkin.errors import printable
 from nearkin.report import figures, listings, methods
 from nearkin.report.data import ReportData
-from nearkin.results import verdicts
+from nearkin.results import survival, verdicts
 from nearkin.results.remarks import on_tasks
 from nearkin.results.systems import AUDIO, distance_name, distance_order, systems_of
+from nearkin.transforms import magnitudes
 
 __all__ = ["FigureBlock", "build", "json_for_script"]
 
@@ -64,6 +65,8 @@ def build(data: ReportData) -> str:
         lead=_lead(run, consistency),
         verdicts=[one for one in said if one.role == "tested"],
         references=[one for one in said if one.role != "tested"],
+        answers=_answers(data),
+        survived=_survived(consistency, run),
         overview=_overview(said),
         rules=verdicts.RULES,
         caveat=verdicts.caveat(consistency),
@@ -144,6 +147,56 @@ def _lead(run: Mapping[str, Any], consistency: pd.DataFrame) -> str:
     if "seed" in run.get("plan", {}):
         parts.append(f"seed {run['plan']['seed']}")
     return "; ".join(parts) + "."
+
+
+def _answers(data: ReportData) -> list[dict[str, str]]:
+    """Return what the first screen says of every tested encoder."""
+    _, found = survival.of_run(data.consistency, data.run)
+    rows = []
+    for system, reached in found:
+        if system.role == "tested":
+            against = survival.difference(
+                system, data.consistency, data.queries, data.clips, data.run
+            )
+            told = survival.answer(system, reached, data.consistency, data.run, against)
+            if told:
+                rows.append({"label": system.label, "text": told})
+    return rows
+
+
+def _survived(consistency: pd.DataFrame, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of the first screen: the most severe magnitude every encoder survives."""
+    distance, found = survival.of_run(consistency, run)
+    heads = list(dict.fromkeys((one.code, one.side) for _, row in found for one in row))
+    rows = []
+    for system, reached in found:
+        cells = {(one.code, one.side): one for one in reached}
+        rows.append(
+            {
+                "label": system.label,
+                "aside": system.role != "tested",
+                "cells": [_survived_cell(cells.get(head)) for head in heads],
+            }
+        )
+    return {
+        "distance": distance_name(distance) if distance else "",
+        "near": f"{verdicts.NEAR:g}",
+        "heads": [
+            {"short": magnitudes.direction(*head), "title": magnitudes.axis(head[0]).title}
+            for head in heads
+        ],
+        "rows": rows,
+    }
+
+
+def _survived_cell(one: survival.Survival | None) -> dict[str, Any]:
+    if one is None:
+        return {"text": "–", "key": -math.inf, "interval": "", "word": "undefined"}
+    none, whole = one.kept is None, one.lost is None
+    key = -math.inf if one.kept is None else magnitudes.severity(one.code, one.kept.magnitude)
+    interval = f"{_number(one.value)} [{_number(one.ci_low)}, {_number(one.ci_high)}]"
+    word = "does-not-hold" if none else "holds" if whole else "some"
+    return {"text": one.cell(), "key": key, "interval": interval, "word": word}
 
 
 def _overview(said: Iterable[verdicts.Verdict]) -> list[dict[str, Any]]:

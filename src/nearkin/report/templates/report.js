@@ -66,5 +66,31 @@
     clearTimeout(waiting);
     waiting = setTimeout(() => { for (const node of charts) if (node.dataset.drawn !== String(room(node))) draw(node); }, 250);
   });
+  // A table's columns sort by their cells' keys; the first column by its text.
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const body = table.tBodies[0];
+    const key = (row, at) => {
+      const cell = row.cells[at];
+      if (cell.dataset.key === undefined) return cell.textContent;
+      const number = Number(cell.dataset.key.replace("inf", "Infinity"));
+      return Number.isNaN(number) ? -Infinity : number;
+    };
+    [...table.tHead.rows[0].cells].forEach((head, at) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") === "descending";
+        for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const rows = [...body.rows].sort((a, b) => {
+          const [x, y] = [key(a, at), key(b, at)];
+          return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1);
+        });
+        body.append(...rows);
+      });
+    });
+  }
   drawAll();
 })();
