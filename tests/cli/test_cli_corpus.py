@@ -48,7 +48,7 @@ def test_what_it_prints(irmas_root: Path, tmp_path: Path) -> None:
 
 def test_the_same_command_again_and_another(irmas_root: Path, tmp_path: Path) -> None:
     given = ("irmas", "--root", irmas_root, "--out", tmp_path / "m.parquet", "--quiet")
-    assert corpus(*given).output == ""
+    assert corpus(*given).output == f"manifest: {tmp_path / 'm.parquet'}\n"
     before = (tmp_path / "m.parquet").read_bytes()
     assert corpus(*given).exit_code == 0
     refused = corpus(*given, "--seed", 1)
