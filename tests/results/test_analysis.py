@@ -148,7 +148,7 @@ def test_tables_are_the_models_own() -> None:
         if row.transformation == "MP":
             values, value = np.log2(values), np.log2(value)
         scaled.append((value - values.min()) / np.ptp(values))
-    model = gam(rows.assign(x=scaled), response="value", factors=FACTORS, smooth="x")
+    model = gam(rows.assign(x=scaled), response="value", factors=FACTORS, smooth="x", k=4)
     score = Score("C_B_acc", "dtw", "euclidean")
     fit = of(found.tables["gam"], score).iloc[0]
     assert (fit["r2_adj"], fit["residual_df"]) == pytest.approx((model.r2_adj, model.residual_df))
@@ -246,11 +246,109 @@ def test_the_papers_design_has_the_papers_rows() -> None:
 
     tasks = tuple(("vgg", task) for task in ("ae", "vs", "ir", "at"))
     data = fabricate(tested=tasks, references=("mfcc",), trials=5, n=12, failures_each=0)
-    found = analyze(_only(join([RunScores("r", data.run, data.consistency)])))
+    names = ["vgg", "mfcc"]  # a reference is analysed where it is named
+    run = RunScores("r", data.run, data.consistency)
+    found = analyze(_only(join([run], encoders=names)))
     fit = of(found.tables["gam"]).iloc[0]
     assert fit["n"] == 1911
     assert 1700 < fit["residual_df"] < 1880  # the paper's fits leave 1772 to 1877
     assert of(found.tables["anova"])["df"].tolist() == [4, 4, 16]
+
+
+def test_references_are_left_out_unless_trained_or_named() -> None:
+    """`constant` and the projection made C_B_acc's F eight to 25 times as large (819 for 33)."""
+    run = scores({"mine": 0.7, "vgg/at": 0.5, "constant": 0.1, "mfcc": 0.6}, tasks={"vgg/at": "at"})
+    for entry in run.record["encoders"][1:]:
+        entry["role"] = "reference"
+    assert list(join([run])["encoder"].cat.categories) == ["mine", "vgg · at"]
+    named = join([run], encoders=["mine", "mfcc"])
+    assert list(named["encoder"].cat.categories) == ["mine", "mfcc"]
+    alone = scores({"mine": 0.7, "mfcc": 0.6})
+    alone.record["encoders"][1]["role"] = "reference"
+    with pytest.raises(InputError, match=r"one encoder only \('mine'\).* name mfcc with --encoder"):
+        join([alone])
+
+
+def test_a_curve_has_fewer_basis_functions_than_magnitudes() -> None:
+    seven = {code: np.linspace(min(v), max(v), 7).tolist() for code, v in GRID.items()}
+    twenty = {code: np.linspace(min(v), max(v), 20).tolist() for code, v in GRID.items()}
+    sizes = [
+        analyze(_only(join([scores(TWO, grid=grid)]))).tables["gam"]["k"].item()
+        for grid in (GRID, seven, twenty, {**twenty, "MP": seven["MP"]})
+    ]
+    assert sizes == [4, 6, 8, 6]
+
+
+def test_a_fit_with_few_degrees_of_freedom_is_refused() -> None:
+    """Bent curves through five magnitudes each: levels, slopes and bends take most of 20 scores."""
+    from support.fabricated import fabricate
+
+    data = fabricate(n=50, grid={k: GRID[k] for k in ("PN", "TS")}, references=())
+    rows = _only(join([RunScores("r", data.run, data.consistency)]))
+    with pytest.raises(InputError, match=r"20 scores leave \d residual .*run --grid paper"):
+        analyze(rows)
+
+
+def test_errors_over_clips_are_those_of_a_bootstrap() -> None:
+    """C_W and C_B_acc: 2,000 resamples of clips, means and paired differences made anew."""
+    from support.fabricated import fabricate
+
+    grid = {"PN": np.linspace(-15, 30, 12).tolist(), "TS": np.linspace(0.5, 1.4, 12).tolist()}
+    data = fabricate(n=50, grid=grid, references=())
+    run = RunScores("r", data.run, data.consistency, None, data.clips, data.queries)
+    found = analyze(join([run]), runs=[run])
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(50, np.full(50, 1 / 50), 2000) / 50
+    rows = data.queries[(data.queries["transformation"] != "OG")].dropna(subset="error")
+    keys = ["encoder", "transformation", "magnitude"]
+
+    def by_clip_of(space: str, distance: str) -> pd.DataFrame:
+        mine = rows[(rows["space"] == space) & (rows["distance"] == distance)]
+        return mine.pivot(index=keys, columns="clip_id", values="error").astype(float)
+
+    wrong = by_clip_of("latent", "cosine")
+    heard = by_clip_of("audio", "dtw").droplevel("encoder")
+    for measure, audio in (("C_W", ""), ("C_B_acc", "dtw")):
+        score = Score(measure, audio, "cosine")
+        value = {}
+        for encoder in ("good", "poor"):
+            mine = wrong.loc[encoder]
+            by_clip = 1 - mine if not audio else (mine == heard.loc[mine.index]).astype(float)
+            value[encoder] = counts @ by_clip.groupby("transformation").mean().mean().to_numpy()
+        means = of(found.tables["marginal_means"], score, factor="encoder").set_index("level")
+        assert (means["clip_kind"] == "clips").all()
+        for encoder, replicated in value.items():
+            assert means.loc[encoder, "clip_se"] == pytest.approx(replicated.std(), rel=0.08)
+        gap = of(found.tables["contrasts"], score, factor="encoder").iloc[0]
+        assert gap["clip_se"] == pytest.approx((value["good"] - value["poor"]).std(), rel=0.08)
+        t = gap["difference"] / gap["clip_se"]
+        assert gap["clip_p"] == pytest.approx(2 * stats.t.sf(abs(t), 49), rel=1e-6, abs=1e-12)
+
+
+def test_errors_that_tables_do_not_hold_are_bounds() -> None:
+    """Intervals of width .4 at every score: a mean of them moves by .4 / 3.92 at the most."""
+    run = scores({"a": 0.7, "b": 0.4})
+    run.consistency["ci_low"] = run.consistency["value"] - 0.2
+    run.consistency["ci_high"] = run.consistency["value"] + 0.2
+    found = analyze(join([run]), runs=[run])
+    means = of(found.tables["marginal_means"])
+    assert (means["clip_kind"] == "bound").all()
+    assert means["clip_se"].to_numpy() == pytest.approx(0.4 / 3.92, rel=1e-3)
+    gap = of(found.tables["contrasts"], factor="encoder").iloc[0]
+    assert gap["clip_se"] == pytest.approx(np.sqrt(2) * 0.4 / 3.92, rel=1e-3)
+
+
+def test_words_follow_the_larger_error_and_never_say_all_from_one_trial() -> None:
+    run = scores({"a": 0.7, "b": 0.4, "c": 0.1})
+    run.consistency["ci_low"], run.consistency["ci_high"] = run.consistency["value"], 0.0
+    for width, apart in ((0.0001, 3), (0.6, 1)):  # .6 / 3.92 * sqrt(2) = .22: .6 is told, .3 not
+        run.consistency["ci_high"] = run.consistency["ci_low"] + width
+        told = " ".join(sentences(analyze(join([run]), runs=[run])))
+        assert f"{apart} of 3 pairs of encoders are told apart at 5 %" in told
+        assert "one trial each: these very models" in told
+        assert "all pairs" not in told.lower()
+    assert "(2 of these by the model's error alone)" in told
+    assert "± 0.153" in told
 
 
 # -- what is left out, and what is refused -------------------------------------------------------
@@ -278,16 +376,19 @@ def test_a_cell_with_two_points_is_left_out_and_named() -> None:
     )
     table.loc[gone, "value"] = np.nan
     found = analyze(join([run]))
-    assert any("a under TS left out: 2 magnitudes, a curve needs 3" in note for note in found.notes)
-    short = scores(TWO, grid={**GRID, "PS": [-1.0, 1.0]})
-    assert any("PS left out: fewer than 3" in note for note in analyze(join([short])).notes)
+    assert any("a under TS left out: 2 magnitudes, a curve needs 5" in note for note in found.notes)
+    short = scores(TWO, grid={**GRID, "PS": [-2.0, -1.0, 1.0, 2.0]})
+    assert any("PS left out: fewer than 5" in note for note in analyze(join([short])).notes)
 
 
 @pytest.mark.parametrize(
     ("run", "told"),
     [
         (scores({"a": 0.5}), r"one encoder only \('a'\)"),
-        (scores(TWO, grid={"PN": [0.0], "TS": [0.9]}), "no transformation has 3 magnitudes"),
+        (
+            scores(TWO, grid={"PN": [0.0], "TS": [0.9]}),
+            "no transformation has 5 magnitudes.*--grid paper",
+        ),
         (scores(TWO, grid={"PN": GRID["PN"]}), "only PN is there"),
         (scores({"a": 0.5, "b": 0.5}, noise=0), "only|no encoder has scores"),
     ],
@@ -368,7 +469,8 @@ def test_names_from_outside_are_escaped_on_the_page() -> None:
 
     name = "<script>alert(1)</script>"
     data = fabricate(grid=GRID, tested=((name, ""),), references=("mfcc",), n=20, failures_each=0)
-    found = analyze(join([RunScores("r", data.run, data.consistency)]))
+    rows = join([RunScores("r", data.run, data.consistency)], encoders=[name, "mfcc"])
+    found = analyze(rows)
     page = build(dataclasses.replace(data, analysis=found.tables, words=sentences(found)))
     assert 'id="effects"' in page
     assert name not in page
@@ -419,9 +521,9 @@ def test_figures_show_every_mean() -> None:
 
 PERFORMANCE = Score("performance", "", "")
 SHORT = {
-    "PN": [-15.0, 0.0, 12.0, 30.0],
-    "TS": [0.5, 0.8, 1.1, 1.3],
-    "MP": [8.0, 32.0, 128.0, 192.0],
+    "PN": [-15.0, 0.0, 6.0, 12.0, 18.0, 30.0],
+    "TS": [0.5, 0.7, 0.8, 0.9, 1.1, 1.3],
+    "MP": [8.0, 16.0, 32.0, 64.0, 128.0, 192.0],
 }
 
 
@@ -606,7 +708,7 @@ def test_undefined_and_constant_task_scores_are_left_out_and_named() -> None:
     table.loc[mfcc & (table["task"] == "vs"), "value"] = 2.0
     table.loc[mfcc & (table["task"] == "ir") & (table["magnitude"] == -15), "value"] = np.inf
     told = " ".join(analysed(performing(table)).notes)
-    assert "mfcc · vs left out: its 12 scores are all 2" in told
+    assert "mfcc · vs left out: its 18 scores are all 2" in told
     assert "1 undefined scores of mfcc · ir are left out" in told
 
 

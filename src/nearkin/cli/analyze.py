@@ -45,7 +45,14 @@ def analyze_command(
         if out is None and len(runs) > 1:
             raise InputError(f"{len(runs)} runs: their analysis belongs to none; pass --out DIR")
         scores = [
-            RunScores(name, result.run, result.consistency, result.performance)
+            RunScores(
+                name,
+                result.run,
+                result.consistency,
+                result.performance,
+                result.clips,
+                result.queries,
+            )
             for name, result in zip(run_names(runs), results, strict=True)
         ]
         chosen = encoder or ()
@@ -53,6 +60,7 @@ def analyze_command(
             join(scores, encoders=chosen),
             join_performance(scores, encoders=chosen),
             at=at,  # type: ignore[arg-type]
+            runs=scores,
         )
         told = in_words(found)
         target = RunFolder(runs[0] / "analysis" if out is None else out)

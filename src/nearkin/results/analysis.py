@@ -11,11 +11,14 @@ Conventions
 -----------
 Which rows enter is `nearkin.results.trials`'s business. What cannot be modelled is left out and
 said so in `Analysis.notes`: undefined scores, encoders whose scores are all equal, combinations
-with fewer than three magnitudes.
+with fewer than five magnitudes.
 
 Standard errors are the paper's: the scatter of scores about their curves. All scores of a run
-share its clips, and all of one trial its weights, which they do not know; between-trial standard
-errors stand beside them where there are several trials.
+share its clips, and all of one trial its weights, which they do not know: the standard error over
+clips stands beside them (`clip_se`, and `clip_p` of a contrast), and that between trials where
+there are several. Words follow the larger of the model's and the clips'. A curve has at most one
+basis function fewer than its cell has magnitudes; a fit that leaves fewer residual degrees of
+freedom than half its scores is refused.
 """
 
 from __future__ import annotations
@@ -32,11 +35,13 @@ import pandas as pd
 from nearkin import tasks
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+from nearkin.results.clip_errors import ClipErrors, ClipMeans
 from nearkin.results.trials import (
     FACTORS,
     KEYS,
     MEASURES,
     TASK_SCORES,
+    RunScores,
     Score,
     modelled,
     rows_of,
@@ -44,8 +49,11 @@ from nearkin.results.trials import (
     standardised,
 )
 from nearkin.statistics.additive import Gam, gam
+from nearkin.statistics.marginal import reference
 from nearkin.statistics.trials import trial_means
 
+BASIS = 8
+"""Basis functions of a curve where every cell has magnitudes enough."""
 LEAST_ERROR = 1e-8
 """Residual variance, as a share of the scores', below which a fit is met, not estimated."""
 TABLES = ("gam", "anova", "marginal_means", "contrasts", "correlations")
@@ -79,7 +87,11 @@ class Analysis:
 
 
 def analyze(
-    rows: pd.DataFrame, performance: pd.DataFrame | None = None, *, at: At = "own"
+    rows: pd.DataFrame,
+    performance: pd.DataFrame | None = None,
+    *,
+    at: At = "own",
+    runs: Sequence[RunScores] = (),
 ) -> Analysis:
     """Fit the additive model to every measure and distance, and tabulate what it says.
 
@@ -91,6 +103,8 @@ def analyze(
         From `join_performance`.
     at : {"own", "mean"}
         Marginal means over every combination's own magnitudes, or at the mean magnitude.
+    runs : sequence of RunScores
+        The runs joined; their clips and queries give the errors over clips.
 
     Returns
     -------
@@ -106,6 +120,7 @@ def analyze(
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     notes: list[str] = []
     refused: list[str] = []
+    over_clips = ClipErrors(runs)
     parts = [(score, rows_of(rows, score)) for score in scores_of(rows)]
     if performance is not None:
         parts.append((TASK_SCORES, performance))
@@ -116,13 +131,16 @@ def analyze(
             else:
                 fit_rows, told = modelled(mine, FACTORS)
                 factors = FACTORS
-            model = gam(fit_rows, response="value", factors=factors, smooth="x")
+            size = basis_size(fit_rows, factors)
+            model = gam(fit_rows, response="value", factors=factors, smooth="x", k=size)
             _require_error(model, fit_rows)
         except InputError as error:
             refused.append(f"{score}: {error}")
             continue
         notes += [f"{score}: {note}" for note in (*told, *model.notes)]
-        for name, table in _tables(model, fit_rows, factors, at).items():
+        for name, table in _tables(
+            model, fit_rows, factors, at, over_clips.means(fit_rows, score, factors), k=size
+        ).items():
             found[name].append(_named(table, score))
     if refused and not found["gam"]:
         raise InputError(refused[0])
@@ -140,13 +158,25 @@ def analyze(
 # -- which rows ----------------------------------------------------------------------------------
 
 
+def basis_size(rows: pd.DataFrame, factors: Sequence[str]) -> int:
+    """Return the basis size of the curves: less than the fewest magnitudes of a cell."""
+    fewest = int(rows.groupby(list(factors), observed=True)["x"].nunique().min())
+    return min(BASIS, fewest - 1)
+
+
 def _require_error(model: Gam, rows: pd.DataFrame) -> None:
     """Refuse a fit that leaves next to no error: its standard errors would be round-off."""
     share = model.scale / float(np.var(rows["value"].to_numpy(float)))
     if model.residual_df < 1 or share < LEAST_ERROR:
         raise InputError(
             f"the model meets its {model.n} scores all but exactly ({model.residual_df:.2g} "
-            "residual degrees of freedom): no error is left to test with; run a larger --grid"
+            "residual degrees of freedom): no error is left to test with; run --grid paper"
+        )
+    if model.residual_df < model.n / 2:
+        raise InputError(
+            f"{model.n} scores leave {model.residual_df:.0f} residual degrees of freedom, fewer "
+            "than half: the curves follow single scores, and the errors left are no errors; run "
+            "--grid paper"
         )
 
 
@@ -162,8 +192,11 @@ def _merged(notes: Sequence[str]) -> list[str]:
 # -- tables --------------------------------------------------------------------------------------
 
 
-def _tables(model: Gam, rows: pd.DataFrame, factors: list[str], at: At) -> dict[str, pd.DataFrame]:
+def _tables(
+    model: Gam, rows: pd.DataFrame, factors: list[str], at: At, clips: ClipMeans, *, k: int
+) -> dict[str, pd.DataFrame]:
     fit = {
+        "k": k,
         "n": model.n,
         "n_dropped": model.n_dropped,
         "r2": model.r2,
@@ -187,12 +220,16 @@ def _tables(model: Gam, rows: pd.DataFrame, factors: list[str], at: At) -> dict[
         for name in ("mean", "se", "ci_low", "ci_high", "status"):
             table[f"trial_{name}"] = between[name].to_numpy()
         table["trials"] = between["trials"].to_numpy()
+        table["clip_se"] = clips.errors([(str(level),) for level in table["level"]], [factor])
         means.append(table.assign(factor=factor, at=at))
-        contrasts.append(_contrasts(model, factor, at).assign(factor=factor, at=at))
+        contrasts.append(_contrasts(model, factor, at, clips).assign(factor=factor, at=at))
     for pair in map(list, itertools.combinations(factors, 2)):
         both = model.marginal_means(pair, at=at).assign(factor=":".join(pair), at=at)
+        levels = [tuple(map(str, level)) for level in zip(*(both[f] for f in pair), strict=True)]
+        both["clip_se"] = clips.errors(levels, pair)
         means.append(both[both["cells"] > 0])
     joined = pd.concat(means, ignore_index=True).astype({"trials": "Int64"})
+    joined["clip_kind"] = clips.kind
     return {
         "gam": pd.DataFrame([fit]),
         "anova": model.anova().assign(residual_df=model.residual_df),
@@ -201,14 +238,22 @@ def _tables(model: Gam, rows: pd.DataFrame, factors: list[str], at: At) -> dict[
     }
 
 
-def _contrasts(model: Gam, factor: str, at: At) -> pd.DataFrame:
+def _contrasts(model: Gam, factor: str, at: At, clips: ClipMeans) -> pd.DataFrame:
+    """Return the model's contrasts, and beside them the same by the error over clips."""
     from scipy.integrate import IntegrationWarning
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # scipy warns where its integral of the studentized range gets less than the 1e-11 it asks
         # for, and far out, where the model's bounds on p hold.
         warnings.simplefilter("ignore", IntegrationWarning)
-        return model.contrasts(factor, at=at)
+        table = model.contrasts(factor, at=at)
+        pairs = zip(table["level_a"].map(str), table["level_b"].map(str), strict=True)
+        error = np.array(clips.contrasts(pairs, factor))
+        table["clip_se"] = np.where(table["se"].isna(), np.nan, error)
+        t = table["difference"].to_numpy(float) / table["clip_se"].to_numpy(float)
+        levels = len(model.design.levels[factor])
+        _, table["clip_p"] = reference(t, levels=levels, df=clips.df, adjust="tukey")
+    return table
 
 
 def _named(table: pd.DataFrame, score: Score) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nearkin.results.analysis import Analysis
@@ -33,8 +34,12 @@ SIGNIFICANT = 0.05
 
 def sentences(analysis: Analysis) -> list[str]:
     """Return a paragraph for every measure and distance, then what holds for all of them."""
+    single = [label for label, count in analysis.trials.items() if count == 1]
+    few = "one trial each: these very models, not their kind" if single else ""
+    if single and len(single) < len(analysis.trials):
+        few = f"one trial only of {', '.join(single)}: these very models, not their kind"
     told = [
-        " ".join(_about(analysis.tables, Score(*map(str, key))))
+        " ".join(_about(analysis.tables, Score(*map(str, key)), few))
         for key in analysis.tables["gam"][KEYS].itertuples(index=False, name=None)
     ]
     told += _correlations(analysis.tables["correlations"])
@@ -71,9 +76,10 @@ def limits(analysis: Analysis) -> str:
         f"Marginal means are {where} and depend on the grid. Their standard errors, and the F "
         "tests, are the paper's: they measure the scatter of the scores about their curves. All "
         "scores share the same clips, and all of one trial its weights, which these errors do not "
-        "know: they carry no claim about other clips (nearkin compare resamples the clips) or "
-        "newly trained models."
+        "know: they carry no claim about other clips or newly trained models. The standard error "
+        "over clips stands beside the model's in the tables"
     )
+    text += _over_clips(analysis.tables)
     single = [label for label, count in analysis.trials.items() if count == 1]
     if len(single) == len(analysis.trials):
         of_tasks = _between_trials(analysis.tables["marginal_means"])
@@ -85,6 +91,25 @@ def limits(analysis: Analysis) -> str:
     if single:
         text += f" One trial only: {', '.join(single)}; the others have several."
     return text + _between_trials(analysis.tables["marginal_means"])
+
+
+def _over_clips(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Set the errors over clips beside the model's, for differences of encoders."""
+    rows = tables["contrasts"]
+    if "clip_se" not in rows.columns:
+        return "."
+    rows = rows[(rows["factor"] == "encoder") & (rows["se"] > 0)]
+    ratio = (rows["clip_se"] / rows["se"]).dropna()
+    if not len(ratio):
+        return "."
+    text = (
+        f": for differences of encoders it is {ratio.min():.1f} to {ratio.max():.1f} times as large"
+    )
+    means = tables["marginal_means"]
+    bounds = means.loc[means["clip_kind"] == "bound", "measure"].unique()
+    if len(bounds):
+        text += f" (of {', '.join(bounds)} an upper bound, made of the scores' intervals)"
+    return f"{text}, and the words above follow the larger."
 
 
 def _between_trials(means: pd.DataFrame) -> str:
@@ -100,7 +125,7 @@ def _between_trials(means: pd.DataFrame) -> str:
     )
 
 
-def _about(tables: Mapping[str, pd.DataFrame], score: Score) -> list[str]:
+def _about(tables: Mapping[str, pd.DataFrame], score: Score, few: str) -> list[str]:
     fit = _rows(tables["gam"], score).iloc[0]
     told = [
         f"{in_words(score)}: the model explains {100 * fit['r2']:.1f} % of the variance (adjusted "
@@ -117,7 +142,7 @@ def _about(tables: Mapping[str, pd.DataFrame], score: Score) -> list[str]:
         told.append(_means(means[means["factor"] == factor], what))
     contrasts = _rows(tables["contrasts"], score)
     among = "tasks and transformations" if of_tasks else "transformations"
-    told.append(_contrasts(contrasts[contrasts["factor"] == "encoder"], among))
+    told.append(_contrasts(contrasts[contrasts["factor"] == "encoder"], among, few))
     if of_tasks:
         told.append(_apart(means[means["factor"] == "encoder:task"]))
         told.append(
@@ -158,13 +183,15 @@ def _means(means: pd.DataFrame, what: str) -> str:
     known = means[means["mean"].notna()].sort_values("mean", ascending=False)
     lost = [str(level) for level in means.loc[means["mean"].isna(), "level"]]
     parts = [
-        f"{row['level']} {row['mean']:.3f} ± {_error(row['se'])}"
+        f"{row['level']} {row['mean']:.3f} ± {_error(_larger(row, 'se'))}"
         for row in known.to_dict("records")
     ]
     if lost:
         parts.append(f"not estimable: {', '.join(lost)}")
     lead = "Marginal means" if what == "encoder" else "By transformation"
-    return f"{lead} (± standard error): {', '.join(parts)}."
+    return (
+        f"{lead} (± standard error, the larger of the model's and the clips'): {', '.join(parts)}."
+    )
 
 
 def _apart(cells: pd.DataFrame) -> str:
@@ -179,21 +206,26 @@ def _apart(cells: pd.DataFrame) -> str:
     )
 
 
-def _contrasts(contrasts: pd.DataFrame, among: str) -> str:
+def _contrasts(contrasts: pd.DataFrame, among: str, few: str) -> str:
     known = contrasts[contrasts["p"].notna()]
     if known.empty:
         return "No two encoders can be compared."
-    same = known[known["p"] >= SIGNIFICANT]
+    larger = np.array([_larger(row, "p") for row in known.to_dict("records")])
+    same = known[larger >= SIGNIFICANT]
     unlike = int((known["status"] == "unlike cells").sum())
     pairs = [f"{row['level_a']} and {row['level_b']}" for row in same.to_dict("records")]
+    apart = len(known) - len(pairs)
+    text = (
+        f"{apart} of {len(known)} pairs of encoders are told apart at 5 % (Tukey, by the larger of "
+        "the model's error and the clips')"
+    )
     if pairs:
-        text = f"Not told apart at 5 % (Tukey): {', '.join(pairs)}"
-    else:
-        text = (
-            "All pairs of encoders differ at 5 % (Tukey)"
-            if len(known) > 1
-            else "They differ at 5 %"
-        )
+        text += f"; not: {', '.join(pairs)}"
+    only = int((known.loc[same.index, "p"] < SIGNIFICANT).sum())
+    if only:
+        text += f" ({only} of these by the model's error alone)"
+    if few:
+        text += f"; {few}"
     if unlike:
         text += (
             f"; {unlike} of {len(known)} pairs do not have the same {among}, so that their "
@@ -239,6 +271,12 @@ def p_in_words(p: float) -> str:
     if math.isnan(p):
         return "p undefined"
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def _larger(row: Mapping[Any, Any], name: str) -> float:
+    """Return the model's standard error or p, or that over clips, whichever is larger."""
+    model, clips = float(row[name]), float(row.get(f"clip_{name}", math.nan))
+    return model if math.isnan(clips) else max(model, clips)
 
 
 def _error(se: float) -> str:

@@ -157,6 +157,37 @@ def units_of(run: RunTables, shared: Sequence[str]) -> NDArray[np.intp]:
     return np.asarray(pd.factorize(files)[0], np.intp)
 
 
+def unit_shares(value: Floats, there: NDArray[np.bool_], units: NDArray[np.intp]) -> Floats:
+    """Return what every unit adds to a mean over clips, then places: float64[trial, unit].
+
+    Parameters
+    ----------
+    value : float64[trial, place, clip]
+        Anything where missing.
+    there : bool[place, clip]
+        False where missing: such a clip adds the place's mean.
+    units : int[clip]
+        Clips of one number are one unit.
+
+    Returns
+    -------
+    float64[trial, unit]
+        Its mean over units is the mean; NaN where a place has no clip.
+    """
+    n = value.shape[2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        filled = there.sum(axis=1)
+        mean = (np.where(there, value, 0.0).sum(axis=2) / filled)[:, :, None]
+        weight = (n / filled)[:, None]
+        shares = (np.where(there, (value - mean) * weight, 0.0) + mean).mean(axis=1)
+    count = int(units.max()) + 1
+    if count == n:
+        return np.asarray(shares)
+    centre = shares.mean(axis=1, keepdims=True)
+    summed = [np.bincount(units, weights=one, minlength=count) for one in shares - centre]
+    return np.asarray(np.stack(summed) * count / n + centre)
+
+
 def failed_notes(
     systems: Sequence[SystemOfRun], pairs: Iterable[tuple[int, int]], *, several_runs: bool
 ) -> list[str]:
@@ -270,7 +301,12 @@ def pairs_of(
 
 
 def answers_of(
-    one: SystemOfRun, shared: Sequence[str], *, n: int | None, same_clips: bool
+    one: SystemOfRun,
+    shared: Sequence[str],
+    *,
+    n: int | None,
+    same_clips: bool,
+    ladders: bool = True,
 ) -> dict[Question, Answers]:
     """Return a system's numbers clip by clip, for every measure the tables can give."""
     rows = one.run.queries
@@ -298,17 +334,17 @@ def answers_of(
             n_clips = count_originals(one.run, part)
             by_clip = within_space_at_by_clip(rank, n=n, n_clips=n_clips)
             found[Question(f"C_W@{n}", *own)] = Answers(places, by_clip)
-        ladders = list(_ladders(one.run, places))
-        if ladders:
+        steps = list(_ladders(one.run, places)) if ladders else []
+        if steps:
             moved = cube(part, "d_own", places, shared)
             value = np.stack(
                 [
                     [monotonicity(severity, trial[where].T) for trial in moved]
-                    for _, where, severity in ladders
+                    for _, where, severity in steps
                 ],
                 axis=1,
             )
-            found[Question("monotonicity", *own)] = Answers([at for at, _, _ in ladders], value)
+            found[Question("monotonicity", *own)] = Answers([at for at, _, _ in steps], value)
     return found
 
 

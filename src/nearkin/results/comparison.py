@@ -39,6 +39,7 @@ from nearkin.results.answers import (
     failed_notes,
     find_systems,
     pairs_of,
+    unit_shares,
     units_of,
 )
 from nearkin.seeds import stream
@@ -229,27 +230,13 @@ class _Paired:
     def shares(self, where: Sequence[int]) -> tuple[Floats, Floats]:
         """Return what every unit adds to the two means over some places, trial by trial.
 
-        Each mean is over clips, then places; the mean over the units is that mean. A clip that is
-        missing at a place adds the place's mean. NaN where a place has no clip.
+        See `nearkin.results.answers.unit_shares`.
         """
-        return self._of(self.a, where), self._of(self.b, where)
-
-    def _of(self, side: Floats, where: Sequence[int]) -> Floats:
-        part, there = side[:, where], self.there[where]
-        n = part.shape[2]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            filled = there.sum(axis=1)
-            mean = (part.sum(axis=2) / filled)[:, :, None]
-            weight = (n / filled)[:, None]
-            shares = (np.where(there, (part - mean) * weight, 0.0) + mean).mean(axis=1)
-        count = int(self.units.max()) + 1
-        if count == n:
-            return np.asarray(shares)
-        centre = shares.mean(axis=1, keepdims=True)
-        summed = np.stack(
-            [np.bincount(self.units, weights=one, minlength=count) for one in shares - centre]
+        there = self.there[where]
+        return (
+            unit_shares(self.a[:, where], there, self.units),
+            unit_shares(self.b[:, where], there, self.units),
         )
-        return np.asarray(summed * count / n + centre)
 
     def answered(self, where: Sequence[int]) -> int:
         """Return how many clips answered anywhere."""

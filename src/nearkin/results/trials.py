@@ -17,11 +17,12 @@ from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results import task_scores
 from nearkin.results.systems import AUDIO, System, distance_order, named, systems_of
-from nearkin.statistics.additive import MIN_MAGNITUDES
 from nearkin.tasks import by_level
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
+MIN_MAGNITUDES = 5
+"""Magnitudes that a curve of four basis functions, the smallest cubic one, needs of a cell."""
 MEASURES = ("C_W", "C_B_rho", "C_B_acc")
 FACTORS = ["encoder", "transformation"]
 PERFORMANCE = "performance"
@@ -46,12 +47,17 @@ TASK_SCORES = Score(PERFORMANCE, "", "")
 
 
 class RunScores(NamedTuple):
-    """A run's name, its record (run.json), its consistency table and its task scores, if any."""
+    """A run's name, its record (run.json) and its tables.
+
+    Without clips and queries the errors over clips are bounds.
+    """
 
     name: str
     record: Mapping[str, Any]
     consistency: pd.DataFrame
     performance: pd.DataFrame | None = None
+    clips: pd.DataFrame | None = None
+    queries: pd.DataFrame | None = None
 
 
 def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataFrame:
@@ -62,7 +68,8 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     runs : sequence of RunScores
         Of equal N, because C_W falls as a collection grows.
     encoders : sequence of str
-        Which, by name or "name · task"; all by default.
+        Which, by name or "name · task"; by default the tested ones and the trained references: the
+        scores of the others would decide what is the largest effect.
 
     Returns
     -------
@@ -107,10 +114,12 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     levels = list(dict.fromkeys(labels[(one.encoder, one.task)] for one in wanted))
     rows["encoder"] = pd.Categorical(names, levels)
     if len(levels) < 2:
-        raise InputError(
-            f"one encoder only ('{levels[0]}'): its effect needs another to be told from; add a "
-            "run or leave out --encoder"
+        only = f"one encoder only ('{levels[0]}')" if levels else "no encoder"
+        left_out = [one.label for one in order if one not in wanted]
+        others = (
+            f"name {', '.join(left_out)} with --encoder, or add a run" if left_out else "add a run"
         )
+        raise InputError(f"{only}: its effect needs another to be told from; {others}")
     codes = magnitudes.code_order(rows["transformation"].unique())
     rows["transformation"] = pd.Categorical(rows["transformation"], codes)
     rows["x"] = _unit_magnitudes(rows)
@@ -223,7 +232,7 @@ def _wanted(
     systems: Sequence[System], encoders: Sequence[str], record: Mapping[str, Any]
 ) -> list[System]:
     if not encoders:
-        return list(systems)
+        return [one for one in systems if one.role == "tested" or one.task]
     chosen: dict[System, None] = {}
     for name in encoders:
         found = named(name, systems, record)
@@ -287,8 +296,8 @@ def modelled(rows: pd.DataFrame, factors: list[str]) -> tuple[pd.DataFrame, list
         rows = rows[~rows["transformation"].isin([code for (code,) in few])]
         if rows.empty:
             raise InputError(
-                f"no transformation has {MIN_MAGNITUDES} magnitudes: a curve needs them; run a "
-                "larger --grid"
+                f"no transformation has {MIN_MAGNITUDES} magnitudes: a curve needs them; run "
+                "--grid paper"
             )
     for cell in _too_few(rows, factors):
         gone = rows_where(rows, factors, cell)
@@ -313,7 +322,7 @@ def modelled(rows: pd.DataFrame, factors: list[str]) -> tuple[pd.DataFrame, list
     if rows["transformation"].nunique() < 2:
         raise InputError(
             f"only {rows['transformation'].iloc[0]} is there: the model needs two transformations; "
-            "run a larger --grid"
+            "run --grid paper"
         )
     return rows, notes
 

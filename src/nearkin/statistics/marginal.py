@@ -170,7 +170,7 @@ def contrasts(
     )
     with np.errstate(invalid="ignore"):
         t = difference / se
-    critical, p = _reference(t, levels=len(margin.levels), df=model.residual_df, adjust=adjust)
+    critical, p = reference(t, levels=len(margin.levels), df=model.residual_df, adjust=adjust)
     status = np.full(len(pairs), "ok", dtype=object)
     if at == "own":
         status[(margin.present[a] != margin.present[b]).any(axis=1)] = UNLIKE_CELLS
@@ -191,7 +191,7 @@ def contrasts(
     )
 
 
-def _reference(t: FloatArray, *, levels: int, df: float, adjust: str) -> tuple[float, FloatArray]:
+def reference(t: FloatArray, *, levels: int, df: float, adjust: str) -> tuple[float, FloatArray]:
     """Return the interval's critical value and the two-sided p-values of t statistics."""
     alone = 2 * stats.t.sf(np.abs(t), df)
     if adjust == "none" or levels == 2:

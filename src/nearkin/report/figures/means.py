@@ -2,12 +2,13 @@
 
 Left of each row the mean of every encoder over all transformations, right its mean under each;
 the black tick is a transformation's mean over the encoders. In figure 5 tasks take the place of
-transformations, in units of the scores' spread within a task. The intervals are the paper's (of the
-additive model), not the bootstrap's of the other figures.
+transformations, in units of the scores' spread within a task. Intervals are by the larger of two
+standard errors: the paper's, of the additive model, and the one over clips.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,7 @@ def _dots(
         ("point", "over"),
         ("value", "marginal mean"),
         ("se", "standard error"),
+        ("clip_se", "standard error over clips"),
         ("low", "95 % from"),
         ("high", "to"),
     )
@@ -243,12 +245,22 @@ def _rows(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _ends(mean: Mapping[Any, Any]) -> tuple[float, float]:
+    """Return the ends of the interval by the larger error: the model's or the clips'."""
+    reach = 1.96 * float(mean.get("clip_se", math.nan))
+    low, high = float(mean["ci_low"]), float(mean["ci_high"])
+    if not reach > high - float(mean["mean"]):
+        return low, high
+    return float(mean["mean"]) - reach, float(mean["mean"]) + reach
+
+
 def _records(means: pd.DataFrame, series: str, row: str, within: str) -> list[dict[str, Any]]:
     """Return a record for every mean that could be estimated."""
     found = []
     for one in means.to_dict("records"):
         value = style.rounded(one["mean"])
         if value is not None:
+            low, high = _ends(one)
             found.append(
                 {
                     "series": str(one[series]),
@@ -256,8 +268,9 @@ def _records(means: pd.DataFrame, series: str, row: str, within: str) -> list[di
                     "point": f"all {within}s" if series == row else str(one[row]),
                     "value": value,
                     "se": style.rounded(one["se"]),
-                    "low": style.rounded(one["ci_low"]),
-                    "high": style.rounded(one["ci_high"]),
+                    "clip_se": style.rounded(one.get("clip_se", math.nan)),
+                    "low": style.rounded(low),
+                    "high": style.rounded(high),
                 }
             )
     return found
