@@ -129,6 +129,61 @@ def test_the_identity_changes_no_bit(tune_file: Path) -> None:
     assert np.array_equal(found.vectors["mfcc"].array[0], clip.vectors["mfcc"].array[0])
 
 
+def test_mu_law_is_what_everything_hears(tune_file: Path) -> None:
+    plan = plan_for([("PN", 10)], storage="mu-law")
+    (clip,), (plain,) = take(tune_file, plan), take(tune_file, plan_for([("PN", 10)]))
+    noise = noise_library(plan)
+    assert np.array_equal(clip.context, plain.context), "what is transformed is the sound itself"
+    own = transformed(plan, clip, Point("OG", 0.0), noise=noise).heard
+    assert len(np.unique(own)) <= 256
+    assert not np.array_equal(own, centre(clip.context, plan.clip_samples))
+    assert np.array_equal(clip.frames, frames_of(plan, own))
+    noisy = transformed(plan, clip, Point("PN", 10.0), noise=noise).heard
+    assert len(np.unique(noisy)) <= 256
+    found = queries(plan, clip, PackedOriginals([clip.frames] * 2), [resolve("mfcc")], noise=noise)
+    assert np.array_equal(found.distances[:, 0], np.zeros((2, 2)))
+    assert found.vectors["mfcc"].array is not None
+    assert clip.vectors["mfcc"].array is not None
+    assert np.array_equal(found.vectors["mfcc"].array[0], clip.vectors["mfcc"].array[0])
+    assert not np.array_equal(clip.vectors["mfcc"].array, plain.vectors["mfcc"].array)
+
+
+def test_loudness_may_be_matched_over_the_whole_context(tmp_path: Path) -> None:
+    """A crescendo played faster: the context keeps its loudness, what is heard of it does not."""
+    y = tune(3) * np.geomspace(0.05, 1.0, len(tune(3))).astype(np.float32)
+    soundfile.write(tmp_path / "crescendo.wav", y, RATE, subtype="FLOAT")
+    meter = pyloudnorm.Meter(RATE, filter_class="DeMan")
+    for window in ("full", "clip"):
+        plan = plan_for([("TS", 1.5)], loudness_window=window)
+        (clip,) = take(tmp_path / "crescendo.wav", plan)
+        version = transformed(plan, clip, plan.grid.points[0], noise=noise_library(plan))
+        whole = meter.integrated_loudness(clip.context.astype(float))
+        heard = centre(clip.context, plan.clip_samples)
+        assert heard is not None
+        part = meter.integrated_loudness(heard.astype(float))
+        assert clip.loudness_lufs == pytest.approx(whole if window == "full" else part, abs=0.01)
+        away = [
+            meter.integrated_loudness(version.context.astype(float)) - whole,
+            meter.integrated_loudness(version.heard.astype(float)) - part,
+        ]
+        assert away[window == "clip"] == pytest.approx(0, abs=0.01)
+        assert abs(away[window == "full"]) > 0.1
+
+
+def test_fast_dtw_is_the_packages(tune_file: Path) -> None:
+    fastdtw = pytest.importorskip("fastdtw").fastdtw
+    plan = plan_for([("PS", 3)], dtw="fast")
+    (clip,) = take(tune_file, plan)
+    noise = noise_library(plan)
+    other = clip.frames[::-1].copy()
+    found = queries(plan, clip, PackedOriginals([clip.frames, other]), [], noise=noise)
+    frames = frames_of(plan, transformed(plan, clip, plan.grid.points[0], noise=noise).heard)
+    for column, original in enumerate((clip.frames, other)):
+        expected = fastdtw(frames.astype(float), original.astype(float), radius=1, dist=2)[0]
+        assert found.distances[0, 1, column] == pytest.approx(expected, rel=1e-6)
+        assert found.distances[0, 1, column] >= dtw(frames, original) * (1 - 1e-6)
+
+
 def test_queries_are_the_public_functions(tune_file: Path) -> None:
     """Distances of a query equal dtw and simple on MFCCs computed by hand with librosa."""
     import librosa

@@ -68,6 +68,15 @@ def run_command(
     ] = None,
     mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
     audio_window: Annotated[str | None, typer.Option(help="clip or full [clip].")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="float, or mu-law: 8 bits as the authors' [float].")
+    ] = None,
+    loudness_window: Annotated[
+        str | None, typer.Option(help="What is matched in loudness: clip or full [clip].")
+    ] = None,
+    dtw: Annotated[
+        str | None, typer.Option(help="exact, or fast: the fastdtw package, slow [exact].")
+    ] = None,
     rho: Annotated[str | None, typer.Option(help="pooled, clips or own [pooled].")] = None,
     references: Annotated[
         str | None,

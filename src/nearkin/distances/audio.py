@@ -195,6 +195,15 @@ class PackedOriginals:
     def __len__(self) -> int:
         return len(self._lengths)
 
+    def __iter__(self) -> Iterator[Float32]:
+        """Yield the frames of every original, float32[T, D], in order."""
+        from nearkin.distances.kernels import LANES
+
+        where = {int(p): (g, k) for g in self._groups for k, p in enumerate(g.places)}
+        for i in range(len(self)):
+            group, k = where[i]
+            yield group.packed[k // LANES, :, : self._dimensions, k % LANES].copy()
+
     @property
     def dimensions(self) -> int:
         """Dimensions of a frame."""

@@ -56,7 +56,7 @@ def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) ->
     plan = run.get("plan", {})
     sentences = [
         *_clips(run, plan),
-        *_transformations(run),
+        *_transformations(run, plan),
         *_spaces(run, plan, audio, latent),
         *_measures(plan, int(run.get("n") or 0)),
         *_departures(run, plan),
@@ -83,7 +83,7 @@ def _clips(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     return [text + "."]
 
 
-def _transformations(run: Mapping[str, Any]) -> list[str]:
+def _transformations(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     points = run.get("grid", {}).get("points") or []
     sentences = []
     if points:
@@ -99,8 +99,11 @@ def _transformations(run: Mapping[str, Any]) -> list[str]:
     if codes:
         sentences.append(
             "Every transformed clip was scaled to the integrated loudness of its own original "
-            "(ITU-R BS.1770-4)."
+            "(ITU-R BS.1770-4"
+            + (", over the whole context)." if plan.get("loudness_window") == "full" else ").")
         )
+    if plan.get("storage") == "mu-law":
+        sentences.append("All clips passed 8-bit mu-law, as those of the authors did.")
     return sentences
 
 
@@ -120,6 +123,8 @@ def _spaces(
         text += " under the " + _named(audio)
         if "simple" in audio and "simple_window" in plan:
             text += f" (SiMPle's window: {plan['simple_window']} frames)"
+        if "dtw" in audio and plan.get("dtw") == "fast":
+            text += ", DTW by FastDTW of radius 1"
     if latent:
         text += "; embeddings were compared under the " + _named(latent)
     sentences = [text + "."]
@@ -162,12 +167,11 @@ def _measures(plan: Mapping[str, Any], n: int) -> list[str]:
 
 
 def _departures(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
-    departures = [
-        "DTW is exact, not FastDTW",
-        "audio stays floating-point, without 8-bit mu-law",
-        "MP3 output is aligned to the sample",
-        "noise and excerpts are seeded",
-    ]
+    departures = ["MP3 output is aligned to the sample", "noise and excerpts are seeded"]
+    if plan.get("storage") != "mu-law":
+        departures.insert(0, "audio stays floating-point, without 8-bit mu-law")
+    if plan.get("dtw") != "fast":
+        departures.insert(0, "DTW is exact, not FastDTW")
     if plan.get("audio_window") != "full":
         departures.append("both spaces see the same window of sound")
     if "rubberband" not in str(run.get("engine", "rubberband")).lower().replace(" ", ""):

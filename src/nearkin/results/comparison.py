@@ -73,7 +73,17 @@ FEWEST = 20
 FEW_TRIALS = 10
 """The same for trials."""
 
-TOLD = ("seed", "engine", "noise", "mp3_rate", "audio_window", "working_rate")
+TOLD = (
+    "seed",
+    "engine",
+    "noise",
+    "mp3_rate",
+    "audio_window",
+    "working_rate",
+    "storage",
+    "loudness_window",
+    "dtw",
+)
 """Settings that may differ between runs; the difference is told, because it is compared too."""
 
 

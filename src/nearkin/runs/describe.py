@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nearkin import audio
 from nearkin.audio import features
+from nearkin.audio.mu_law import through_mu_law
 from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
 from nearkin.runs.clips import Vectors
 from nearkin.runs.plan import Plan
@@ -28,6 +29,11 @@ def centre(y: NDArray[np.float32], n_samples: int) -> NDArray[np.float32] | None
     """
     spare = y.shape[-1] - n_samples
     return None if spare < 0 else y[..., spare // 2 : spare // 2 + n_samples]
+
+
+def stored(plan: Plan, y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a clip as it is kept before anything hears it: as it is, or after 8-bit mu-law."""
+    return through_mu_law(y) if plan.storage == "mu-law" else y
 
 
 def frames_of(plan: Plan, y: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ import numpy as np
 from nearkin.consistency import neighbours
 from nearkin.corpora.collect import collect
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
+from nearkin.distances.fast import fast_dtw
 from nearkin.progress import duration
 from nearkin.runs.clips import Original
 from nearkin.runs.originals import originals
@@ -141,6 +142,8 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     packed = PackedOriginals([clip.frames] * 64)
     measures = tuple(AUDIO_DISTANCES)
     pairs = timed(lambda: pairwise_audio([clip.frames] * 4, packed, measures=measures)) / 256
+    if plan.dtw == "fast":
+        pairs += timed(lambda: fast_dtw(clip.frames, clip.frames[::-1]))
     n = min(n_clips, 100)
     rng = np.random.default_rng(0)
     d = rng.random((n, n), dtype=np.float32)

@@ -16,7 +16,7 @@ from nearkin.corpora.recordings import Recording
 from nearkin.encoders import Key, ResolvedEncoder
 from nearkin.errors import InputError, printable
 from nearkin.runs.clips import Original
-from nearkin.runs.describe import centre, embed_all, frames_of
+from nearkin.runs.describe import centre, embed_all, frames_of, stored
 from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.seeds import stream
 from nearkin.tables import OK
@@ -113,10 +113,13 @@ def _original(
         reason = "skipped: silent or constant excerpt"
         return _unusable(clip_id, recording, reason, sha256, start_s, seconds)
     try:
-        loudness = audio.loudness_lufs(heard, sr=rate)
+        measured = context if plan.loudness_window == "full" else heard
+        loudness = audio.loudness_lufs(measured, sr=rate)
     except InputError as error:
         reason = f"skipped: near-silent excerpt ({error})"
         return _unusable(clip_id, recording, reason, sha256, start_s, seconds)
+    kept = stored(plan, heard)
+    compared = stored(plan, context) if plan.audio_window == "full" else kept
     return Original(
         clip_id=clip_id,
         path=printable(recording.path),
@@ -126,8 +129,8 @@ def _original(
         content_sha256=sha256,
         status=OK,
         context=context,
-        frames=frames_of(plan, context if plan.audio_window == "full" else heard),
-        vectors=embed_all(plan, encoders, heard[None], [Key(clip_id, *IDENTITY)], [OK]),
+        frames=frames_of(plan, compared),
+        vectors=embed_all(plan, encoders, kept[None], [Key(clip_id, *IDENTITY)], [OK]),
     )
 
 

@@ -70,6 +70,15 @@ class Plan(BaseModel):
     engine: Literal["signalsmith", "rubberband", "rubberband-r3"] = "signalsmith"
     mp3_rate: Literal["paper", "true"] = "paper"
     audio_window: Literal["clip", "full"] = "clip"
+    storage: Literal["float", "mu-law"] = Field(
+        "float", description="mu-law: clips pass 8 bits a sample, as the authors' did"
+    )
+    loudness_window: Literal["clip", "full"] = Field(
+        "clip", description="what is matched in loudness: the clip that is heard, or its context"
+    )
+    dtw: Literal["exact", "fast"] = Field(
+        "exact", description="fast: the approximation of the paper, by the package fastdtw"
+    )
     rho: Literal["pooled", "clips", "own"] = "pooled"
     rho_clips: int = Field(
         2000, ge=10, description="with more clips, C_B_rho is taken over this many, drawn"

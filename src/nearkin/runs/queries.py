@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from nearkin import audio
 from nearkin.consistency import Found, neighbours
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_audio
+from nearkin.distances.fast import fast_dtw_row
 from nearkin.encoders import Key, ResolvedEncoder
 from nearkin.errors import InputError, NearkinError
 from nearkin.runs.clips import Original, Queries, Version
-from nearkin.runs.describe import centre, embed_all, frames_of
+from nearkin.runs.describe import centre, embed_all, frames_of, stored
 from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary, Transformation, transformation
@@ -86,6 +87,8 @@ def queries(
         m=plan.simple_window,
     )
     for index, row in zip(good, rows, strict=True):
+        if plan.dtw == "fast":
+            row["dtw"] = fast_dtw_row(frames[index], space)
         for number, measure in enumerate(AUDIO_DISTANCES):
             distances[number, index] = row[measure][columns]
             found[number].put(np.array([index]), neighbours(row[measure][None], own=[own]))
@@ -160,12 +163,14 @@ def transformed(
             f"{plan.clip_seconds:g} s"
         )
     if point.code == IDENTITY.code:
-        return Version(heard, changed, magnitude, 0.0, companions)
-    gain_db = original.loudness_lufs - audio.loudness_lufs(heard, sr=plan.working_rate)
+        return Version(stored(plan, heard), stored(plan, changed), magnitude, 0.0, companions)
+    measured = changed if plan.loudness_window == "full" else heard
+    gain_db = original.loudness_lufs - audio.loudness_lufs(measured, sr=plan.working_rate)
     gain = np.float32(10 ** (gain_db / 20))
     if companions is not None:
         companions = companions * gain
-    return Version(heard * gain, changed * gain, magnitude, gain_db, companions)
+    heard, changed = stored(plan, heard * gain), stored(plan, changed * gain)
+    return Version(heard, changed, magnitude, gain_db, companions)
 
 
 def transformation_at(plan: Plan, point: Point, *, noise: NoiseLibrary) -> Transformation:

@@ -10,6 +10,7 @@ from nearkin.corpora.collect import collect
 from nearkin.encoders import takes_layers
 from nearkin.encoders.check import Steadiness, steadiness
 from nearkin.errors import InputError
+from nearkin.optional import need
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.failures import worst_failures, write_sounds
 from nearkin.runs.finish import keep_audio_distances, write_embeddings, write_tables
@@ -69,6 +70,8 @@ def run(
     RunError
         If the disk is full or a worker died; the same call goes on.
     """
+    if plan.dtw == "fast":
+        need("fastdtw", extra="fastdtw")
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
     session = Session(plan, out, [*encoders, *references], keep_distances=keep_distances)
     recordings = collect(audio, split=plan.split, out=out)
