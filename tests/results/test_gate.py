@@ -213,3 +213,25 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
     assert command("gate", small_run, "--require", "C_W@3[mfcc] >= 0 @ PN").exit_code == 0
     assert "C_W@7: must be in 2..5" in refused("gate", small_run, "--require", "C_W@7 >= 0")
     assert "holds no run" in refused("gate", tmp_path, "--require", good)
+
+
+def test_failed_queries_are_named_at_the_worst_place() -> None:
+    lost = SCORES.assign(n=14, n_failed=0)
+    lost.loc[(lost["magnitude"] == 8) & (lost["encoder"] == "mine"), "n_failed"] = 11
+    (one,) = judge(["C_W[mine] >= 0.9 @ MP"], lost, RUN)
+    assert (one.failed, one.asked) == (11, 14)
+    assert "(11 of 14 queries failed and count as lost)" in one.sentence()
+    (mean,) = judge(["mean(C_W[mine]) >= 0.9 @ MP"], lost, RUN)
+    assert "(11 of 42 queries failed and count as lost)" in mean.sentence()
+    (fine,) = judge(["C_W[mine] >= 0.9 @ PS=1"], lost, RUN)
+    assert "failed" not in fine.sentence()
+    assert one.as_dict()["failed"] == 11
+
+
+def test_kappa_without_a_value_says_what_to_require() -> None:
+    rows = table(("mine", "kappa", "dtw", "cosine", "MP", 192, math.nan, math.nan, math.nan))
+    rows["status"] = "undefined: agreement by chance is certain"
+    (one,) = judge(["kappa >= 0.5 @ MP"], rows, RUN)
+    assert not one.met
+    assert "agreement by chance is certain" in one.sentence()
+    assert one.sentence().endswith("require C_B_acc there")

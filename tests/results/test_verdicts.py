@@ -6,7 +6,6 @@ import pytest
 from scipy import stats
 
 from nearkin.results import verdicts
-from nearkin.results.remarks import on_tasks
 from nearkin.results.verdicts import caveat, verdict
 from support.fabricated import COLUMNS, IMPERCEPTIBLE, PAPER, fabricate
 
@@ -231,15 +230,19 @@ def test_a_grid_without_imperceptible_points_says_so():
     assert "−0.25" not in caveat(coarse)
 
 
-def test_tasks_are_set_side_by_side_only_where_there_are_two():
-    run = RUN | {"encoders": [{"name": "x", "task": "at"}, {"name": "x", "task": "ae"}]}
-    best = table(0.99, width=0.005, task="at")
-    both = pd.concat([best, table(0.5, width=0.1, task="ae")])
-    assert on_tasks(best, run) == ""
-    assert "x · at 0.99, x · ae 0.50" in on_tasks(both, run)
-    assert "7 of 7 cases: on these clips consistency differs" in on_tasks(both, run)
-    near_equal = pd.concat([best, table(0.985, width=0.005, task="ae")])
-    assert "no difference between the tasks is shown" in on_tasks(near_equal, run)
+def test_what_costs_most_is_said_by_distance_with_what_was_left_out():
+    two = pd.concat(
+        [
+            table(at={("PN", 30.0): 0.2}),
+            table(at={("MP", 192.0): 0.4, ("EN", 30.0): np.nan}).assign(
+                latent_distance="euclidean"
+            ),
+        ]
+    )
+    (note,) = [n for n in verdict(two, NO_QUERIES, RUN, "x").notes if "Over the whole" in n]
+    assert "under the cosine distance Pink noise (PN) costs most, mean C_W 0.20" in note
+    assert "under the Euclidean distance MP3 compression (MP) costs most, mean C_W 0.40" in note
+    assert "leave out undefined scores (1 of EN)" in note
 
 
 def test_means_over_trials_speak_where_there_are_several():

@@ -24,7 +24,8 @@ from nearkin.errors import printable
 from nearkin.report import figures, listings, methods
 from nearkin.report.data import ReportData
 from nearkin.results import survival, verdicts
-from nearkin.results.remarks import on_tasks
+from nearkin.results.answers import RunTables
+from nearkin.results.by_task import on_tasks
 from nearkin.results.systems import AUDIO, distance_name, distance_order, systems_of
 from nearkin.transforms import magnitudes
 
@@ -70,7 +71,7 @@ def build(data: ReportData) -> str:
         overview=_overview(said),
         rules=verdicts.RULES,
         caveat=verdicts.caveat(consistency),
-        on_tasks=on_tasks(consistency, run),
+        on_tasks=on_tasks(RunTables("", run, data.clips, data.queries)),
         n=run.get("n", 0),
         figures=_figures(data, audio_distances, latent_distances),
         task_scores=listings.task_scores_of(data),

@@ -23,12 +23,17 @@ from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.results.requirements import IMPERCEPTIBLE, Condition, Requirement, compares, parse
 from nearkin.results.systems import AUDIO, System, distance_name, headline, named, systems_of
+from nearkin.tables import OK
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
 On = Literal["value", "lower"]
 
 Mask = Any
+KAPPA = (
+    "kappa has no value where both spaces are perfect, because chance alone then agrees: require "
+    "C_B_acc there"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ class Outcome:
         Of how many places it holds.
     status : str
         "ok", or what the table says about the score at the worst place.
+    asked, failed : int
+        Queries asked at the worst place (of "mean" and "median": at all), and those among them
+        that the encoder failed; each counts as lost.
     on : str
         "value", or "lower" where the interval's end had to hold.
     """
@@ -65,6 +73,8 @@ class Outcome:
     places: int
     status: str
     on: On
+    asked: int = 0
+    failed: int = 0
 
     def sentence(self) -> str:
         """Say it in one line."""
@@ -82,7 +92,13 @@ class Outcome:
         if self.on == "lower":
             end = "lower" if self.requirement.comparison.startswith(">") else "upper"
             told += f" (by the interval's {end} end)"
-        return told + (f" ({self.status})" if self.status != "ok" else "")
+        if self.failed:
+            told += f" ({self.failed} of {self.asked} queries failed and count as lost)"
+        if self.status not in (OK, f"{self.failed} of {self.asked} queries failed"):
+            told += f" ({self.status})"
+        if math.isnan(self.value) and self.requirement.measure == "kappa":
+            told += f"; {KAPPA}"
+        return told
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values; not a number is NaN still."""
@@ -165,6 +181,8 @@ def _judge(
         places=len(held),
         status=str(worst["status"]),
         on=on,
+        asked=_count(worst, "n"),
+        failed=_count(worst, "n_failed"),
     )
 
 
@@ -262,9 +280,16 @@ def _reduced(rows: pd.DataFrame, reduction: str) -> pd.DataFrame:
         found.append(
             dict(zip(keys, key, strict=True))
             | {name: reduce(part[name]) for name in ("value", "ci_low", "ci_high")}
+            | {name: part[name].sum() for name in ("n", "n_failed") if name in part.columns}
             | {"status": told.iloc[0] if len(told) else "ok"}
         )
     return pd.DataFrame(found)
+
+
+def _count(row: pd.Series[Any], column: str) -> int:
+    """Return a number of queries; 0 where the table has none."""
+    value = row.get(column)
+    return 0 if value is None or pd.isna(value) else int(value)
 
 
 def _where(row: pd.Series[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Further sentences of a verdict: identical embeddings, the worst change, C_B_rho, RQ2.
+"""Further sentences of a verdict: identical embeddings, the worst change, C_B_rho.
 
 Tables in, sentences out; every sentence carries its numbers.
 """
@@ -6,7 +6,6 @@ Tables in, sentences out; every sentence carries its numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,13 +13,10 @@ import pandas as pd
 from nearkin.results.systems import (
     AUDIO,
     System,
-    at_point,
     by_distance,
     distance_name,
-    headline,
-    mildest_points,
+    distance_order,
     of,
-    systems_of,
 )
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
@@ -76,21 +72,28 @@ def identical_embeddings(
 
 
 def most_costly(mine: pd.DataFrame, column: str) -> list[str]:
-    """Say which transformation costs most over the whole grid, and which least."""
-    rows = mine[
-        (mine["measure"] == "C_W") & (mine["transformation"] != ORIGINAL) & mine["value"].notna()
-    ]
-    if rows.empty:
+    """Say which transformation costs most over the whole grid, and which least, by distance."""
+    every = mine[(mine["measure"] == "C_W") & (mine["transformation"] != ORIGINAL)]
+    parts = []
+    for distance in distance_order(every[column]):
+        rows = every[every[column] == distance]
+        means = rows.groupby("transformation")["value"].mean().dropna()
+        if len(means) < 2 or means.min() == means.max():
+            continue
+        worst, best = str(means.idxmin()), str(means.idxmax())
+        parts.append(
+            f"under the {distance_name(distance)} distance {magnitudes.axis(worst).title} "
+            f"({worst}) costs most, mean C_W {means[worst]:.2f} over its own magnitudes, and "
+            f"{magnitudes.axis(best).title} ({best}) least, {means[best]:.2f}"
+        )
+    if not parts:
         return []
-    means = rows.groupby("transformation")["value"].mean()
-    worst, best = str(means.idxmin()), str(means.idxmax())
-    if worst == best or means[worst] == means[best]:
-        return []
-    return [
-        f"Over the whole grid {magnitudes.axis(worst).title} ({worst}) costs most, mean C_W "
-        f"{means[worst]:.2f} over its own magnitudes; {magnitudes.axis(best).title} ({best}) "
-        f"costs least, {means[best]:.2f}. These means depend on the grid."
-    ]
+    text = f"Over the whole grid, {'; '.join(parts)}. These means depend on the grid"
+    lost = every[every["value"].isna()]["transformation"].value_counts()
+    if len(lost):
+        told = ", ".join(f"{count} of {code}" for code, count in lost.items())
+        text += f" and leave out undefined scores ({told})"
+    return [f"{text}."]
 
 
 def correlation_with_audio(mine: pd.DataFrame) -> list[str]:
@@ -121,51 +124,6 @@ def over_trials(consistency: pd.DataFrame, system: System) -> list[str]:
     if several < 2:
         return []
     return [f"All numbers are means over {several} trials, intervals resample trials and clips."]
-
-
-def on_tasks(consistency: pd.DataFrame, run: Mapping[str, Any]) -> str:
-    """Return a sentence on RQ2, how far consistency depends on the task, or ``""``.
-
-    Needs two tasks or more among the encoders; the tasks' C_W intervals are set side by side at the
-    mildest changes. Encoders that differ in more than their task are said to.
-    """
-    tasked = [one for one in systems_of(run, consistency) if one.task]
-    if len({one.task for one in tasked}) < 2:
-        return ""
-    points = mildest_points(consistency)
-    within = consistency[consistency["measure"] == "C_W"]
-    means: dict[System, float] = {}
-    for one in tasked:
-        rows = headline(of(within, one))
-        values = pd.concat([at_point(rows, point)["value"] for point in points] or [rows["value"]])
-        means[one] = float(values.mean())
-    ranked = sorted(
-        (one for one in tasked if math.isfinite(means[one])), key=lambda one: -means[one]
-    )
-    if len(ranked) < 2:
-        return ""
-    best, worst = ranked[0], ranked[-1]
-    apart = total = 0
-    for point in points:
-        high = at_point(headline(of(within, best)), point).set_index("latent_distance")
-        low = at_point(headline(of(within, worst)), point).set_index("latent_distance")
-        for distance in high.index.intersection(low.index):
-            total += 1
-            apart += int(high.loc[distance, "ci_low"] > low.loc[distance, "ci_high"])
-    order = ", ".join(f"{one.label} {means[one]:.2f}" for one in ranked)
-    text = (
-        f"By task, mean C_W over the mildest changes and distances: {order}. The intervals of the "
-        f"first and the last do not overlap in {apart} of {total} cases"
-    )
-    if total and apart > total / 2:
-        text += ": on these clips consistency differs between the tasks."
-    elif apart:
-        text += ": on these clips it differs between the tasks for some changes only."
-    else:
-        text += ": on these clips no difference between the tasks is shown."
-    if len({one.encoder for one in tasked}) > 1:
-        text += " These encoders differ in more than their task, so the task need not be the cause."
-    return text
 
 
 def _range(values: pd.Series[float]) -> str:

@@ -14,8 +14,10 @@
 Conditions joined by "and" on one transformation narrow it (``MP>=64 and MP<=128``); on different
 ones they name the points of each. Without brackets every tested encoder is meant, without a
 distance every distance, without places the whole grid (not OG). A name with a space, comma, quote
-or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. Nothing is evaluated: the text is read
-character by character into a frozen record, and ``parse(str(requirement)) == requirement``.
+or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. kappa has no value where both spaces
+are perfect, because chance alone then agrees, and what has no value is unmet: require C_B_acc
+there. Nothing is evaluated: the text is read character by character into a frozen record, and
+``parse(str(requirement)) == requirement``.
 """
 
 from __future__ import annotations
