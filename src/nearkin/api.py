@@ -320,7 +320,7 @@ def evaluate(
         ``"hf:FOLDER_OR_NAME"``, ``"embeddings:FILE.parquet"``), encoder objects, classes, HEAR
         modules, X-ARES encoders, or callables
         ``f(audio: float32[samples], sample_rate: int) -> [D] or [T, D]``. The references mfcc,
-        random and constant are run beside them.
+        logmel-projection and constant are run beside them.
     audio : path or sequence of paths
         Files, folders or manifests.
     grid : str

@@ -22,6 +22,7 @@ from nearkin.encoders.check import (
     examine,
     steadiness,
 )
+from nearkin.runs.folder import RunFolder
 
 ZOO = '''
 import numpy as np
@@ -389,3 +390,46 @@ def test_time_last_is_refused_with_its_cure(tmp_path: Path, music: Path) -> None
     row = nearkin.load(tmp_path / "cured").run["encoders"][0]
     assert row["embedding_size"] == 40
     assert row["check"]["digest"]["embedding_size"] == 40
+
+
+# -- rates above the working rate ------------------------------------------------------------------
+
+HIGH = """
+import numpy as np
+
+class High:
+    \"\"\"Levels below and above 12 kHz.\"\"\"
+    sample_rate = 44100
+    embedding_size = 2
+    def embed(self, audio):
+        power = np.abs(np.fft.rfft(audio)) ** 2
+        split = round(12_000 * audio.shape[1] / 44100)
+        return np.sqrt(np.stack([power[:, :split].sum(1), power[:, split:].sum(1)], axis=1))
+"""
+
+
+def test_what_an_encoder_of_a_higher_rate_hears(tmp_path: Path) -> None:
+    """White noise at 44.1 kHz: of its power 10.05 / 22.05 lies above 12 kHz, if it is kept."""
+    import soundfile
+
+    (tmp_path / "music").mkdir()
+    for number in range(3):
+        noise = np.random.default_rng(number).normal(scale=0.1, size=5 * 44_100)
+        soundfile.write(tmp_path / "music" / f"{number}.wav", noise, 44_100, subtype="FLOAT")
+    (tmp_path / "high.py").write_text(HIGH)
+    (tmp_path / "g.yaml").write_text("{MP: [128]}")
+    words = ["run", str(tmp_path / "music"), "--encoder", f"{tmp_path}/high.py:High", "--grid",
+             str(tmp_path / "g.yaml"), "--references", "untrained", "--workers", "1"]  # fmt: skip
+    share = {}
+    for rate in (22_050, 44_100):
+        out = tmp_path / str(rate)
+        done = CliRunner().invoke(app, [*words, "--out", str(out), "--working-rate", str(rate)])
+        assert done.exit_code == 0, (done.stderr, done.exception)
+        told = "takes 44100 Hz and hears nothing above 11 kHz" in done.stderr
+        assert told == (rate == 22_050)
+        assert told == ("--working-rate 44100 keeps all" in done.stderr)
+        kept = np.load(RunFolder(out).embeddings_path("high:High"))[:, 0]
+        low, high = kept.T.astype(float) ** 2
+        share[rate] = high / (low + high)
+    assert share[22_050].max() < 1e-3
+    assert share[44_100] == pytest.approx(10.05 / 22.05, abs=0.01)

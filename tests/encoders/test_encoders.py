@@ -47,7 +47,7 @@ def test_mfcc_is_what_the_paper_says(clips: Any) -> None:
     assert sorted(z) == pytest.approx(sorted(np.concatenate(truth)), rel=1e-4, abs=1e-4)
 
 
-def test_random_keeps_distances(clips: Any) -> None:
+def test_the_projection_keeps_distances(clips: Any) -> None:
     """Johnson-Lindenstrauss: 256 dimensions keep distances within about 4 / sqrt(256)."""
     from nearkin.audio.features import log_mel
 
@@ -58,7 +58,15 @@ def test_random_keeps_distances(clips: Any) -> None:
         assert ratio == pytest.approx(1, abs=0.25)
 
 
-def test_random_depends_on_its_seed(clips: Any) -> None:
+def test_a_name_of_before_is_an_alias(clips: Any) -> None:
+    """Same numbers under both names, one name in tables; one encoder cannot be asked for twice."""
+    old, new = resolve("random"), resolve("logmel-projection")
+    assert old.name == old.spec == new.name == "logmel-projection"
+    assert np.array_equal(embed(old, clips, KEYS).vectors, embed(new, clips, KEYS).vectors)
+    assert "random" not in set(ENCODERS)
+
+
+def test_the_projection_depends_on_its_seed(clips: Any) -> None:
     one = embed(resolve("random"), clips, KEYS).vectors
     two = embed(resolve("random", options={"seed": 1}), clips, KEYS).vectors
     assert not np.allclose(one, two)

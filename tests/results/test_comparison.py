@@ -445,7 +445,7 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
     assert any("5 clips are few" in note for note in told["notes"])
     table = pd.read_parquet(out / "comparison.parquet")
     assert len(table) == len(told["rows"]) == len(pd.read_csv(out / "comparison.csv"))
-    assert "random - mfcc" in done.stdout
+    assert "logmel-projection - mfcc" in done.stdout
     twin = tmp_path / "twin"
     shutil.copytree(small_run, twin)
     done = command("compare", small_run, twin, "--encoder", "mfcc", "--quiet", "--out", out)

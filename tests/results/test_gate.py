@@ -166,6 +166,15 @@ def test_an_encoder_may_be_named_by_the_spec_it_was_run_with() -> None:
     assert (found.met, found.encoder) == (True, "mine")
 
 
+@pytest.mark.parametrize("kept", ["random", "logmel-projection"])
+def test_an_encoder_may_be_named_as_it_was_before(kept: str) -> None:
+    """In a run of either time, either name means the projection."""
+    data = fabricate(grid={"PN": [30]}, tested=(("good", ""),), references=("mfcc", kept), n=20)
+    for asked in ("random", "logmel-projection"):
+        (found,) = judge([f"C_W[{asked},cosine] >= 0 @ PN"], data.consistency, data.run)
+        assert (found.met, found.encoder) == (True, kept)
+
+
 def test_several_trials_are_judged_by_their_mean() -> None:
     data = fabricate(
         grid={"PN": [0, 30]}, tested=(("vgg", "at"), ("vgg", "ae")), references=(), n=20, trials=3

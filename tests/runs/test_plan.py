@@ -51,14 +51,14 @@ def test_unknown_settings_are_suggested() -> None:
 
 def test_references_are_added_unless_asked_for() -> None:
     plan = make_plan({"encoders": ["mfcc", "x:y"], "grid": "quick"})
-    assert references_for(plan) == ("random", "constant", *TRAINED)
+    assert references_for(plan) == ("logmel-projection", "constant", *TRAINED)
 
 
 def test_changes_are_named_with_both_values() -> None:
     old = make_plan({"encoders": ["mfcc"], "grid": "quick"}).settings()
     new = make_plan({"encoders": ["random"], "grid": "paper", "noise": "bar.wav"}).settings()
     assert changed_settings(old, new) == [
-        "encoders (was mfcc, now random)",
+        "encoders (was mfcc, now logmel-projection)",
         "grid (was quick with 24 points, now paper with 91 points)",
         "noise (was unset, now bar.wav)",
     ]
@@ -66,10 +66,20 @@ def test_changes_are_named_with_both_values() -> None:
 
 def test_references() -> None:
     plan = make_plan({"encoders": ["mfcc", "vgg-at"], "grid": "quick"})
-    assert references_for(plan) == ("random", "constant", "vgg-ae", "vgg-ir", "vgg-vs")
+    assert references_for(plan) == ("logmel-projection", "constant", "vgg-ae", "vgg-ir", "vgg-vs")
     few = make_plan({"encoders": ["mfcc"], "grid": "quick", "references": "untrained"})
-    assert references_for(few) == ("random", "constant")
+    assert references_for(few) == ("logmel-projection", "constant")
     short = make_plan({"encoders": [], "grid": "quick", "clip_seconds": 1.4})
-    assert references_for(short) == ("mfcc", "random", "constant"), "they need 128 frames"
+    assert references_for(short) == ("mfcc", "logmel-projection", "constant"), (
+        "they need 128 frames"
+    )
     with pytest.raises(InputError, match="references='none'"):
         make_plan({"encoders": ["mfcc"], "grid": "quick", "references": "none"})
+
+
+def test_an_encoders_old_name_is_the_same_plan() -> None:
+    old = make_plan({"encoders": ["random"], "grid": "quick"})
+    assert old == make_plan({"encoders": ["logmel-projection"], "grid": "quick"})
+    assert references_for(old) == ("mfcc", "constant", *TRAINED)
+    with pytest.raises(InputError, match="asked for twice"):
+        make_plan({"encoders": ["random", "logmel-projection"], "grid": "quick"})

@@ -29,7 +29,14 @@ PAPER = {
 IMPERCEPTIBLE = {"PN": [30], "EN": [30], "TS": [0.98, 1.02], "PS": [-0.25, 0.25], "MP": [192]}
 AUDIO = ("dtw", "simple")
 LATENT = ("euclidean", "cosine")
-STRENGTH = {"audio": 0.93, "mfcc": 0.9, "random": 0.75, "good": 0.85, "middling": 0.6, "poor": 0.2}
+STRENGTH = {
+    "audio": 0.93,
+    "mfcc": 0.9,
+    "logmel-projection": 0.75,
+    "good": 0.85,
+    "middling": 0.6,
+    "poor": 0.2,
+}
 STRENGTH |= {"vgg at": 0.8, "vgg ae": 0.3}
 COLUMNS = [
     *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
@@ -59,7 +66,7 @@ def _side(code: str, magnitude: float) -> str:
 def fabricate(
     *,
     tested: tuple[tuple[str, str], ...] = (("good", ""), ("poor", "")),
-    references: tuple[str, ...] = ("mfcc", "random", "constant"),
+    references: tuple[str, ...] = ("mfcc", "logmel-projection", "constant"),
     grid: dict[str, list[float]] | None = None,
     n: int = 40,
     trials: int = 1,

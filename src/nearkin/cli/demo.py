@@ -27,7 +27,7 @@ def demo_command(
         run_settings(
             Settings(
                 audio=[str(write_clips(out))],
-                encoder=["mfcc", "random", "constant"],
+                encoder=["mfcc", "logmel-projection", "constant"],
                 out=str(out),
                 workers=workers,
                 quiet=bool(quiet),

@@ -46,7 +46,7 @@ def _encoders() -> list[str]:
     from nearkin.registry import lookup
 
     return [
-        f"{name:10} {_first_line(lookup(ENCODERS, name, kind='encoder'))}"
+        f"{name:18} {_first_line(lookup(ENCODERS, name, kind='encoder'))}"
         + _of(ENCODERS.provider(name))
         for name in ENCODERS
     ]

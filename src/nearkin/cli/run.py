@@ -40,7 +40,7 @@ def run_command(
         list[str] | None,
         typer.Option(
             "--encoder",
-            help="mfcc, random, constant, vgg-ae, vgg-at, vgg-ir, vgg-vs, "
+            help="mfcc, logmel-projection, constant, vgg-ae, vgg-at, vgg-ir, vgg-vs, "
             "package.module:attribute, ./file.py:attribute, hear:package.module[@weights], "
             "FILE.onnx, FILE.safetensors, torchscript:FILE.pt, hf:PATH_OR_NAME, "
             "embeddings:FILE.parquet; give it again for several. [mfcc]",
@@ -81,6 +81,10 @@ def run_command(
     references: Annotated[
         str | None,
         typer.Option(help="all, or untrained: leave out vgg-ae, vgg-at, vgg-ir, vgg-vs [all]."),
+    ] = None,
+    working_rate: Annotated[
+        int | None,
+        typer.Option(help="Hz at which audio is read and changed; raise it for encoders above."),
     ] = None,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz at which a plain callable takes audio [22050].")

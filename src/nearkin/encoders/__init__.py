@@ -17,15 +17,18 @@ from nearkin.encoders.protocol import (
     embed,
 )
 from nearkin.encoders.resolve import (
+    ALIASES,
     ENCODERS,
     REFERENCES,
     TRAINED,
+    is_table,
     resolve,
     resolve_all,
     takes_layers,
 )
 
 __all__ = [
+    "ALIASES",
     "DEVICES",
     "ENCODERS",
     "PADDINGS",
@@ -39,6 +42,7 @@ __all__ = [
     "Key",
     "ResolvedEncoder",
     "embed",
+    "is_table",
     "resolve",
     "resolve_all",
     "takes_layers",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nearkin.audio import SAMPLE_RATE, resample
 from nearkin.audio.synthetic import clips
 from nearkin.encoders.protocol import EncoderError, Key, ResolvedEncoder, embed
+from nearkin.encoders.resolve import is_table
 from nearkin.seeds import stream
 
 TOLERANCE = 1e-4
@@ -72,7 +73,7 @@ def steadiness(found: ResolvedEncoder, *, seconds: float = CLIP_S) -> Steadiness
         ``"unchecked"`` for tables of embeddings, which hear nothing; ``"failed"`` with the reason
         where the encoder cannot embed the test clips.
     """
-    if found.spec.startswith("embeddings:"):
+    if is_table(found):
         return Steadiness("unchecked")
     with batched(found):
         return _steadiness(found, seconds)

@@ -18,7 +18,7 @@ from nearkin.registry import Table, load, lookup
 ENCODERS = Table(
     {
         "mfcc": "nearkin.encoders.references.untrained:MfccEncoder",
-        "random": "nearkin.encoders.references.untrained:RandomEncoder",
+        "logmel-projection": "nearkin.encoders.references.untrained:LogmelProjectionEncoder",
         "constant": "nearkin.encoders.references.untrained:ConstantEncoder",
         "vgg-ae": "nearkin.encoders.references.trained:vgg_ae",
         "vgg-at": "nearkin.encoders.references.trained:vgg_at",
@@ -29,7 +29,9 @@ ENCODERS = Table(
 )
 """Name to ``"module:attribute"``; packages add theirs as entry points of ``nearkin.encoders``."""
 
-REFERENCES = ("mfcc", "random", "constant")
+ALIASES = {"random": "logmel-projection"}
+"""Names that some encoders had before, to those they have."""
+REFERENCES = ("mfcc", "logmel-projection", "constant")
 """The reference lines that need no training."""
 TRAINED = ("vgg-ae", "vgg-at", "vgg-ir", "vgg-vs")
 """The trained ones: the paper's tasks, one network each."""
@@ -57,15 +59,15 @@ def resolve(
     Parameters
     ----------
     spec : str or object
-        ``mfcc``, ``random``, ``constant``, ``vgg-ae``, ``vgg-at``, ``vgg-ir``, ``vgg-vs``,
-        ``package.module:attribute``, ``./file.py:attribute``, ``hear:package.module[@weights]``,
-        ``FILE.onnx``, ``FILE.safetensors``, ``torchscript:FILE.pt``, ``hf:PATH_OR_NAME``,
-        ``embeddings:FILE.parquet``, or an encoder object, HEAR module, X-ARES encoder, class or
-        callable itself.
+        ``mfcc``, ``logmel-projection``, ``constant``, ``vgg-ae``, ``vgg-at``, ``vgg-ir``,
+        ``vgg-vs``, ``package.module:attribute``, ``./file.py:attribute``,
+        ``hear:package.module[@weights]``, ``FILE.onnx``, ``FILE.safetensors``,
+        ``torchscript:FILE.pt``, ``hf:PATH_OR_NAME``, ``embeddings:FILE.parquet``, or an encoder
+        object, HEAR module, X-ARES encoder, class or callable itself.
     options : mapping, optional
         Keyword arguments for a class; settings for the other forms.
     **handling
-        Fields of `Handling`: ``sample_rate``, ``pool``, ``pad``, ``layer``, ``device``.
+        Fields of `Handling`: ``sample_rate``, ``pool``, ``pad``, ``layer``, ``device``, ``trust``.
 
     Returns
     -------
@@ -105,6 +107,11 @@ def resolve_all(
     return every_layer(found)
 
 
+def is_table(found: ResolvedEncoder) -> bool:
+    """Tell whether an encoder is a table of embeddings, which hears nothing."""
+    return found.spec.startswith("embeddings:")
+
+
 def takes_layers(found: ResolvedEncoder) -> bool:
     """Tell whether ``layer`` means something to an encoder; not to built-in ones and tables."""
     return hasattr(found.encoder, "reading") or hasattr(found.encoder, "shared")
@@ -122,6 +129,7 @@ def _resolved(spec: Any, options: dict[str, Any], handling: Handling) -> Resolve
     if kind:
         found: ResolvedEncoder = load(kind)(spec, options=options, handling=handling)
         return found
+    spec = ALIASES.get(spec, spec)
     made = lookup(ENCODERS, spec, kind="encoder")
     provider = ENCODERS.provider(spec)
     if provider:
@@ -153,7 +161,7 @@ def _kind(spec: str) -> str:
         return _SUFFIXES[suffix]
     if suffix in _PICKLES:
         return "nearkin.encoders.kinds.pickles:refuse"
-    if spec in ENCODERS:
+    if spec in ENCODERS or spec in ALIASES:
         return ""
     if colon or suffix == ".py" or _is_module(spec):
         return "nearkin.encoders.kinds.attribute:from_spec"

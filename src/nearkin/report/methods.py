@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nearkin.encoders import ALIASES, REFERENCES, TRAINED, resolve
 from nearkin.results.systems import distance_name
 from nearkin.transforms import TRANSFORMATIONS, transformation_class
 
@@ -58,6 +59,7 @@ def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) ->
         *_clips(run, plan),
         *_transformations(run, plan),
         *_spaces(run, plan, audio, latent),
+        *_encoders(run, plan),
         *_measures(plan, int(run.get("n") or 0)),
         *_departures(run, plan),
         *_versions(run),
@@ -132,14 +134,47 @@ def _spaces(
         sentences.append(
             "The audio space compared whole transformed contexts with whole original ones."
         )
-    names = [
-        str(entry.get("name"))
-        for entry in run.get("encoders", ())
-        if entry.get("role") == "reference"
-    ]
-    if names:
-        sentences.append(f"Reference encoders: {', '.join(dict.fromkeys(names))}.")
     return sentences
+
+
+def _encoders(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    """Say what the references are, and what encoders of higher rates did not hear."""
+    sentences = []
+    references = [_reference(one) for one in run.get("encoders", ()) if _is_reference(one)]
+    if references:
+        sentences.append(f"Reference encoders: {'; '.join(dict.fromkeys(references))}.")
+    working = int(plan.get("working_rate") or 0)
+    rates: dict[int, list[str]] = {}
+    for one in run.get("encoders", ()):
+        rate = int(one.get("sample_rate") or 0)
+        heard = not str(one.get("spec", "")).startswith("embeddings:")
+        if working and rate > working and heard and not _is_reference(one):
+            rates.setdefault(rate, []).append(str(one.get("label") or one.get("name")))
+    for rate, labels in sorted(rates.items()):
+        takes = "takes" if len(labels) == 1 else "take"
+        sentences.append(
+            f"{' and '.join(labels)} {takes} audio at {rate:,} Hz and heard nothing above "
+            f"{working / 2000:.2g} kHz, half the working rate."
+        )
+    return sentences
+
+
+def _is_reference(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("role") == "reference")
+
+
+def _reference(entry: Mapping[str, Any]) -> str:
+    """Name a reference and what it is; a trained one with what it was trained on."""
+    label = str(entry.get("label") or entry.get("name"))
+    spec = str(entry.get("spec") or label)
+    known = ALIASES.get(spec, spec)
+    if known in (*REFERENCES, *TRAINED):
+        found = resolve(known)
+        what = getattr(found.encoder, "what", "")
+        # weights of another hash are another version's, of which this one's card says nothing
+        if found.sha256 == str(entry.get("sha256") or ""):
+            return f"{label} ({what})"
+    return label
 
 
 def _named(distances: list[str]) -> str:

@@ -18,7 +18,7 @@ import yaml
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.crosstab import crosstab, render
-from nearkin.results.systems import System, systems_of
+from nearkin.results.systems import System, named, systems_of
 from nearkin.results.verdicts import Verdict, verdict
 
 COLOURS = {
@@ -43,7 +43,7 @@ def of_encoder(
     """
     systems = systems_of(run, consistency)
     if encoder is not None:
-        match = [one for one in systems if encoder in (one.encoder, one.label)]
+        match = named(encoder, systems, run)
         if len(match) == 1:
             return match[0]
         known = [one.label for one in systems]

@@ -2,8 +2,8 @@
 
 Tidy tables in, tidy tables out. An encoder with several trials has one row a trial (``trial`` >= 1)
 and rows of the mean over trials (``trial`` 0) with the crossed interval: the mean speaks, the
-trials are drawn as points. References (mfcc, random, constant, and the trained ones) come after the
-tested encoders.
+trials are drawn as points. References (mfcc, logmel-projection, constant, and the trained ones)
+come after the tested encoders.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from nearkin.distances import DISTANCES, distance_title
+from nearkin.encoders import ALIASES
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.transforms import magnitudes
@@ -50,16 +51,21 @@ def systems_of(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[System
 
 
 def named(name: str, systems: Iterable[System], run: Mapping[str, Any]) -> list[System]:
-    """Return the encoders a user means: by name, name and task, or the SPEC they were run with."""
+    """Return the encoders a user means: by name, name and task, or the SPEC they were run with.
+
+    The name that an encoder had before means it too, and today's name one of an older run.
+    """
+    names = {name, *(pair[0] for pair in ALIASES.items() if pair[1] == name)}
+    names |= {ALIASES.get(name, name)}
     specs = {
         (str(entry.get("name", "")), str(entry.get("task") or ""))
         for entry in run.get("encoders", ())
-        if name in (entry.get("spec"), entry.get("label"))
+        if names & {entry.get("spec"), entry.get("label")}
     }
     return [
         one
         for one in systems
-        if name in (one.encoder, one.label) or (one.encoder, one.task) in specs
+        if names & {one.encoder, one.label} or (one.encoder, one.task) in specs
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES
-from nearkin.encoders import POOLINGS, REFERENCES, TRAINED, Handling
+from nearkin.encoders import ALIASES, POOLINGS, REFERENCES, TRAINED, Handling
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.transforms.grids import Grid, Point, grid
@@ -32,6 +32,11 @@ class EncoderChoice(BaseModel):
     spec: str
     options: str = "{}"
     """JSON, so that the plan can be hashed."""
+
+    @field_validator("spec")
+    @classmethod
+    def _of_today(cls, value: str) -> str:
+        return ALIASES.get(value, value)
 
 
 class Plan(BaseModel):
@@ -183,8 +188,8 @@ def make_plan(settings: Mapping[str, Any]) -> Plan:
     Parameters
     ----------
     settings : mapping
-        Fields of `Plan`; ``encoders`` may be SPEC strings. The reference encoders mfcc, random and
-        constant are added where they are missing.
+        Fields of `Plan`; ``encoders`` may be SPEC strings. The reference encoders mfcc,
+        logmel-projection and constant are added where they are missing.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nearkin.corpora.collect import collect
-from nearkin.encoders import takes_layers
+from nearkin.encoders import is_table, takes_layers
 from nearkin.encoders.check import Steadiness, steadiness
 from nearkin.errors import InputError
 from nearkin.optional import need
@@ -121,6 +121,21 @@ def run(
     return folder
 
 
+def unheard(rate: int, plan: Plan) -> str:
+    """Say what an encoder of a rate above the working rate does not hear.
+
+    Examples
+    --------
+    >>> from nearkin.runs.plan import make_plan
+    >>> unheard(48_000, make_plan({"encoders": ["mfcc"], "grid": "quick"})).split(",")[0]
+    'takes 48000 Hz and hears nothing above 11 kHz'
+    """
+    return (
+        f"takes {rate} Hz and hears nothing above {plan.working_rate / 2000:.2g} kHz, as the run "
+        f"works at {plan.working_rate} Hz; --working-rate {min(rate, 96_000)} keeps all"
+    )
+
+
 def _check(session: Session, tell: Tell) -> None:
     """Tell what the tested encoders were taken for, and do the quick part of ``nearkin check``.
 
@@ -137,6 +152,8 @@ def _check(session: Session, tell: Tell) -> None:
         raise InputError(f"--layer {layer}: no encoder of the run has layers; leave it out")
     for encoder in tested:
         tell(f"encoder {encoder.label}: {encoder.matched}")
+        if encoder.sample_rate > session.plan.working_rate and not is_table(encoder):
+            tell(f"encoder {encoder.label}: {unheard(encoder.sample_rate, session.plan)}")
         state = found[encoder.label] = steadiness(encoder, seconds=session.plan.clip_seconds)
         if state.state == "stochastic" and not session.plan.allow_stochastic:
             raise InputError(

@@ -7,7 +7,7 @@ long, and how it scores). Opening one runs no code and needs no torch.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,8 @@ class TrainedEncoder:
     Parameters
     ----------
     task : {"ae", "at", "ir", "vs"}
+    how : str
+        What it was trained to do, in words.
     """
 
     encoder_name: ClassVar[str] = "vgg"
@@ -35,8 +37,14 @@ class TrainedEncoder:
     sample_rate: ClassVar[int] = 22_050
     embedding_size: ClassVar[int] = 256
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, how: str) -> None:
         self.task = task
+        self.how = how
+
+    @property
+    def what(self) -> str:
+        """What it is and was trained on, in words."""
+        return f"a small VGG-like network trained {self.how}, on {training_of(self.task)}"
 
     @property
     def path(self) -> Path:
@@ -67,14 +75,29 @@ class TrainedEncoder:
         return np.concatenate([session.run(None, {"audio": clip[None]})[0] for clip in audio])
 
 
-vgg_ae = functools.partial(TrainedEncoder, "ae")
-"""Trained as an autoencoder."""
-vgg_at = functools.partial(TrainedEncoder, "at")
-"""Trained to tag music."""
-vgg_ir = functools.partial(TrainedEncoder, "ir")
-"""Trained to recognise instruments."""
-vgg_vs = functools.partial(TrainedEncoder, "vs")
-"""Trained to separate the singing voice."""
+def training_of(task: str) -> str:
+    """Return what the network of a task was trained on, as its model card says.
+
+    Examples
+    --------
+    >>> training_of("vs").split(":")[0]
+    'renderings with a sung part (nearkin corpus rendered-vocals)'
+    """
+    card = (WEIGHTS / f"{TrainedEncoder.encoder_name}-{task}.md").read_text("utf-8")
+    row = next(line for line in card.splitlines() if line.startswith("| trained on |"))
+    return row.split("|")[2].strip().replace("`", "")
+
+
+def _trained(task: str, how: str) -> Callable[..., TrainedEncoder]:
+    made = functools.partial(TrainedEncoder, task, how)
+    made.__doc__ = f"VGG-like network trained {how}."
+    return made
+
+
+vgg_ae = _trained("ae", "as an autoencoder")
+vgg_at = _trained("at", "to tag music")
+vgg_ir = _trained("ir", "to recognise instruments")
+vgg_vs = _trained("vs", "to separate the singing voice")
 
 
 @functools.lru_cache(maxsize=8)

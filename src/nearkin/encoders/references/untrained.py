@@ -1,7 +1,7 @@
-"""The three reference encoders: mfcc, random and constant.
+"""The three untrained reference encoders: mfcc, logmel-projection and constant.
 
 They need no weights and bracket every other encoder: ``mfcc`` is the paper's hand-crafted baseline,
-``random`` a seeded random projection of the log-mel spectrogram, ``constant`` must score zero.
+``logmel-projection`` keeps the log-mel spectrogram, ``constant`` must score zero.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ RATE = 22_050
 class MfccEncoder:
     """Mean and standard deviation over time of 24 MFCCs and their differences (paper, 4.2)."""
 
+    what = "means and standard deviations of 24 MFCCs and of their differences"
     sample_rate = RATE
     embedding_size = 144
 
@@ -31,13 +32,15 @@ class MfccEncoder:
         return np.stack([mfcc_statistics(clip, sr=self.sample_rate) for clip in audio])
 
 
-class RandomEncoder:
+class LogmelProjectionEncoder:
     """A Gaussian random projection of the whole log-mel spectrogram to 256 values.
 
-    The projection depends on the seed and on the number of frames, on nothing else; by the
-    Johnson-Lindenstrauss lemma it keeps the spectrogram's own distances up to a few per cent.
+    It is no random encoder: by the Johnson-Lindenstrauss lemma it keeps the spectrogram's own
+    distances up to a few per cent, and so beats many a trained network. The projection depends on
+    the seed and on the number of frames, on nothing else.
     """
 
+    what = "a seeded random projection of the log-mel spectrogram, untrained"
     sample_rate = RATE
     embedding_size = 256
 
@@ -58,6 +61,7 @@ class RandomEncoder:
 class ConstantEncoder:
     """The same vector for every clip: all distances tie, so its consistency is zero."""
 
+    what = "the same vector for every clip"
     sample_rate = RATE
     embedding_size = 16
 
@@ -68,6 +72,6 @@ class ConstantEncoder:
 
 @functools.lru_cache(maxsize=4)
 def _projection(seed: int, n_inputs: int, n_outputs: int) -> NDArray[np.float32]:
-    rng = stream(seed, "random encoder", n_inputs)
+    rng = stream(seed, "random encoder", n_inputs)  # its first name: the numbers stay
     matrix = rng.standard_normal((n_outputs, n_inputs), dtype=np.float32)
     return matrix / np.float32(np.sqrt(n_outputs))
