@@ -96,6 +96,7 @@ def test_an_installed_distance_changes_nobodys_run(music: Path, tmp_path: Path) 
 def test_a_package_that_cannot_be_imported(music: Path, tmp_path: Path) -> None:
     lines = (
         "[nearkin.encoders]\nbroken = no_such_module:thing\nmfcc = nearkin_example:Bands\n"
+        "leaves = leaving:thing\n"
         "[nearkin.distances]\nmoved = nearkin_example:manhattan\n"
         "[nearkin.transformations]\nXX = nearkin_example:Bands\n"
     )
@@ -107,6 +108,11 @@ def test_a_package_that_cannot_be_imported(music: Path, tmp_path: Path) -> None:
         "imported (ModuleNotFoundError: No module named 'no_such_module'); mend or remove that "
         "package\n"
     )
+    (place / "leaving.py").write_text("import sys\nsys.exit(0)\n")
+    for words in (("check", "leaves"), ("run", music, "--encoder", "leaves")):
+        done = call(place, *words)
+        assert done.returncode == 2
+        assert "leaving:thing cannot be imported (SystemExit: 0)" in done.stderr
     done = call(place, "run", music, "--distance", "moved", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "must be a nearkin.distances.Distance of that name" in done.stderr

@@ -110,7 +110,7 @@ def lookup(table: Mapping[str, str], name: str, *, kind: str) -> Any:
         return load(table[name])
     try:
         return load(table[name])
-    except Exception as error:  # the border to foreign code: anything may come
+    except (Exception, SystemExit) as error:  # the border to foreign code: anything may come
         raise InputError(
             f"{kind} '{name}' of {provider}: {table[name]} cannot be imported "
             f"({type(error).__name__}: {error}); mend or remove that package"

@@ -104,6 +104,14 @@ def test_an_exit_later_is_an_error_too(place: str, tmp_path: Path, clips: Any) -
     assert status[1].startswith("raised SystemExit: it calls exit(1)")
 
 
+def test_an_exit_in_a_property(tmp_path: Path) -> None:
+    path = tmp_path / "lazy.py"
+    text = "import sys\n\nclass Lazy:\n    embedding_size = 4\n    def embed(self, audio): ...\n"
+    path.write_text(text + "    @property\n    def sample_rate(self):\n        sys.exit(2)\n")
+    with pytest.raises(InputError, match=r"lazy.py:Lazy': it calls exit\(2\)"):
+        resolve(f"{path}:Lazy")
+
+
 def test_an_exit_in_a_hear_module(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     path = tmp_path / "hear_leaves.py"

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nearkin.encoders.foreign import ForeignExitError, foreign_code
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.registry import Table, load, lookup
@@ -98,7 +99,11 @@ def resolve_all(
 
     Layers share one pass of the model over a batch. Parameters and errors are those of `resolve`.
     """
-    found = _resolved(spec, dict(options or {}), Handling(**handling))
+    try:
+        with foreign_code():
+            found = _resolved(spec, dict(options or {}), Handling(**handling))
+    except ForeignExitError as error:
+        raise InputError(f"encoder '{spec}': {error}") from error
     reading = getattr(found.encoder, "reading", None)
     if reading is None or reading.layer != "all":
         return (found,)
