@@ -491,6 +491,11 @@ def test_changed_settings_are_refused_by_name(labelled: Path, tmp_path: Path) ->
         again(plan=plan_of("{PN: [0]}", seed=1))
     with pytest.raises(InputError, match=r"grid \(was test with 1 points, now test with 2 points"):
         again(plan=plan_of("{PN: [0, 3]}"))
+    for name, was, now in (("storage", "float", "mu-law"), ("loudness_window", "clip", "full")):
+        with pytest.raises(InputError, match=rf"{name} \(was {was}, now {now}\)"):
+            again(plan=plan_of("{PN: [0]}", **{name: now}))
+    with pytest.raises(InputError, match="unknown setting 'rho'"):
+        plan_of("{PN: [0]}", rho="own")
     with pytest.raises(InputError, match=r"split \(was test, now all\)"):
         again(plan=plan, split="all")
     with pytest.raises(InputError, match=r"device \(was cpu, now cuda\)"):

@@ -59,6 +59,12 @@ def perform_command(
         str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
     ] = None,
     mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="float, or mu-law: 8 bits as the authors' [float].")
+    ] = None,
+    loudness_window: Annotated[
+        str | None, typer.Option(help="What is matched in loudness: clip or full [clip].")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
     out: Out = None,
     workers: Workers = None,

@@ -22,6 +22,7 @@ from nearkin.performance.sets import TestSet, sets_for
 from nearkin.performance.table import clip_table, performance_table
 from nearkin.performance.units import TaskSession, gather, read_status, score_clip
 from nearkin.progress import Progress, silent
+from nearkin.registry import suggest
 from nearkin.runs.drawing import draw
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.plan import Plan, make_plan
@@ -31,7 +32,7 @@ from nearkin.workers import Workers, open_workers
 
 SETTINGS = (
     *("grid", "seed", "clips", "clip_seconds", "working_rate", "noise", "engine", "mp3_rate"),
-    "resamples",
+    *("storage", "loudness_window", "resamples"),
 )
 """The settings of a plan that change a task's score."""
 LEAST = 2
@@ -46,6 +47,12 @@ def make_performance_plan(settings: Mapping[str, Any]) -> Plan:
     InputError
         Naming every setting that is unknown or wrong.
     """
+    others = [
+        f"unknown setting '{name}': {suggest(name, SETTINGS)}"
+        for name in settings.keys() - SETTINGS
+    ]
+    if others:
+        raise InputError("; ".join(sorted(others)))
     return make_plan({**settings, "encoders": ()})
 
 
