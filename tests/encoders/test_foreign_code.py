@@ -251,6 +251,20 @@ def test_onnx_weights_beside_it_count_in_its_hash(tmp_path: Path, clips: Any) ->
     assert resolve(str(path)).sha256 != first.sha256
 
 
+def test_onnx_weights_under_links_as_a_cache_keeps_them(tmp_path: Path, clips: Any) -> None:
+    """The hub's cache: links in a snapshot, both files side by side among the blobs."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "abc"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    outside(blobs / "one", "model.onnx_data")
+    (blobs / "two").write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    (snapshot / "model.onnx").symlink_to("../../blobs/one")
+    (snapshot / "model.onnx_data").symlink_to("../../blobs/two")
+    found = resolve(str(snapshot / "model.onnx"))
+    truth = clips[:, :4] + np.arange(4, dtype=np.float32)
+    assert np.array_equal(embed(found, clips, KEYS).vectors, truth)
+
+
 @pytest.mark.parametrize("where", ["initializer", "constant"])
 @pytest.mark.parametrize("location", ["../secret.bin", "sub/../../secret.bin", "link.bin", "{abs}"])
 def test_onnx_weights_outside_its_folder_are_refused(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class ForeignExitError(Exception):
@@ -46,7 +46,8 @@ def foreign_code(*, argv: str | None = None) -> Iterator[None]:
     finally:
         sys.argv = arguments
         if place is not None and _here() != place:
-            os.chdir(place)
+            with suppress(OSError):  # the code may have deleted it
+                os.chdir(place)
 
 
 def told(error: BaseException) -> str:

@@ -103,7 +103,9 @@ def _found(table: pd.DataFrame, others: Sequence[str], spec: str) -> list[str]:
         )
     if families:
         told = " and ".join(f"{names[0]} to {names[-1]}" for names in families[:4])
-        raise InputError(f"encoder '{spec}': {told} may all be dimensions: {name_them}")
+        raise InputError(
+            f"encoder '{spec}': {told} may all be dimensions: drop the others, or {name_them}"
+        )
     if numeric:
         raise InputError(
             f"encoder '{spec}': no column '{LIST}', and whether {', '.join(numeric[:6])} are "

@@ -51,7 +51,9 @@ def external_files(path: Path, *, spec: str) -> list[Path]:
     InputError
         If the file is no protobuf, or names a file outside its own folder.
     """
-    home = path.resolve().parent
+    home = path.parent.resolve()
+    # where a cache keeps files elsewhere under links, graph and weights lie side by side there too
+    homes = (home, path.resolve().parent)
     files = []
     for location in dict.fromkeys(_locations(path, spec)):
         place = Path(location)
@@ -59,7 +61,8 @@ def external_files(path: Path, *, spec: str) -> list[Path]:
             there = (home / place).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"encoder '{spec}': external data {location!r}: {error}") from error
-        if place.is_absolute() or ".." in place.parts or not there.is_relative_to(home):
+        inside = any(there.is_relative_to(folder) for folder in homes)
+        if place.is_absolute() or ".." in place.parts or not inside:
             raise InputError(
                 f"encoder '{spec}': its weights are said to be in {location!r}, outside its own "
                 "folder, which is not read: put the file beside it, or save the graph in one file"
