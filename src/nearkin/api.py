@@ -63,35 +63,36 @@ class Result:
     @cached_property
     def clips(self) -> pd.DataFrame:
         """One row a clip, skipped and failed ones too."""
-        return self.folder.read_table("clips")
+        return self._table("clips")
 
     @cached_property
     def queries(self) -> pd.DataFrame:
         """One row a question: a transformed clip in one space under one distance."""
-        return self.folder.read_table("queries")
+        return self._table("queries")
 
     @cached_property
     def consistency(self) -> pd.DataFrame:
         """Every measure with its 95 % interval, N and chance."""
-        return self.folder.read_table("consistency")
+        return self._table("consistency")
 
     @cached_property
     def failures(self) -> pd.DataFrame:
         """The failures that the report plays."""
-        return self.folder.read_table("failures")
+        return self._table("failures")
 
     @cached_property
     def performance(self) -> pd.DataFrame | None:
         """The encoders' scores in their tasks; None where the run has none."""
         if not self.folder.has_table("performance"):
             return None
-        try:
-            return self.folder.read_table("performance")
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.folder.root}: performance.parquet cannot be read ({error}); give nearkin "
-                "perform again"
-            ) from error
+        return self._table("performance")
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """Read a table and check it against its schema."""
+        from nearkin.results.schemas import read_checked
+
+        file = self.folder.root / f"{name}.parquet"
+        return read_checked(lambda: self.folder.read_table(name), name, file)
 
     @cached_property
     def analysis(self) -> dict[str, pd.DataFrame]:
