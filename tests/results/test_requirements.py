@@ -17,6 +17,34 @@ from nearkin.tables import MEASURES
 
 PLAIN_CODE = re.compile(r"(?!and\b|in\b|imperceptible\b)[A-Za-z_][A-Za-z0-9_]*\Z")
 
+PIECES = [
+    *"[](),@><=.",
+    ">=",
+    "..",
+    "#",
+    "0.5",
+    "-#",
+    "#e#",
+    "C_W",
+    "C_W@",
+    "C_W@#",
+    "kappa",
+    "mean(",
+]
+PIECES += [
+    "mean",
+    "and",
+    "in",
+    "imperceptible",
+    "MP",
+    "MP>=#",
+    "'",
+    '"a',
+    "OG",
+    "monotonicity",
+    "C_W >= .5 @",
+]
+
 numbers = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: x + 0.0)
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 codes = st.from_regex(r"\A[A-Z][A-Z0-9_]{0,4}\Z").filter(PLAIN_CODE.match)
@@ -84,6 +112,21 @@ def test_a_text_cut_short_never_becomes_another_kind_of_error(
         read_or_refused(spoilt)
 
 
+@given(st.lists(st.sampled_from(PIECES), max_size=12), st.integers(1, 5000))
+@settings(deadline=None, max_examples=500)
+def test_pieces_in_any_order_are_read_or_refused_in_one_short_sentence(
+    pieces: list[str], digits: int
+) -> None:
+    text = " ".join(pieces).replace("#", "9" * digits)
+    with contextlib.suppress(InputError):
+        required = parse(text)
+        assert parse(str(required)) == required
+        return
+    with pytest.raises(InputError) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 700
+
+
 def test_the_parts_of_a_requirement() -> None:
     found = parse(
         " mean( C_B_acc [ hear:my.module@~/w.pt , dtw,cosine ] ) >=.5 "
@@ -137,6 +180,10 @@ def test_the_parts_of_a_requirement() -> None:
         ("C_W > 0.5 @ and", 13, "expected a transformation"),
         ("C_W@1 > 0.5", 4, "a collection of 2 clips or more"),
         ("kappa@10 > 0.5", 6, "only C_W has one"),
+        ("C_W@" + "9" * 5000 + " > 0.5", 4, "a whole number of up to nine digits"),
+        ("C_W > " + "9" * 5000, 7, "expected a number"),
+        ("C_W@5.5 > 0.5", 4, "a whole number of up to nine digits"),
+        ("C_W > \u0660.5", 7, "expected a number"),
         ("mean C_W > 0.5", 6, "expected '('"),
         ("mean(C_W > 0.5", 10, "expected ')'"),
         ("monotonicity > 0.5 @ PS>1", 22, "a transformation alone"),

@@ -35,10 +35,12 @@ IMPERCEPTIBLE = "imperceptible"
 REDUCTIONS = ("mean", "median")
 COMPARISONS = (">=", "<=", ">", "<")
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[^\s,\[\]\"'()\\]+")
-_SIZE = re.compile(r"@(\d+)(?![\d.])")
+_SIZE = re.compile(r"@(\d{1,9})(?![\d.])", re.ASCII)
+_LONGEST = 200
+"""Letters of a requirement that a sentence repeats."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ class _Reader:
     def _size(self, measure: str) -> int:
         found = _SIZE.match(self.text, self.at)
         if found is None:
+            if re.match(r"@\d", self.text[self.at : self.at + 2]):
+                self._fail("a whole number of up to nine digits after '@'")
             return 0
         if measure != "C_W":
             self._fail(f"no '@n' after {measure}: only C_W has one")
@@ -360,7 +364,7 @@ class _Reader:
     def _wrong_word(self, word: str, kind: str, known: Iterable[str]) -> NoReturn:
         self.at -= len(word)
         raise InputError(
-            f"requirement {self.text!r}, position {self.at + 1}: unknown {kind} '{word}': "
+            f"requirement {self._shown()}, position {self.at + 1}: unknown {kind} '{word[:40]}': "
             f"{suggest(word, known)}"
         )
 
@@ -368,8 +372,13 @@ class _Reader:
         rest = self._rest()
         found = f"'{rest[:12]}'" if rest else "the end"
         raise InputError(
-            f"requirement {self.text!r}, position {self.at + 1}: expected {expected}, found {found}"
+            f"requirement {self._shown()}, position {self.at + 1}: expected {expected}, "
+            f"found {found}"
         )
+
+    def _shown(self) -> str:
+        text = self.text if len(self.text) <= _LONGEST else f"{self.text[:_LONGEST]}..."
+        return repr(text)
 
 
 def _plain(number: float) -> str:
