@@ -33,8 +33,8 @@ def through_mu_law(y: ArrayLike) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> through_mu_law([0.0, 0.5, -2.0]).round(4).tolist()
-    [0.0001, 0.4944, -1.0]
+    >>> [f"{x:.4f}" for x in through_mu_law([0.0, 0.5, -2.0])]
+    ['0.0001', '0.4967', '-1.0000']
     """
     x = np.clip(np.asarray(y, np.float64), -1.0, 1.0)
     compressed = np.sign(x) * np.log1p(MU * np.abs(x)) / np.log1p(MU)
