@@ -379,14 +379,15 @@ def _ladders(run: RunTables, places: Sequence[Place]) -> Iterator[tuple[Place, l
     The severity is that of the effective magnitude, as in the run's own monotonicity.
     """
     columns = ["transformation", "magnitude"]
-    effective = run.queries.groupby(columns)["effective_magnitude"].median()
+    effective = run.queries.groupby(columns)["effective_magnitude"].median().to_dict()
     sides: dict[Place, list[int]] = {}
     for index, place in enumerate(places):
         side = magnitudes.side(place.code, place.magnitude)
         sides.setdefault(Place(place.code, math.nan, side), []).append(index)
     for at, where in sides.items():
         if len(where) > 1:
-            done = [effective[at.code, places[index].magnitude] for index in where]
+            asked = [places[index].magnitude for index in where]
+            done = [effective.get((at.code, magnitude), magnitude) for magnitude in asked]
             yield at, where, np.array([magnitudes.severity(at.code, m) for m in done])
 
 
