@@ -1,11 +1,10 @@
-"""Training: the cache against the reader, batches by step, and a killed run against a straight one.
+"""Training from a manifest to a model, and a killed training against a straight one.
 
 Networks are as small as they come (the MFCC encoder's head, clips of 1.5 s), a period is two steps.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
@@ -35,40 +34,13 @@ from nearkin.encoders import resolve  # noqa: E402
 from nearkin.errors import InputError, RunError  # noqa: E402
 from nearkin.networks.files import load  # noqa: E402
 from nearkin.tasks import task  # noqa: E402
-from nearkin.training import AudioCache, Settings, train  # noqa: E402
-from nearkin.training.batches import (  # noqa: E402
-    FixedBatches,
-    Order,
-    TrainingBatches,
-    fixed_places,
-)
-from nearkin.training.cache import quantised  # noqa: E402
+from nearkin.training import Settings, train  # noqa: E402
 from nearkin.training.checkpoint import Budget, TrainingState  # noqa: E402
-from nearkin.training.recordings import Recordings  # noqa: E402
 from nearkin.training.run import labels_of, read_splits  # noqa: E402
+from support.labelled_tones import SR, make_corpus  # noqa: E402
 
-SR = 22_050
 CROP_S = 1.5
 TINY: dict[str, Any] = {"batch": 4, "crop_s": CROP_S, "period": 2, "device": "cpu"}
-
-
-def make_corpus(folder: Path, *, n: int = 10, seconds: float = 2.0) -> Path:
-    """Tones called organ and noises called drum, each with a quiet voice in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    t = np.arange(round(seconds * SR)) / SR
-    lines = ["path,split,group,tags,instrument,vocals_path"]
-    for k in range(n):
-        split = {3: "valid", 4: "test"}.get(k % 5, "train")
-        voice = 0.05 * np.sin(2 * np.pi * (200 + 20 * rng.integers(20)) * t)
-        tone = 0.2 * np.sign(np.sin(2 * np.pi * (700 + 30 * rng.integers(20)) * t))
-        other, word = (tone, "organ") if k % 2 else (0.2 * rng.standard_normal(len(t)), "drum")
-        soundfile.write(folder / f"mix{k}.wav", voice + other, SR, subtype="FLOAT")
-        soundfile.write(folder / f"voice{k}.wav", voice, SR, subtype="FLOAT")
-        lines.append(f"mix{k}.wav,{split},song{k},{word};any,{word},voice{k}.wav")
-    manifest = folder / "manifest.csv"
-    manifest.write_text("\n".join(lines) + "\n")
-    return manifest
 
 
 def test_a_class_that_no_training_row_has_is_known(tmp_path: Path) -> None:
@@ -124,179 +96,6 @@ def curve(out: Path) -> list[str]:
     """The curve without its times."""
     text = (out.with_name(out.name + ".training") / "curve.csv").read_text()
     return [line.rsplit(",", 3)[0] for line in text.splitlines()]
-
-
-# The cache
-
-
-def test_the_cache_holds_what_the_reader_reads(corpus: Path, tmp_path: Path) -> None:
-    paths = sorted(corpus.parent.glob("*.wav"))
-    store = AudioCache(tmp_path / "cache")
-    found = store.fill(paths)
-    samples = np.memmap(store.samples_path, dtype="<i2", mode="r")
-    assert len(samples) == sum(place.samples for place in found.values())
-    for path in paths:
-        place, truth = found[path], read(path, sr=SR)
-        kept = samples[place.start : place.start + place.samples] * np.float64(place.scale)
-        assert np.abs(samples[place.start : place.start + place.samples]).max() == 32_767
-        assert np.abs(kept - truth).max() <= place.scale * 0.500001
-
-
-def test_a_quiet_recording_keeps_its_resolution() -> None:
-    y = (1e-6 * np.sin(np.arange(1000))).astype(np.float32)
-    values, scale = quantised(y)
-    assert np.abs(values * scale - y).max() <= 1e-6 / 32_767 * 0.51
-    values, scale = quantised(np.zeros(5, np.float32))
-    assert scale == 1.0
-    assert not values.any()
-
-
-def test_nothing_is_decoded_twice_and_what_changed_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from nearkin.training import cache as module
-
-    path = tmp_path / "a.wav"
-    soundfile.write(path, np.full(SR, 0.5), SR)
-    decoded: list[Path] = []
-
-    def counted(path: Path, *, sr: int) -> Any:
-        decoded.append(path)
-        return read(path, sr=sr)
-
-    monkeypatch.setattr(module, "read", counted)
-    store = AudioCache(tmp_path / "cache")
-    first = store.fill([path, path])
-    assert AudioCache(tmp_path / "cache").fill([path]) == first
-    assert len(decoded) == 1
-    soundfile.write(path, np.full(2 * SR, 0.5), SR)
-    again = store.fill([path])[path]
-    assert len(decoded) == 2
-    assert again.samples == 2 * SR
-    assert again.start == SR
-
-
-def test_what_was_being_written_when_it_was_killed_is_written_anew(tmp_path: Path) -> None:
-    paths = []
-    for k in range(3):
-        paths.append(tmp_path / f"{k}.wav")
-        soundfile.write(paths[-1], np.linspace(-0.5, 0.5, SR + k), SR, subtype="FLOAT")
-    store = AudioCache(tmp_path / "cache")
-    store.fill(paths[:2])
-    with store.samples_path.open("ab") as file:  # samples without a row of the index
-        file.write(b"\x01" * 1000)
-    found = store.fill(paths)
-    samples = np.memmap(store.samples_path, dtype="<i2", mode="r")
-    place = found[paths[2]]
-    assert place.start == 2 * SR + 1
-    kept = samples[place.start : place.start + place.samples] * place.scale
-    np.testing.assert_allclose(kept, np.linspace(-0.5, 0.5, SR + 2), atol=place.scale)
-    with store.samples_path.open("r+b") as file:  # rows without their samples
-        file.truncate(2 * SR)
-    assert store.fill(paths)[paths[0]].start == 0
-
-
-def test_a_file_that_cannot_be_decoded_is_a_sentence(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.wav"
-    bad.write_bytes(b"no sound")
-    missing = tmp_path / "missing.wav"
-    found = AudioCache(tmp_path / "cache").fill([bad, missing])
-    assert "bad.wav" in found[bad]
-    assert "missing.wav" in found[missing]
-
-
-def test_a_cache_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    soundfile.write(path, np.full(SR, 0.5), SR)
-    store = AudioCache(tmp_path / "cache")
-    store.fill([path])
-    (store.root / "index.sqlite").write_bytes(b"something else entirely" * 100)
-    with pytest.raises(RunError, match="delete the folder"):
-        store.fill([path])
-
-
-# Batches
-
-
-def order(**changed: Any) -> Order:
-    lengths = np.array([40_000, 50_000, 33_075, 70_000, 60_000])
-    settings = {"seed": 0, "task": "ir", "trial": 1, "lengths": lengths, "batch": 4}
-    return Order(**{**settings, "n_samples": 33_075, **changed})
-
-
-def test_a_batch_is_a_function_of_its_step() -> None:
-    forwards = order()
-    seen = [forwards.places(step) for step in range(40)]
-    backwards = order()
-    assert [backwards.places(step) for step in reversed(range(40))] == seen[::-1]
-    assert order().places(17) == seen[17]
-
-
-def test_an_epoch_is_one_crop_of_every_recording() -> None:
-    drawn = order()
-    places = [drawn.places(step) for step in range(50)]
-    which = [index for chosen, _ in places for index in chosen]
-    offsets = [offset for _, chosen in places for offset in chosen]
-    for epoch in range(40):
-        assert sorted(which[5 * epoch : 5 * epoch + 5]) == [0, 1, 2, 3, 4]
-    room = drawn.lengths - 33_075
-    assert all(0 <= offset <= room[index] for index, offset in zip(which, offsets, strict=True))
-    assert len({tuple(which[5 * epoch : 5 * epoch + 5]) for epoch in range(40)}) > 20
-    of_longest = [o for i, o in zip(which, offsets, strict=True) if i == 3]
-    assert max(of_longest) > 0.8 * room[3]
-    assert min(of_longest) < 0.2 * room[3]
-
-
-@pytest.mark.parametrize("changed", [{"seed": 1}, {"trial": 2}, {"task": "at"}])
-def test_seeds_trials_and_tasks_see_other_crops(changed: dict[str, Any]) -> None:
-    assert order().places(0) != order(**changed).places(0)
-
-
-def ramp(tmp_path: Path, lengths: list[int], **changed: Any) -> Recordings:
-    """Recordings whose samples are their places in the flat file."""
-    path = tmp_path / "samples.i16"
-    np.arange(sum(lengths)).astype("<i2").tofile(path)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    return Recordings(path, starts, np.array(lengths), np.full(len(lengths), 0.5, "f4"), **changed)
-
-
-def test_crops_come_from_their_places(tmp_path: Path) -> None:
-    recordings = ramp(tmp_path, [100, 200], targets=np.array([7, 8]))
-    batch = recordings.batch([1, 0], [5, 90], 10)
-    assert batch.audio.dtype == torch.float32
-    np.testing.assert_array_equal(batch.audio[0], np.arange(105, 115) * 0.5)
-    np.testing.assert_array_equal(batch.audio[1], np.arange(90, 100) * 0.5)
-    assert batch.target.tolist() == [8, 7]
-    voiced = ramp(tmp_path, [100, 200], vocal_starts=np.array([50, 0]), vocal_scales=np.ones(2))
-    np.testing.assert_array_equal(voiced.batch([0], [3], 4).target[0], [53, 54, 55, 56])
-
-
-def test_processes_share_a_batch(tmp_path: Path) -> None:
-    recordings = ramp(tmp_path, [100] * 6)
-    drawn = order(lengths=recordings.lengths, n_samples=20)
-    whole = TrainingBatches(recordings, drawn, rank=0, world=1)[3].audio
-    parts = [TrainingBatches(recordings, drawn, rank=k, world=2)[3].audio for k in range(2)]
-    assert [len(part) for part in parts] == [2, 2]
-    assert {tuple(row.tolist()) for row in whole} == {
-        tuple(row.tolist()) for part in parts for row in part
-    }
-    fixed = [
-        FixedBatches(recordings, n_samples=20, batch=4, most=5, rank=k, world=2) for k in range(2)
-    ]
-    assert [len(part.places) for part in fixed] == [2, 2]
-    assert not set(fixed[0].places) & set(fixed[1].places)
-
-
-@pytest.mark.parametrize("most", [1, 3, 10, 100])
-def test_fixed_clips_lie_within_their_recordings_and_apart(most: int) -> None:
-    lengths = np.array([20, 20, 95, 300, 33, 47])
-    places = fixed_places(lengths, n_samples=20, most=most)
-    assert len(places) <= most
-    for index, offset in places:
-        assert 0 <= offset <= lengths[index] - 20
-    for (one, at), (other, after) in itertools.pairwise(places):
-        assert one < other or after - at >= 20
-    assert fixed_places(np.array([30]), n_samples=10, most=1) == [(0, 10)]
 
 
 # Training
