@@ -20,7 +20,7 @@ MEAN_TRIAL = 0
 
 CLIPS = (
     *("clip_id", "path", "start_s", "duration_s", "loudness_lufs", "content_sha256"),
-    "status",
+    *("status", "note", "sound_sha256"),
 )
 QUERIES = (
     *("encoder", "task", "trial", "space", "distance", "transformation", "magnitude"),

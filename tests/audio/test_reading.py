@@ -270,10 +270,49 @@ def test_excerpts_are_what_read_returns(suffix, tmp_path):
         lengths.append(duration_s)
         return [(0.3, 1.0), (2.5, 2.0), (4.5, 3.0)]
 
-    found = audio.read_excerpts(path, choose, sr=22_050)
+    found, heard = audio.read_excerpts(path, choose, sr=22_050)
+    assert heard == ""
     assert lengths == [audio.sound_info(path).duration_s]
-    for (start_s, samples), duration_s in zip(found, (1.0, 2.0, 3.0), strict=True):
+    for (start_s, samples, _), duration_s in zip(found, (1.0, 2.0, 3.0), strict=True):
         alone = audio.read(path, sr=22_050, start_s=start_s, duration_s=duration_s)
         assert np.array_equal(samples, alone)
-    (late,) = audio.read_excerpts(path, lambda _: [(60.0, 1.0)])
-    assert isinstance(late[1], InputError)
+    (late,) = audio.read_excerpts(path, lambda _: [(60.0, 1.0)]).excerpts
+    assert isinstance(late.signal, InputError)
+
+
+@pytest.mark.parametrize(
+    ("right", "db"),
+    [
+        (1.0, 0.0),
+        (-1.0, -np.inf),
+        (0.0, -10 * np.log10(2)),
+        (-0.9, 20 * np.log10(0.1 / 2) - 10 * np.log10(0.905)),
+    ],
+)
+def test_how_far_channels_cancel(right, db, tmp_path):
+    left = signals.sine(440, 2.0, 22_050, 0.5) + 0.25
+    soundfile.write(tmp_path / "x.wav", np.stack([left, right * left], 1), 22_050, subtype="DOUBLE")
+    (excerpt,) = audio.read_excerpts(tmp_path / "x.wav", lambda _: [(0.5, 1.0)]).excerpts
+    assert excerpt.mix_db == pytest.approx(db, abs=0.01)
+
+
+def test_what_sounds_the_same_has_the_same_hash(tmp_path):
+    y = np.round(20_000 * signals.music(2.0)).astype(np.int16)
+    names = ["a.wav", "a.flac", "a.aiff", "b.wav"]
+    for name in names:
+        pair = np.stack([y, y], 1) if name == "b.wav" else y
+        soundfile.write(tmp_path / name, pair, 22_050, subtype="PCM_16")
+    same = {audio.sound_sha256(tmp_path / name) for name in names}
+    assert len(same) == 1
+    write_with_av(tmp_path / "a.mp3", y[None] / 32_768, 22_050, "mp3", "libmp3lame")
+    data = (tmp_path / "a.mp3").read_bytes()
+    tag = b"ID3\x03\0\0\0\0\0\x16TIT2\0\0\0\x0c\0\0\0other title"
+    assert data[:3] == b"ID3"
+    size = 10 + sum(byte << 7 * place for place, byte in enumerate(data[9:5:-1]))
+    (tmp_path / "b.mp3").write_bytes(tag + data[size:])
+    assert audio.sha256_file(tmp_path / "a.mp3") != audio.sha256_file(tmp_path / "b.mp3")
+    assert audio.sound_sha256(tmp_path / "a.mp3") == audio.sound_sha256(tmp_path / "b.mp3")
+    soundfile.write(tmp_path / "c.wav", y // 2, 22_050, subtype="PCM_16")
+    soundfile.write(tmp_path / "d.wav", y, 44_100, subtype="PCM_16")
+    others = {audio.sound_sha256(tmp_path / name) for name in ("c.wav", "d.wav", "a.mp3")}
+    assert len(others | same) == 4

@@ -327,7 +327,8 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put("twin b.wav", tune(59))
     put('it\'s "quoted" & <script>alert(1)</script>.wav'.replace("/", "∕"), tune(70))
     put("new\nline.wav", tune(71))
-    shutil.copy(folder / "new\nline.wav", os.fsencode(folder) + b"/not utf-8 \xff\xfe.wav")
+    put("plain.wav", tune(73))
+    (folder / "plain.wav").rename(folder / os.fsdecode(b"not utf-8 \xff\xfe.wav"))
     put(".hidden.wav", tune(72))
     return folder
 
@@ -367,6 +368,7 @@ def strange_run(strange: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         ("one/same name.wav", "ok"),
         ("two/same name.wav", "ok"),
         ("twin a.wav", "ok"),
+        ("twin b.wav", "skipped: sounds the same as 'twin a.wav'"),
         ('it\'s "quoted" & <script>alert(1)<∕script>.wav', "ok"),
         ("new\\nline.wav", "ok"),
         ("not utf-8 \\xff\\xfe.wav", "ok"),
@@ -395,9 +397,17 @@ def test_a_run_with_unreadable_files_finishes_and_says_so(strange_run: tuple[Any
     assert not np.isinf(result.queries[["d_own", "d_nearest", "margin"]].to_numpy(float)).any()
 
 
-def test_identical_clips_are_reported_and_tie(strange_run: tuple[Any, Path]) -> None:
-    result = nearkin.load(strange_run[1])
-    assert ["twin a.wav", "twin b.wav"] in result.run["clips"]["identical"]
+def test_identical_clips_are_reported_and_tie(strange: Path, tmp_path: Path) -> None:
+    grid = tmp_path / "small.yaml"
+    grid.write_text(SMALL_GRID)
+    names = ("twin a.wav", "twin b.wav", "8k.wav", "8bit.wav")
+    files = [strange / name for name in names]
+    out = tmp_path / "run"
+    done = command("run", *files, "--grid", grid, "--out", out, "--duplicates", "all")
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    result = nearkin.load(out)
+    assert result.run["clips"]["identical"] == [["twin a.wav", "twin b.wav"]]
+    assert "identical clips, which tie: twin a.wav, twin b.wav" in done.stdout
     og = result.queries.query("transformation == 'OG' and encoder == 'mfcc'").set_index("clip_id")
     assert (og.loc[["twin a.wav", "twin b.wav"], "error"] == 1).all()
     assert (og.loc[["8k.wav", "8bit.wav"], "error"] == 0).all()

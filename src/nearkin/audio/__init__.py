@@ -12,11 +12,14 @@ from nearkin.audio.mp3 import (
     mp3_ladder,
 )
 from nearkin.audio.reading import (
+    Excerpt,
+    Excerpts,
     SoundInfo,
     read,
     read_excerpts,
     sha256_file,
     sound_info,
+    sound_sha256,
 )
 from nearkin.audio.signals import BLOCK_S, GATE_LUFS, SAMPLE_RATE, loudness_lufs, resample
 
@@ -28,6 +31,8 @@ __all__ = [
     "MP3_KBPS_MPEG2",
     "MP3_SAMPLE_RATES",
     "SAMPLE_RATE",
+    "Excerpt",
+    "Excerpts",
     "LeftOut",
     "SoundFiles",
     "SoundInfo",
@@ -42,4 +47,5 @@ __all__ = [
     "sha256_file",
     "sound_files",
     "sound_info",
+    "sound_sha256",
 ]

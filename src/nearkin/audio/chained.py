@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -181,6 +181,11 @@ class Chain:
                 found.append(self._cut(link, first, last))
             place += length
         return np.concatenate(found)
+
+    def blocks(self) -> Iterator[Signal]:
+        """Yield all that decodes, float32[frames, channels], a part at a time."""
+        for link in self._links:
+            yield self._cut(link, 0, self._length(link))
 
     def _length(self, link: _Link) -> int:
         return round(link.length * self.rate / link.rate)

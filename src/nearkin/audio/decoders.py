@@ -6,7 +6,7 @@ A decoder has a rate, a number of channels, a length, and gives ``float32[frames
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +27,7 @@ _SEEKS_EXACTLY = frozenset(
     ]
 )
 _BLOCK_FRAMES = 1 << 16
-_KEPT_FRAMES = 80_000_000  # half an hour at 44.1 kHz: 320 MB of one channel
+_KEPT_SAMPLES = 80_000_000  # a quarter of an hour of stereo at 44.1 kHz: 320 MB
 UNKNOWN = 1 << 62
 """libsndfile's word for a length that the header does not know is above this."""
 
@@ -57,6 +57,9 @@ class Sound(Protocol):
 
     def frames(self, start: int, count: int | None) -> Signal:
         """Return float32[frames, channels] from `start` on, at most `count` of them."""
+
+    def blocks(self) -> Iterator[Signal]:
+        """Yield all that decodes, float32[frames, channels], of a file that was opened anew."""
 
 
 def as_channels(block: Signal, channels: int) -> Signal:
@@ -114,6 +117,10 @@ class Sndfile:
         left = None if count is None else skipped + count
         parts = [np.zeros((0, self.channels), np.float32), *self._blocks(left)]
         return np.concatenate(parts)[skipped:]
+
+    def blocks(self) -> Iterator[Signal]:
+        """Yield all that decodes, float32[frames, channels], of a file that was opened anew."""
+        return self._blocks(None)
 
     def _blocks(self, limit: int | None) -> Generator[Signal, None, None]:
         while limit is None or limit > 0:
@@ -188,21 +195,22 @@ class Container:
                 for out in made:
                     yield out.to_ndarray().T, out.sample_rate
 
-    def _all(self) -> Generator[Signal, None, None]:
+    def blocks(self) -> Iterator[Signal]:
+        """Yield all that decodes, float32[frames, channels], of a file that was opened anew."""
         if self._kept is not None:
             yield from self._kept
             return
         yield from self._blocks
 
     def length(self) -> int:
-        """Return how many frames decode; their mean over channels is kept for `frames`."""
+        """Return how many frames decode; they are kept for `frames`."""
         total = 0
         kept: list[Signal] = []
-        for block in self._all():
+        for block in self.blocks():
             total += block.shape[0]
-            if total <= _KEPT_FRAMES:
-                kept.append(as_channels(block, 1))
-        self.spent = total > _KEPT_FRAMES
+            if total * self.channels <= _KEPT_SAMPLES:
+                kept.append(block)
+        self.spent = total * self.channels > _KEPT_SAMPLES
         self._kept = kept
         return total
 
@@ -211,7 +219,7 @@ class Container:
         parts = []
         place = 0
         end = None if count is None else start + count
-        for block in self._all():
+        for block in self.blocks():
             stop = place + block.shape[0]
             if stop > start:
                 parts.append(block[max(0, start - place) : None if end is None else end - place])

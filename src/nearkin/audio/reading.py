@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nearkin.audio.decoders import Sound
+from nearkin.audio.decoders import Sound, as_channels
 from nearkin.audio.decoding import opened, with_sound
 from nearkin.audio.signals import SAMPLE_RATE, resample
 from nearkin.errors import InputError, printable
@@ -66,6 +66,40 @@ def sound_info(path: str | Path) -> SoundInfo:
     return with_sound(Path(path), facts)
 
 
+class Excerpt(NamedTuple):
+    """An excerpt of a sound file.
+
+    Attributes
+    ----------
+    start_s : float
+        Where it begins.
+    signal : float32[samples] or InputError
+        What `read` returns or raises for it.
+    mix_db : float
+        Level of the mono mix beside the mean power of the channels, both without their means:
+        0 where all channels are alike, -3 where they have nothing in common, far below where they
+        cancel each other; -inf where nothing is left.
+    """
+
+    start_s: float
+    signal: Signal | InputError
+    mix_db: float = 0.0
+
+
+class Excerpts(NamedTuple):
+    """Excerpts of a sound file, in the order in which they were asked for.
+
+    Attributes
+    ----------
+    excerpts : tuple of Excerpt
+    heard : str
+        Which part of the file is decoded, where some of it cannot be; else empty.
+    """
+
+    excerpts: tuple[Excerpt, ...]
+    heard: str
+
+
 def read(
     path: str | Path,
     *,
@@ -104,8 +138,14 @@ def read(
     """
     path = Path(path)
     _check_place(sr, start_s, duration_s)
+    return _read(path, sr, start_s, duration_s)[0]
+
+
+def _read(path: Path, sr: int, start_s: float, duration_s: float | None) -> tuple[Signal, float]:
+    """Return an excerpt and its `Excerpt.mix_db`."""
     frames, rate = with_sound(path, lambda sound: _excerpt(sound, start_s, duration_s))
-    return _finished(frames, path, rate=rate, sr=sr, start_s=start_s, duration_s=duration_s)
+    y = _finished(frames, path, rate=rate, sr=sr, start_s=start_s, duration_s=duration_s)
+    return y, _mix_db(frames)
 
 
 def read_excerpts(
@@ -113,7 +153,7 @@ def read_excerpts(
     choose: Callable[[float], Sequence[tuple[float, float]]],
     *,
     sr: int = SAMPLE_RATE,
-) -> list[tuple[float, Signal | InputError]]:
+) -> Excerpts:
     """Read excerpts whose places depend on the file's length, opening and decoding it once.
 
     Parameters
@@ -127,7 +167,7 @@ def read_excerpts(
 
     Returns
     -------
-    list of (float, float32[samples] or InputError)
+    Excerpts
         For every excerpt where it starts, and what `read` returns or raises for it.
 
     Raises
@@ -137,28 +177,59 @@ def read_excerpts(
     """
     path = Path(path)
 
-    def job(sound: Sound) -> tuple[list[tuple[float, float]], list[Signal], int]:
+    def job(sound: Sound) -> tuple[list[tuple[float, float]], list[Signal], int, str]:
         places = list(choose(sound.length() / sound.rate))
         for place in places:
             _check_place(sr, *place)
         whole = [] if sound.spent else [_excerpt(sound, *place)[0] for place in places]
-        return places, whole, sound.rate
+        return places, whole, sound.rate, sound.heard
 
-    places, whole, rate = with_sound(path, job)
-    found: list[tuple[float, Signal | InputError]] = []
+    places, whole, rate, heard = with_sound(path, job)
+    found = []
     for index, (start_s, duration_s) in enumerate(places):
         try:
             if whole:
                 y = _finished(
                     whole[index], path, rate=rate, sr=sr, start_s=start_s, duration_s=duration_s
                 )
+                mix_db = _mix_db(whole[index])
             else:
-                y = read(path, sr=sr, start_s=start_s, duration_s=duration_s)
+                y, mix_db = _read(path, sr, start_s, duration_s)
         except InputError as error:
-            found.append((start_s, error))
+            found.append(Excerpt(start_s, error))
         else:
-            found.append((start_s, y))
-    return found
+            found.append(Excerpt(start_s, y, mix_db))
+    return Excerpts(tuple(found), heard)
+
+
+def sound_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of what a file sounds like: of its mono mix at its own rate, decoded.
+
+    Copies with other tags, and lossless copies in another format, have the same.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+
+    def job(sound: Sound) -> str:
+        found = hashlib.sha256(f"{sound.rate} Hz".encode())
+        for block in sound.blocks():
+            found.update(np.ascontiguousarray(as_channels(block, 1)).tobytes())
+        return found.hexdigest()
+
+    return with_sound(Path(path), job)
+
+
+def _mix_db(frames: Signal) -> float:
+    if frames.shape[1] == 1:
+        return 0.0
+    channels = float(np.mean(np.var(frames, axis=0, dtype=np.float64)))
+    mix = float(np.var(frames.mean(axis=1, dtype=np.float64)))
+    if channels == 0.0:
+        return 0.0
+    return 10.0 * math.log10(mix / channels) if mix > 0.0 else -math.inf
 
 
 def _check_place(sr: int, start_s: float, duration_s: float | None) -> None:

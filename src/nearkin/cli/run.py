@@ -78,6 +78,10 @@ def run_command(
         str | None, typer.Option(help="exact, or fast: the fastdtw package, slow [exact].")
     ] = None,
     rho: Annotated[str | None, typer.Option(help="pooled, clips or own [pooled].")] = None,
+    duplicates: Annotated[
+        str | None,
+        typer.Option(help="one or all: which of the recordings that sound the same [one]."),
+    ] = None,
     references: Annotated[
         str | None,
         typer.Option(help="all, or untrained: leave out vgg-ae, vgg-at, vgg-ir, vgg-vs [all]."),

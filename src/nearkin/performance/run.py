@@ -157,7 +157,7 @@ def score_clips(
         name=str,
         read=lambda name: read_status(session, test.task, name),
         make=lambda todo: pool.map(score_clip, [(test.task, name) for name in todo]),
-        usable=lambda status: status == OK,
+        usable=lambda _, status: status == OK,
         stage=f"{test.task}: clips changed and scored",
         progress=progress,
     )

@@ -34,8 +34,10 @@ class Original:
 
     Attributes
     ----------
-    clip_id, path, start_s, duration_s, loudness_lufs, content_sha256, status
-        Columns of clips.parquet; start and duration are those of the context.
+    clip_id, path, start_s, duration_s, loudness_lufs, content_sha256, status, note, sound_sha256
+        Columns of clips.parquet; start and duration are those of the context. The note says what
+        is to be known of a clip that is used: drawn again, or of a file that is heard in part. The
+        last is the hash of what the whole file sounds like, whatever its tags and format.
     context : float32[samples]
         The excerpt.
     frames : float32[T, 24]
@@ -54,6 +56,8 @@ class Original:
     context: NDArray[np.float32] = field(repr=False)
     frames: NDArray[np.float32] = field(repr=False)
     vectors: Mapping[str, Vectors] = field(default_factory=dict, repr=False)
+    note: str = ""
+    sound_sha256: str = ""
 
     def stream(self, plan: Plan, code: str) -> np.random.Generator:
         """Return the clip's random stream for one transformation, the same at every magnitude."""

@@ -25,7 +25,7 @@ def draw(
     name: Callable[[Drawn], str],
     read: Callable[[Drawn], Made | None],
     make: Callable[[Sequence[Drawn]], Iterator[object]],
-    usable: Callable[[Made], int],
+    usable: Callable[[Drawn, Made], int],
     each: int = 1,
     stage: str,
     progress: Progress,
@@ -46,7 +46,7 @@ def draw(
     make : callable
         Makes something of each candidate it is given, and yields after each.
     usable : callable
-        Tells how many usable things were made of a candidate.
+        Tells how many usable things were made of a candidate; asked in the order of drawing.
     each : int
         How many usable things may come of one candidate.
     stage : str
@@ -86,5 +86,5 @@ def draw(
                     "and give the same command again"
                 )
             taken.append((candidate, made))
-            n_usable += usable(made)
+            n_usable += usable(candidate, made)
     return taken

@@ -95,6 +95,9 @@ class Plan(BaseModel):
     simple_window: int = Field(50, ge=2, description="frames of a SiMPle window")
     resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples")
     split: str | None = None
+    duplicates: Literal["one", "all"] = Field(
+        "one", description="of recordings that sound the same: use one, or all"
+    )
     references: Literal["all", "untrained"] = Field(
         "all", description="reference lines beside the tested encoders: with the trained, or not"
     )

@@ -19,7 +19,7 @@ from nearkin.runs.plan import Plan, references_for
 from nearkin.runs.record import Clock, finished_record, inputs_of, new_record, require_same
 from nearkin.runs.session import Session
 from nearkin.runs.sources import EncoderSource
-from nearkin.runs.stages import originals_stage, points_stage, queries_stage
+from nearkin.runs.stages import notes_of, originals_stage, points_stage, queries_stage
 from nearkin.workers import open_workers
 
 
@@ -96,6 +96,8 @@ def run(
     with open_workers(session, workers=workers) as pool:
         with clock("originals"):
             clips = originals_stage(session, pool, recordings, progress)
+        for sentence in notes_of(clips):
+            tell(sentence)
         folder.write_run({**record, "timings_s": timings})
         with clock("queries"):
             queries_stage(session, pool, progress)

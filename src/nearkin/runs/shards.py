@@ -134,6 +134,8 @@ def clip_row(clip: Original) -> dict[str, Any]:
         "loudness_lufs": clip.loudness_lufs,
         "content_sha256": clip.content_sha256,
         "status": clip.status,
+        "note": clip.note,
+        "sound_sha256": clip.sound_sha256,
     }
 
 

@@ -7,11 +7,13 @@ there is not done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin import audio
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 def _originals_unit(session: Session, recording: Recording) -> None:
     clips = originals(session.plan, recording, session.encoders)
+    if session.plan.duplicates == "one" and any(clip.status == OK for clip in clips):
+        sound = audio.sound_sha256(recording.path)
+        clips = [replace(clip, sound_sha256=sound) for clip in clips]
     session.shards.write_originals(recording.name, clips)
 
 
@@ -83,6 +88,7 @@ def originals_stage(
     import pandas as pd
 
     plan, folder = session.plan, session.folder
+    twins = _Twins()
     taken = draw(
         recordings,
         wanted=plan.clips,
@@ -90,7 +96,9 @@ def originals_stage(
         name=lambda recording: recording.name,
         read=lambda recording: session.shards.read_originals(recording.name, audio=False),
         make=lambda todo: pool.map(_originals_unit, todo),
-        usable=lambda clips: sum(clip.status == OK for clip in clips),
+        usable=lambda recording, clips: sum(
+            clip.status == OK for clip in twins.marked(recording, clips)
+        ),
         each=plan.excerpts_per_file,
         stage="originals",
         progress=progress,
@@ -98,7 +106,7 @@ def originals_stage(
     found: list[tuple[str, Original]] = []
     n_usable = 0
     for recording, clips in taken:
-        for clip in clips:
+        for clip in twins.marked(recording, clips):
             if plan.clips is not None and n_usable == plan.clips:
                 break
             n_usable += clip.status == OK
@@ -111,6 +119,39 @@ def originals_stage(
     (folder.work).mkdir(exist_ok=True)
     folder.write_table("work/used", pd.DataFrame(used, columns=["clip_id", "recording"]))
     return table
+
+
+def notes_of(clips: pd.DataFrame, most: int = 8) -> list[str]:
+    """Return what is to be told of the clips that are used, as lines for a terminal."""
+    told = clips[(clips["note"] != "") & (clips["status"] == OK)]
+    lines = [
+        f"clip {clip_id}: {note}"
+        for clip_id, note in zip(told["clip_id"][:most], told["note"], strict=False)
+    ]
+    if len(told) > most:
+        lines.append(f"{len(told) - most} more clips have a note; clips.parquet holds them all")
+    return lines
+
+
+class _Twins:
+    """Marks recordings that sound the same as one that was taken before.
+
+    Rows of a manifest that start at another place of the same sound are none.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, float | None], str] = {}
+
+    def marked(self, recording: Recording, clips: Sequence[Original]) -> list[Original]:
+        """Return a recording's clips; skipped, if another recording has the same sound."""
+        sound = next((clip.sound_sha256 for clip in clips), "")
+        if not sound:
+            return list(clips)
+        first = self._first.setdefault((sound, recording.start_s), recording.name)
+        if first == recording.name:
+            return list(clips)
+        status = f"skipped: sounds the same as '{first}'"
+        return [replace(c, status=status if c.status == OK else c.status) for c in clips]
 
 
 def queries_stage(session: Session, pool: Workers, progress: Progress) -> None:
