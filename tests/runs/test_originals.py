@@ -122,8 +122,9 @@ def test_a_file_with_little_music_is_skipped_with_its_reason(tmp_path: Path) -> 
     assert chosen.loudness_lufs == pytest.approx(-55.0, abs=0.3)
 
 
-def test_a_silent_file_is_silent(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "x.wav", np.zeros(30 * RATE), RATE)
+@pytest.mark.parametrize("level", [0.0, 0.3])
+def test_a_silent_file_is_silent(level: float, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", np.full(30 * RATE, level), RATE)
     (clip,) = take(tmp_path / "x.wav", plan_for())
     assert (clip.status, clip.note) == ("skipped: silent or constant excerpt", "")
 

@@ -147,9 +147,14 @@ class _File:
             places = [(start, _LOUDNESS_PLACE_S) for start in starts]
         parts = [part.signal for part in self._read(places)]
         sounds = [part for part in parts if not isinstance(part, InputError)]
+        whole = np.concatenate([np.zeros(0, np.float32), *sounds])
+        if (
+            not len(whole) or np.std(whole, dtype=np.float64) < SILENCE
+        ):  # a constant has a loudness where it begins
+            return -math.inf
         try:
-            return audio.loudness_lufs(np.concatenate(sounds), sr=self._plan.working_rate)
-        except ValueError:  # silent, or nothing that can be read
+            return audio.loudness_lufs(whole, sr=self._plan.working_rate)
+        except InputError:
             return -math.inf
 
     def _read(self, places: list[tuple[float, float]]) -> Sequence[audio.Excerpt]:
