@@ -416,6 +416,7 @@ def test_identical_clips_are_reported_and_tie(strange: Path, tmp_path: Path) -> 
 def test_hostile_names_stay_text_in_the_report(strange_run: tuple[Any, Path]) -> None:
     page = (strange_run[1] / "report.html").read_text("utf-8")
     assert "<script>alert(1)" not in page
+    assert "alert(1)" in page  # the name is there, as text
 
 
 # -- bad encoders: one run, a sentence for each ----------------------------------------------------

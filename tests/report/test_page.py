@@ -112,7 +112,8 @@ def test_hostile_encoder_and_status_are_escaped(data):
     )
     assert "<b>" not in text
     assert "<i>" not in text
-    assert "no memory" in text
+    assert "&lt;/script&gt;&lt;b&gt;e" in text
+    assert "&lt;i&gt;no memory" in text
 
 
 def test_the_order_of_the_page(html):
