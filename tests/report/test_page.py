@@ -212,6 +212,28 @@ def test_methods_follow_from_the_record(data):
     assert "babble" not in paragraph(data.run, audio=[], latent=[])  # no EN in this grid
 
 
+def test_the_verdict_table_names_the_transformations(data, page):
+    from nearkin.results import verdicts
+
+    shown = " ".join(" ".join(page.texts).split())
+    said = verdicts.verdicts(data.consistency, data.queries, data.run)
+    lines = {one.near.line for one in said} | {one.graver.line for one in said}
+    assert any("holds for" in line or "fails for" in line for line in lines)
+    for line in lines:
+        assert " ".join(line.split()) in shown
+
+
+def test_failed_queries_stand_beside_the_numbers(data):
+    assert "failed queries" not in report.build(data)
+    table = data.consistency.assign(n_failed=0)
+    at = (table["encoder"] == "good") & (table["measure"] == "C_W") & (table["magnitude"] == 30)
+    table.loc[at, "n_failed"] = 5
+    text = report.build(dataclasses.replace(data, consistency=table))
+    assert '<th scope="col" class="n">failed queries</th>' in text
+    assert '<td class="n">5 of 12</td>' in text
+    assert '<td class="n">0 of 12</td>' in text
+
+
 def test_a_bare_record_is_enough():
     empty = fabricate(n=6, grid={"PN": [0, 30]})
     bare = dataclasses.replace(empty, run={}, failures=pd.DataFrame(), audio={})

@@ -210,7 +210,9 @@ def _overview(said: Iterable[verdicts.Verdict]) -> list[dict[str, Any]]:
                 "label": one.label,
                 "role": {"audio": "audio space"}.get(one.role, one.role),
                 "near": one.near.word,
+                "near_line": one.near.line,
                 "graver": one.graver.word,
+                "graver_line": one.graver.line,
                 "c_w": min(near, key=lambda number: number.value) if near else None,
                 "rho": min(graver, key=lambda number: number.value) if graver else None,
             }
