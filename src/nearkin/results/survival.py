@@ -196,7 +196,7 @@ def difference(
     """
     distance, found = of_run(consistency, run)
     yardstick = next((one for one, _ in found if one.encoder in YARDSTICKS), None)
-    if yardstick is None or yardstick == system or len(clips) < 2:
+    if yardstick is None or yardstick == system or len(clips) < 2 or "grid" not in run:
         return ""
     tables = RunTables("run", run, clips, queries)
     table = compare([tables], encoders=[system.label, yardstick.label], n_resamples=RESAMPLES).table
