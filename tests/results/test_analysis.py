@@ -347,7 +347,7 @@ def test_words_follow_the_larger_error_and_never_say_all_from_one_trial() -> Non
         assert f"{apart} of 3 pairs of encoders are told apart at 5 %" in told
         assert "one trial each: these very models" in told
         assert "all pairs" not in told.lower()
-    assert "(2 of these by the model's error alone)" in told
+    assert "(2 more by the model's error alone)" in told
     assert "± 0.153" in told
 
 

@@ -30,6 +30,8 @@ NAMES_OF_TASKS = {
     "task:transformation": "that of the interaction of task and transformation",
 }
 SIGNIFICANT = 0.05
+LISTED = 6
+"""Pairs of encoders that are named."""
 
 
 def sentences(analysis: Analysis) -> list[str]:
@@ -219,11 +221,12 @@ def _contrasts(contrasts: pd.DataFrame, among: str, few: str) -> str:
         f"{apart} of {len(known)} pairs of encoders are told apart at 5 % (Tukey, by the larger of "
         "the model's error and the clips')"
     )
-    if pairs:
-        text += f"; not: {', '.join(pairs)}"
+    if pairs and apart:
+        more = f" and {len(pairs) - LISTED} more" if len(pairs) > LISTED else ""
+        text += f"; not: {', '.join(pairs[:LISTED])}{more}"
     only = int((known.loc[same.index, "p"] < SIGNIFICANT).sum())
     if only:
-        text += f" ({only} of these by the model's error alone)"
+        text += f" ({only} more by the model's error alone)"
     if few:
         text += f"; {few}"
     if unlike:
