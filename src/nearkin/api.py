@@ -97,7 +97,14 @@ class Result:
     @cached_property
     def analysis(self) -> dict[str, pd.DataFrame]:
         """Tables of ``nearkin analyze`` by name; empty where it was not run."""
-        return self.folder.read_analysis()
+        from nearkin.results.schemas import checked
+
+        found = self.folder.read_analysis()
+        if found:
+            name = "marginal_means"
+            file = self.folder.root / "analysis" / f"{name}.csv"
+            found[name] = checked(found[name], name, file)
+        return found
 
     @property
     def path(self) -> Path:

@@ -206,6 +206,30 @@ def test_damaged_tables_are_refused_or_read(
     read_all(nearkin.load(small_run).run, parts)
 
 
+def test_what_analyze_wrote_is_checked_too(small_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    (run / "analysis").mkdir()
+    (run / "analysis" / "summary.txt").write_text("words")
+    columns = "measure,audio_distance,latent_distance,factor,level,at,mean,se,ci_low,ci_high"
+    good = f"{columns}\nC_W,,cosine,encoder,mfcc,own,0.5,0.1,0.3,0.7\n"
+    for name in ("gam", "anova", "contrasts", "correlations"):
+        (run / "analysis" / f"{name}.csv").write_text("measure\nC_W\n")
+    for text, told in (
+        (good.replace("0.5", "much"), r"row 1, column mean: 'much': must be a finite number"),
+        (good.replace(",se,", ",s,"), r"has no column se: a table of marginal_means needs it"),
+        (
+            good.replace("encoder,mfcc", "encoder,"),
+            r"row 1, column level: .*: must be text that is",
+        ),
+    ):
+        (run / "analysis" / "marginal_means.csv").write_text(text)
+        with pytest.raises(RunError, match=rf"marginal_means\.csv: {told}.*nearkin analyze again"):
+            _ = nearkin.load(run).analysis
+    (run / "analysis" / "marginal_means.csv").write_text(good)
+    assert nearkin.load(run).analysis["marginal_means"]["mean"].tolist() == [0.5]
+
+
 def test_every_table_of_a_run_has_a_schema(tables: dict[str, pd.DataFrame]) -> None:
     for name in TABLES:
         assert set(SCHEMAS[name].columns) <= set(tables[name].columns)

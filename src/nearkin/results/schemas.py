@@ -101,6 +101,19 @@ SCHEMAS = {
         _SCORE_KEY,
         PERFORM,
     ),
+    "marginal_means": Schema(
+        {
+            **{"measure": "name", "audio_distance": "text", "latent_distance": "text"},
+            **{"factor": "name", "level": "name", "mean": "number", "se": "number"},
+            **{"ci_low": "number", "ci_high": "number"},
+        },
+        {
+            **{"clip_se": "number", "encoder": "text", "task": "text", "transformation": "text"},
+            "clip_kind": "text",
+        },
+        (),
+        ANALYZE,
+    ),
 }
 
 
@@ -261,7 +274,7 @@ _PLAIN: dict[Kind, Callable[[pd.Series[Any]], Any]] = {
 
 def _out_of_range(table: pd.DataFrame, name: str) -> tuple[int, str] | None:
     """Return the first row whose value or magnitude cannot be, and what is wrong there."""
-    if name == "clips":
+    if "magnitude" not in SCHEMAS[name].columns:
         return None
     if name == "consistency":
         measures = table["measure"].str.split("@").str[0]
