@@ -104,7 +104,11 @@ def test_equal_rank_correlations_have_an_exact_bound_instead_of_an_interval():
     blank = table(rho=0.97)
     blank.loc[blank["measure"] == "monotonicity", ["ci_low", "ci_high"]] = np.nan
     assert graver(blank).word == "not settled"
-    assert "no number of clips would settle" in graver(blank).sentence
+    assert "no number of clips would settle PN, TS−, TS+: no interval" in graver(
+        blank
+    ).sentence.replace(" and", ",")
+    few = blank.assign(status="no interval: 2 trials are too few; 1 of 9 queries failed")
+    assert "TS+: 2 trials are too few." in graver(few).sentence
 
 
 def graver_of_few(n):

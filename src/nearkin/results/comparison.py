@@ -347,10 +347,10 @@ def _notes(
         )
     for (measure, level), family in table.groupby(["measure", "level"], sort=False):
         tests = int(family["p"].notna().sum())
-        if tests / (n_resamples + 1) > 0.05:
+        if 2 * tests / (n_resamples + 1) > 0.05:
             notes.append(
                 f"{tests} tests of {measure} by {level} with {n_resamples} resamples: none can be "
-                f"significant after correction; pass --resamples {20 * tests} or more"
+                f"significant after correction; pass --resamples {40 * tests} or more"
             )
     notes.append(
         "C_B_rho is not compared: it needs both spaces' distances; its intervals are in each run's "

@@ -56,6 +56,8 @@ from nearkin.transforms.magnitudes import ORIGINAL
 
 NEAR = 0.95
 """C_W from which a changed clip counts as staying with its original."""
+EXACT = "clopper-pearson"
+"""``ci_method`` of the intervals whose number of clips is known exactly."""
 MONOTONE = 0.9
 """Mean rank correlation from which the distance counts as growing with the severity."""
 
@@ -92,6 +94,8 @@ class Number(NamedTuple):
     asked: int = 0
     failed: int = 0
     """Queries asked, and those among them that the encoder failed."""
+    reason: str = ""
+    """Why there is no interval, where there is none."""
 
 
 @dataclass(frozen=True)
@@ -240,14 +244,16 @@ def _judged(number: Number, row: Any, measure: str, threshold: float, n: int) ->
     ends = MEASURES[measure].low, MEASURES[measure].high
     if not (math.isfinite(low) and math.isfinite(high)):
         if value not in ends or not asked:
-            return number._replace(word="not settled")
+            told = str(row.status).partition("no interval: ")[2].partition(";")[0]
+            return number._replace(word="not settled", reason=told or "no interval")
         # Every clip has the same, most extreme value: no bootstrap, but an exact bound.
         low, high = settling.bounded_interval(value, *ends, asked)
         number = number._replace(ci_low=low, ci_high=high)
     word = decide(low, high, threshold)
     if word != "not settled":
         return number._replace(word=word)
-    if measure == "C_W" and str(getattr(row, "ci_method", "exact")).startswith("exact"):
+    method = str(getattr(row, "ci_method", EXACT))
+    if measure == "C_W" and method in (EXACT, "", "nan"):
         clips = settling.clips_for_share(value, threshold)
     elif value in ends:
         clips = settling.clips_for_share(1.0, 1 - (ends[1] - threshold) / (ends[1] - ends[0]))
@@ -325,10 +331,14 @@ def _would_settle(numbers: Sequence[Number], n: int) -> str:
         told = _rounded(most) if least == most else f"{_rounded(least)} to {_rounded(most)}"
         which = "" if len(counted) == len(needed) else f" of {_listed(list(counted))}"
         text += f" (n = {told} would settle it{which}, if what was seen stays as it is)"
-    never = [name for name in needed if name not in counted]
-    if never:
-        text += f"; no number of clips would settle {_listed(never)}: too near the threshold, or "
-        text += "without an interval"
+    reasons = {
+        magnitudes.direction(number.code, number.side): number.reason or "too near the threshold"
+        for number in numbers
+        if number.clips is None
+    }
+    for reason in dict.fromkeys(reasons.values()):
+        names = [name for name, why in reasons.items() if why == reason]
+        text += f"; no number of clips would settle {_listed(names)}: {reason}"
     return text + "."
 
 
