@@ -16,12 +16,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import InputError, RunError, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
@@ -94,6 +97,14 @@ def read_arrays(
             return notes, {name: found[name] for name in wanted}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a Parquet file, whatever bytes its name is made of; Arrow opens names in UTF-8 only."""
+    import pandas as pd
+
+    with path.open("rb") as file:
+        return pd.read_parquet(file)
 
 
 def refuse_links(root: Path, names: Iterable[str]) -> None:

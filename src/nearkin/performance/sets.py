@@ -134,7 +134,8 @@ def columns_of(manifest: Path) -> tuple[str, ...]:
 
     try:
         if manifest.suffix.lower() == ".parquet":
-            return tuple(pq.read_schema(manifest).names)
+            with manifest.open("rb") as file:
+                return tuple(pq.read_schema(file).names)
         return tuple(map(str, pd.read_csv(manifest, nrows=0, dtype=str).columns))
     except OSError as error:
         raise InputError(

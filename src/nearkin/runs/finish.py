@@ -9,7 +9,7 @@ import numpy as np
 
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.errors import RunError
-from nearkin.files import write_array
+from nearkin.files import read_parquet, write_array
 from nearkin.runs.failures import candidates
 from nearkin.runs.session import Session
 from nearkin.runs.spaces import Moved
@@ -69,7 +69,7 @@ def write_tables(session: Session) -> pd.DataFrame:
     def pass_on(file: BinaryIO) -> None:
         writer = None
         for index, point in enumerate(session.plan.points):
-            rows = pd.read_parquet(session.shards.point_path(index, "queries"))
+            rows = read_parquet(session.shards.point_path(index, "queries"))
             table = pa.Table.from_pandas(rows, preserve_index=False)
             if writer is None:
                 writer = pq.ParquetWriter(file, table.schema, compression="zstd")
@@ -83,7 +83,7 @@ def write_tables(session: Session) -> pd.DataFrame:
 
     folder.write(folder.root / "queries.parquet", pass_on)
     parts = [
-        pd.read_parquet(session.shards.point_path(index, "consistency"))
+        read_parquet(session.shards.point_path(index, "consistency"))
         for index in range(len(session.plan.points))
     ]
     monotonicity = session.scorer.monotonicity(moved)

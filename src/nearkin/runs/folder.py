@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nearkin.errors import InputError, RunError
-from nearkin.files import disk_full, file_name, finite, write_whole
+from nearkin.files import disk_full, file_name, finite, read_parquet, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,12 +183,10 @@ class RunFolder:
         RunError
             If the run has no such table (yet).
         """
-        import pandas as pd
-
         path = self.root / f"{name}.parquet"
         if not path.is_file():
             raise RunError(f"{self.root}: has no {name}.parquet; run nearkin run to its end first")
-        return pd.read_parquet(path)
+        return read_parquet(path)
 
     def has_table(self, name: str) -> bool:
         """Tell whether the run has ``name.parquet``."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nearkin.distances import AUDIO_DISTANCES, LATENT_DISTANCES
 from nearkin.encoders import ALIASES, POOLINGS, REFERENCES, TRAINED, Handling
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.transforms.grids import Grid, Point, grid
 
@@ -222,6 +222,7 @@ def make_plan(settings: Mapping[str, Any]) -> Plan:
         for choice in values.get("encoders", ())
     )
     _refuse_twins(values["encoders"])
+    _refuse_bytes(values)
     try:
         return Plan(**values)
     except ValidationError as error:
@@ -252,6 +253,17 @@ def references_for(plan: Plan) -> tuple[str, ...]:
     asked = {choice.spec for choice in plan.encoders}
     trained = TRAINED if plan.references == "all" and plan.clip_seconds >= 1.5 else ()
     return tuple(name for name in (*REFERENCES, *trained) if name not in asked)
+
+
+def _refuse_bytes(values: Mapping[str, Any]) -> None:
+    """Refuse names that are no UTF-8: neither run.json nor a table can hold one."""
+    named = [("encoder", choice.spec) for choice in values["encoders"]]
+    named += [(name, value) for name, value in values.items() if isinstance(value, str)]
+    for name, value in named:
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise InputError(
+                f"{name} '{printable(value)}': is no UTF-8, which tables need; rename the file"
+            )
 
 
 def _refuse_twins(choices: tuple[EncoderChoice, ...]) -> None:

@@ -22,6 +22,7 @@ from nearkin.encoders.kinds.arrays import read_array
 from nearkin.encoders.kinds.columns import vectors_of
 from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder, pool
 from nearkin.errors import InputError
+from nearkin.files import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,11 +121,10 @@ def _from_arrays(
 
 
 def _from_parquet(path: Path, manifest: Path | None, spec: str) -> pd.DataFrame:
-    import pandas as pd
     import pyarrow as pa
 
     try:
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         text = " ".join(str(error).split())[:200]
         raise InputError(f"encoder '{spec}': {path} is no Parquet file ({text})") from error
