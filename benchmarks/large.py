@@ -49,8 +49,8 @@ def one_point(n: int) -> dict:
     status = ["ok"] * n
     moved = (audio + 0.3 * rng.standard_normal(audio.shape)).astype("f4")
     heard = EncoderAtPoint("audio", "", 1, audio, moved, status)
-    space = latent_space("euclidean", heard, scorer.drawn)
-    spaces = [Space("dtw", space.found, space.pairs), Space("simple", space.found, space.pairs)]
+    space = latent_space("euclidean", heard, scorer.drawn, made=np.ones(n, bool))
+    spaces = [Space.of_audio(name, space.found, space.pairs) for name in ("dtw", "simple")]
     encoder = EncoderAtPoint("synthetic", "", 1, latent, queries, status)
     begun = time.perf_counter()
     scorer.point(Point("PN", 30.0), AudioAtPoint(spaces, np.zeros(n), status), [encoder])

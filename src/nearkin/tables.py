@@ -20,7 +20,7 @@ MEAN_TRIAL = 0
 
 CLIPS = (
     *("clip_id", "path", "start_s", "duration_s", "loudness_lufs", "content_sha256"),
-    *("status", "note", "sound_sha256"),
+    *("group", "status", "note", "sound_sha256"),
 )
 QUERIES = (
     *("encoder", "task", "trial", "space", "distance", "transformation", "magnitude"),
@@ -29,8 +29,8 @@ QUERIES = (
 )
 CONSISTENCY = (
     *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
-    *("transformation", "magnitude", "value", "ci_low", "ci_high", "n", "chance", "status"),
-    "side",
+    *("transformation", "magnitude", "value", "ci_low", "ci_high", "ci_method", "n", "n_failed"),
+    *("chance", "status", "side"),
 )
 PERFORMANCE = CONSISTENCY[:-1]
 PERFORMANCE_CLIPS = (

@@ -40,16 +40,18 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = np.array([0, 7, 20, 49])
     encoder = EncoderAtPoint("e", "", 1, originals, queries, status)
     for name, function in (("euclidean", euclidean), ("cosine", cosine)):
-        whole = latent_space(name, encoder, drawn)
+        made = np.ones(50, bool)
+        whole = latent_space(name, encoder, drawn, made=made)
         monkeypatch.setattr(nearkin.runs.spaces, "BLOCK_ROWS", 3)
-        parts = latent_space(name, encoder, drawn)
+        parts = latent_space(name, encoder, drawn, made=made)
         monkeypatch.undo()
         truth = neighbours(function(queries, originals))
         rows = np.arange(50) != 7
         for got in (whole, parts):
             assert np.array_equal(got.found.rank[rows], truth.rank[rows])
             assert np.array_equal(got.found.d_own[rows], truth.d_own[rows])
-            assert not got.found.valid[7]
+            assert got.failed.nonzero()[0].tolist() == [7]
+            assert (got.found.error[7], got.found.rank[7], got.found.nearest[7]) == (True, 50, -1)
             assert np.isnan(got.pairs[1]).all()
             d = function(queries, originals)[np.ix_(drawn, drawn)]
             assert np.array_equal(got.pairs[[0, 2, 3]], d[[0, 2, 3]])
@@ -63,8 +65,8 @@ def score(plan: Any, n: int, *, change: Any = None) -> Any:
     scorer = Scorer(plan, [f"c{i:04d}" for i in range(n)])
     status = [OK] * n
     heard = EncoderAtPoint("audio", "", 1, audio, moved, status)
-    space = latent_space("euclidean", heard, scorer.drawn)
-    spaces = [Space("dtw", space.found, space.pairs), Space("simple", space.found, space.pairs)]
+    space = latent_space("euclidean", heard, scorer.drawn, made=np.ones(n, bool))
+    spaces = [Space.of_audio(name, space.found, space.pairs) for name in ("dtw", "simple")]
     encoder = EncoderAtPoint("e", "", 1, originals, queries, status)
     here = AudioAtPoint(spaces, np.zeros(n), status)
     queries_table, table = scorer.point(Point("PN", 30.0), here, [encoder])

@@ -10,10 +10,12 @@ Conventions
 original j, in one space. ``own[i]``: column of the query's own original; when it is left out,
 d is square and query i belongs to original i. Every original but one's own is an "other".
 
-What failed is NaN and always whole: a row is NaN where the query failed, a column where the
-original did (an all-zero vector has no cosine). A measure takes the queries that are there and
+What is missing is NaN and always whole: a row is NaN where there is no query, a column where there
+is no original (an all-zero vector has no cosine). A measure takes the queries that are there and
 whose own original is there; with none left it is undefined, NaN. A measure of two spaces takes
-what is there in both.
+what is there in both. ``failed[i]`` says that a row is missing because the encoder failed on the
+query: such a query counts as lost (error 1, the last rank, no growth), while one that could not be
+made is left out.
 
 An error is strict: a query as near to some other as to its own original is an error.
 """

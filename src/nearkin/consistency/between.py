@@ -115,7 +115,11 @@ def rho_by_clip(d_audio: ArrayLike, d_latent: ArrayLike, own: ArrayLike | None =
 
 
 def between_space_accuracy(
-    d_audio: ArrayLike, d_latent: ArrayLike, own: ArrayLike | None = None
+    d_audio: ArrayLike,
+    d_latent: ArrayLike,
+    own: ArrayLike | None = None,
+    *,
+    failed: ArrayLike | None = None,
 ) -> float:
     """Between-space consistency C_B_acc: the share of queries with the same error in both spaces.
 
@@ -127,6 +131,8 @@ def between_space_accuracy(
         Distances from the same queries to the same originals, in two spaces.
     own : array_like of int, shape [n], optional
         Column of each query's own original; default: query i belongs to original i.
+    failed : array_like of bool, shape [n], optional
+        Queries that the encoder failed: errors in the latent space.
 
     Returns
     -------
@@ -144,7 +150,7 @@ def between_space_accuracy(
     0.5
     """
     validate(d_audio, d_latent, own=own)
-    return agreement(neighbours(d_audio, own), neighbours(d_latent, own)).accuracy
+    return agreement(neighbours(d_audio, own), neighbours(d_latent, own, failed=failed)).accuracy
 
 
 def agreement(audio: Neighbours, latent: Neighbours) -> Agreement:

@@ -14,7 +14,7 @@ from nearkin.consistency.matrices import Bools, Floats, checked
 
 
 class Neighbours(NamedTuple):
-    """What every query finds around it; failed queries have valid False, rank 0, nearest -1, NaN.
+    """What every query finds around it; missing queries have valid False, rank 0, nearest -1, NaN.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Neighbours(NamedTuple):
     nearest : int64[n]
         Column of the nearest other ("the intruder"); the lowest of those that tie.
     valid : bool[n]
-        False where the query or its own original failed.
+        False where the query or its own original is missing.
     n_clips : int
         Originals that are there: what chance (``1 / n_clips``) and `within_space_at` need.
     """
@@ -74,6 +74,29 @@ class Neighbours(NamedTuple):
             n_clips=n_clips,
         )
 
+    def losing(self, failed: ArrayLike) -> Neighbours:
+        """Count the queries that the encoder failed as lost: error 1 and the last rank.
+
+        They have no distance and no nearest other. Nothing changes where there are no two
+        originals to compare.
+
+        Examples
+        --------
+        >>> found = neighbours([[0.1, 1.0], [np.nan, np.nan]]).losing([False, True])
+        >>> found.error.tolist(), found.rank.tolist(), found.valid.tolist()
+        ([False, True], [1, 2], [True, True])
+        """
+        lost = np.asarray(failed, bool)
+        if not lost.any() or self.n_clips < 2:
+            return self
+        return Neighbours.of(
+            np.where(lost, self.n_clips, self.rank),
+            np.where(lost, -1, self.nearest),
+            np.where(lost, np.nan, self.d_own),
+            np.where(lost, np.nan, self.d_nearest),
+            self.n_clips,
+        )
+
 
 class Found:
     """Collects, piece by piece, what n queries found among all originals.
@@ -81,7 +104,7 @@ class Found:
     Parameters
     ----------
     n : int
-        Queries; those never put stay failed.
+        Queries; those never put stay missing.
     n_clips : int
         Originals.
 
@@ -106,14 +129,21 @@ class Found:
         self._nearest[at] = part.nearest
         self._d_own[at] = part.d_own
         self._d_nearest[at] = part.d_nearest
-        self._n_clips = min(self._n_clips, part.n_clips)
+        if part.valid.any():
+            self._n_clips = min(self._n_clips, part.n_clips)
 
     def neighbours(self) -> Neighbours:
         """Return all of it."""
         return Neighbours.of(self._rank, self._nearest, self._d_own, self._d_nearest, self._n_clips)
 
 
-def neighbours(d: ArrayLike, own: ArrayLike | None = None) -> Neighbours:
+def neighbours(
+    d: ArrayLike,
+    own: ArrayLike | None = None,
+    *,
+    failed: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> Neighbours:
     """Find for every query its rank, error, margin and nearest other.
 
     Parameters
@@ -122,11 +152,15 @@ def neighbours(d: ArrayLike, own: ArrayLike | None = None) -> Neighbours:
         Distances from queries to originals.
     own : array_like of int, shape [n], optional
         Column of each query's own original; default: query i belongs to original i.
+    failed : array_like of bool, shape [n], optional
+        Queries that the encoder failed: lost, if their own original is there.
+    groups : array_like of int, shape [N], optional
+        Group of every original: others are then those of other groups only.
 
     Returns
     -------
     Neighbours
-        One entry a query.
+        One entry a query; missing where there is no other.
 
     Raises
     ------
@@ -143,18 +177,24 @@ def neighbours(d: ArrayLike, own: ArrayLike | None = None) -> Neighbours:
     n_clips = int(columns.sum())
     here = np.arange(len(matrix))
     d_own = matrix[here, columns_own].astype(np.float64)
-    # The own column compares equal with itself and stands for the 1 in "1 + others"; NaN never
-    # compares, so failed originals do not count and failed queries get 0.
-    rank = np.count_nonzero(matrix <= matrix[here, columns_own][:, None], axis=1).astype(np.int64)
     others = matrix.copy()
     others[here, columns_own] = np.inf
     if not columns.all():
         others[:, ~columns] = np.inf
+    if groups is not None:
+        label = np.asarray(groups)
+        others[label[None] == label[columns_own][:, None]] = np.inf
+    # NaN never compares: failed queries have no other that is as near.
+    rank = 1 + np.count_nonzero(others <= matrix[here, columns_own][:, None], axis=1)
+    rank = rank.astype(np.int64)
     nearest = others.argmin(axis=1).astype(np.int64)
     d_nearest = others[here, nearest].astype(np.float64)
-    valid = valid & (n_clips > 1)
+    valid = valid & np.isfinite(d_nearest)
     for values in (d_own, d_nearest):
         values[~valid] = np.nan
     nearest[~valid] = -1
     rank[~valid] = 0
-    return Neighbours.of(rank, nearest, d_own, d_nearest, n_clips)
+    found = Neighbours.of(rank, nearest, d_own, d_nearest, n_clips)
+    return (
+        found if failed is None else found.losing(np.asarray(failed, bool) & columns[columns_own])
+    )

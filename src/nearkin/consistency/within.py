@@ -8,13 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nearkin.consistency.matrices import Floats, mean
+from nearkin.consistency.matrices import Bools, Floats, mean
 from nearkin.consistency.neighbours import neighbours
 from nearkin.consistency.ranks import spearman
 from nearkin.errors import InputError
 
 
-def within_space(d: ArrayLike, own: ArrayLike | None = None) -> float:
+def within_space(
+    d: ArrayLike, own: ArrayLike | None = None, *, failed: ArrayLike | None = None
+) -> float:
     """Within-space consistency C_W: the share of queries nearest to their own original.
 
     Parameters
@@ -23,6 +25,8 @@ def within_space(d: ArrayLike, own: ArrayLike | None = None) -> float:
         Distances from queries to originals, in one space.
     own : array_like of int, shape [n], optional
         Column of each query's own original; default: query i belongs to original i.
+    failed : array_like of bool, shape [n], optional
+        Queries that the encoder failed: they count as lost.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def within_space(d: ArrayLike, own: ArrayLike | None = None) -> float:
     >>> within_space([[0.1, 1.0, 2.0], [1.0, 0.2, 0.1], [2.0, 1.0, 0.3]])
     0.6666666666666666
     """
-    found = neighbours(d, own)
+    found = neighbours(d, own, failed=failed)
     return mean(~found.error[found.valid])
 
 
@@ -117,7 +121,9 @@ def within_space_at_by_clip(rank: ArrayLike, *, n: int, n_clips: int) -> Floats:
     return np.where(ranks > 0, table[np.maximum(ranks, 1) - 1], np.nan)
 
 
-def monotonicity(severity: ArrayLike, d_own: ArrayLike) -> Floats:
+def monotonicity(
+    severity: ArrayLike, d_own: ArrayLike, *, failed: ArrayLike | None = None
+) -> Floats:
     """Test assumption (ii) clip by clip: a graver change should move the clip further.
 
     Parameters
@@ -125,13 +131,18 @@ def monotonicity(severity: ArrayLike, d_own: ArrayLike) -> Floats:
     severity : array_like, shape [P]
         Severity of the P magnitudes of one side of one transformation, larger is graver.
     d_own : array_like, shape [n, P]
-        Distance of every clip's transformed versions to its own original; NaN where one failed.
+        Distance of every clip's transformed versions to its own original; NaN where it is missing.
+    failed : array_like of bool, shape [n, P], optional
+        Queries that the encoder failed. They did not grow: each counts as far away as the
+        clip's next query that is there and not more severe (0, the original itself, if there is
+        none).
 
     Returns
     -------
     float64[n]
-        Spearman correlation over the magnitudes that did not fail, in [-1, 1]; NaN where fewer
-        than two of them differ in severity or in distance.
+        Spearman correlation over the magnitudes that are not missing, in [-1, 1]; NaN where fewer
+        than two of them differ in severity or in distance; 0 where a clip with failed queries
+        never grows.
 
     Raises
     ------
@@ -142,6 +153,8 @@ def monotonicity(severity: ArrayLike, d_own: ArrayLike) -> Floats:
     --------
     >>> monotonicity([1, 2, 3], [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.0, 0.0, 0.0]])
     array([ 1., -1., nan])
+    >>> monotonicity([1, 2], [[0.1, np.nan]], failed=[[False, True]])
+    array([0.])
     """
     grave = np.asarray(severity, np.float64)
     moved = np.asarray(d_own, np.float64)
@@ -156,6 +169,9 @@ def monotonicity(severity: ArrayLike, d_own: ArrayLike) -> Floats:
             "may be NaN; give failed queries NaN"
         )
     rho = np.full(len(moved), np.nan)
+    lost = np.zeros(moved.shape, bool) if failed is None else np.asarray(failed, bool)
+    if lost.any():
+        moved = _without_growth(grave, moved, lost)
     there = ~np.isnan(moved)
     for pattern in np.unique(there, axis=0):
         if pattern.sum() < 2:
@@ -163,4 +179,15 @@ def monotonicity(severity: ArrayLike, d_own: ArrayLike) -> Floats:
         clips = (there == pattern).all(axis=1)
         part = moved[np.ix_(clips, pattern)]
         rho[clips] = spearman(np.broadcast_to(grave[pattern], part.shape), part)
+    rho[np.isnan(rho) & lost.any(axis=1) & (there.sum(axis=1) > 1)] = 0.0
     return rho
+
+
+def _without_growth(severity: Floats, d_own: Floats, lost: Bools) -> Floats:
+    """Put failed queries where the next query of their clip is that is not more severe."""
+    filled = d_own.copy()
+    reached = np.zeros(len(d_own))
+    for column in np.argsort(severity, kind="stable"):
+        filled[lost[:, column], column] = reached[lost[:, column]]
+        reached = np.where(np.isnan(filled[:, column]), reached, filled[:, column])
+    return filled

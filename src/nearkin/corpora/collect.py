@@ -3,7 +3,7 @@
 A recording is named by its path relative to the deepest folder that holds all inputs, so that two
 files called ``song.wav`` in two folders stay apart, and a name does not depend on where the music
 lies. Manifests (CSV or Parquet) name recordings themselves: ``path`` relative to the manifest,
-optional ``clip_id``, ``start_s`` and ``split``.
+optional ``clip_id``, ``start_s``, ``split`` and ``group``.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
             raise InputError(f"{where}, column 'path': is empty; name a file or drop the row")
         start_s = seconds(cells.get("start_s", ""), where)
         name = clip_name(cells | {"start_s": "" if start_s is None else cells["start_s"]})
-        recordings.append(Recording(name, find(cells["path"]), start_s))
+        group = cells.get("group", "") or cells["path"]
+        recordings.append(Recording(name, find(cells["path"]), start_s, group))
     return recordings
 
 

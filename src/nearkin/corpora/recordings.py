@@ -22,11 +22,15 @@ class Recording:
         Where the file is; may hold bytes that are not UTF-8.
     start_s : float or None
         Where the excerpt starts; None leaves the place to the seed.
+    group : str
+        What it belongs with: the manifest's ``group``, else its file. Empty where the recording
+        stands for itself.
     """
 
     name: str
     path: Path
     start_s: float | None = None
+    group: str = ""
 
 
 class Row(NamedTuple):

@@ -92,7 +92,7 @@ def performance_table(
         for model in range(len(scores.models))
         for place, point in enumerate(points)
     ]
-    found += over_trials(found, seed=seed)
+    found += over_trials(found)
     return pd.DataFrame([one.row() for one in found], columns=tables.PERFORMANCE)
 
 

@@ -34,10 +34,12 @@ class Original:
 
     Attributes
     ----------
-    clip_id, path, start_s, duration_s, loudness_lufs, content_sha256, status, note, sound_sha256
-        Columns of clips.parquet; start and duration are those of the context. The note says what
-        is to be known of a clip that is used: drawn again, or of a file that is heard in part. The
-        last is the hash of what the whole file sounds like, whatever its tags and format.
+    clip_id, path, start_s, duration_s, loudness_lufs, content_sha256, group, status
+        Columns of clips.parquet; start and duration are those of the context. The group is that of
+        the recording: clips of one group are no independent draws.
+    note, sound_sha256
+        Further columns: what is to be known of a clip that is used (drawn again, or of a file that
+        is heard in part), and the hash of what the whole file sounds like, whatever its tags and format.
     context : float32[samples]
         The excerpt.
     frames : float32[T, 24]
@@ -52,6 +54,7 @@ class Original:
     duration_s: float
     loudness_lufs: float
     content_sha256: str
+    group: str
     status: str
     context: NDArray[np.float32] = field(repr=False)
     frames: NDArray[np.float32] = field(repr=False)

@@ -147,7 +147,7 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     n = min(n_clips, 100)
     rng = np.random.default_rng(0)
     d = rng.random((n, n), dtype=np.float32)
-    spaces = [Space(name, neighbours(d), d) for name in AUDIO_DISTANCES]
+    spaces = [Space.of_audio(name, neighbours(d), d) for name in AUDIO_DISTANCES]
     z = rng.random((n, 256), dtype=np.float32)
     status = [OK] * n
     everyone = [EncoderAtPoint(e.name, "", 1, z, z, status) for e in session.encoders]

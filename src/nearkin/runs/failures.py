@@ -68,6 +68,7 @@ def candidates(rows: pd.DataFrame, *, most: int = 20) -> pd.DataFrame:
         & (rows["transformation"] != IDENTITY.code)
         & ~rows["encoder"].isin(SILENT)
         & (rows["error"].fillna(0) == 1)
+        & rows["nearest_id"].notna()  # an encoder's own failure cannot be heard
     ]
     lost = lost.sort_values(["rank", "clip_id"], ascending=[False, True], kind="stable")
     keys = ["encoder", "task", "trial", "distance"]

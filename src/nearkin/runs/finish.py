@@ -13,23 +13,32 @@ from nearkin.files import read_parquet, write_array
 from nearkin.runs.failures import candidates
 from nearkin.runs.session import Session
 from nearkin.runs.spaces import Moved
+from nearkin.tables import OK
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def write_embeddings(session: Session) -> None:
-    """Write embeddings/: for every encoder all originals [N, D] and all queries [N, P, D]."""
+    """Write embeddings/: for every encoder all originals [N, D] and all queries [N, P, D].
+
+    What an encoder failed is NaN.
+    """
     folder = session.folder
     for encoder in session.working:
         label = encoder.label
         path = folder.embeddings_path(label)
         if path.is_file():
             continue
-        originals = [
-            session.original(i, audio=False).vectors[label].array for i in session.clip_ids
-        ]
-        stacked = np.stack([array[0] for array in originals if array is not None])
+        originals = {
+            place: session.original(clip_id, audio=False).vectors[label].array
+            for place, clip_id in enumerate(session.clip_ids)
+            if place not in session.lost_originals[label]
+        }
+        size = next(array.shape[1] for array in originals.values() if array is not None)
+        stacked = np.full((len(session.clip_ids), size), np.nan, "f4")
+        for place, array in originals.items():
+            stacked[place] = np.nan if array is None else array[0]
         queries = np.full((len(stacked), len(session.plan.points), stacked.shape[1]), np.nan, "f4")
         for clip, clip_id in enumerate(session.clip_ids):
             shard = session.shards.read_queries(clip_id)
@@ -93,11 +102,23 @@ def write_tables(session: Session) -> pd.DataFrame:
 
 
 def _moved(rows: pd.DataFrame) -> list[Moved]:
+    """Return how far every clip was moved at one point, from its rows of queries.parquet."""
     keys = ["encoder", "task", "trial", "space", "distance"]
-    return [
-        Moved(*cast("tuple[str, str, int, str, str]", key), part["d_own"].to_numpy(np.float64))
-        for key, part in rows.groupby(keys, sort=False)
-    ]
+    found = []
+    for key, part in rows.groupby(keys, sort=False):
+        d_own = part["d_own"].to_numpy(np.float64)
+        asked = part["error"].notna().to_numpy(bool)
+        told = part.loc[part["status"] != OK, "status"]
+        found.append(
+            Moved(
+                *cast("tuple[str, str, int, str, str]", key),
+                d_own=d_own,
+                failed=asked & np.isnan(d_own),
+                asked=asked,
+                reason=str(told.iloc[0]) if len(told) else "",
+            )
+        )
+    return found
 
 
 def keep_audio_distances(session: Session) -> None:

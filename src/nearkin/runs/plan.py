@@ -85,6 +85,10 @@ class Plan(BaseModel):
         "exact", description="fast: the approximation of the paper, by the package fastdtw"
     )
     rho: Literal["pooled", "clips", "own"] = "pooled"
+    others: Literal["all", "group"] = Field(
+        "all",
+        description="whom a query is compared with: all other clips, or those of other groups",
+    )
     rho_clips: int = Field(
         2000, ge=10, description="with more clips, C_B_rho is taken over this many, drawn"
     )

@@ -35,6 +35,7 @@ def queries(
     *,
     noise: NoiseLibrary,
     own: int = 0,
+    groups: NDArray[np.intp] | None = None,
     columns: NDArray[np.intp] | None = None,
 ) -> Queries:
     """Transform one clip at every point of the plan and ask where the results lie.
@@ -53,6 +54,8 @@ def queries(
         What EN adds.
     own : int
         The clip's place among the originals.
+    groups : int[N], optional
+        Group of every original: others are then those of other groups only.
     columns : int[K], optional
         The originals whose distances are returned; all N by default.
 
@@ -91,7 +94,9 @@ def queries(
             row["dtw"] = fast_dtw_row(frames[index], space)
         for number, measure in enumerate(AUDIO_DISTANCES):
             distances[number, index] = row[measure][columns]
-            found[number].put(np.array([index]), neighbours(row[measure][None], own=[own]))
+            found[number].put(
+                np.array([index]), neighbours(row[measure][None], own=[own], groups=groups)
+            )
     keys = [Key(original.clip_id, *point) for point in plan.points]
     return Queries(
         effective=effective,

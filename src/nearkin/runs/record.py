@@ -215,11 +215,17 @@ def finished_record(
         if not status:
             path = session.folder.embeddings_path(encoder.label, of="originals")
             size = int(np.load(path, mmap_mode="r").shape[1])
+            lost = session.lost_originals[encoder.label]
             marks = session.gathered.not_ok.get(encoder.label, {})
             audio_marks = session.gathered.not_ok.get("", {})
             own = [text for place, text in marks.items() if place not in audio_marks]
+            told = []
+            if lost:
+                first = next(iter(lost.values()))
+                told.append(f"failed on {len(lost)} of {len(session.clip_ids)} originals: {first}")
             if own:
-                status = f"failed on {len(own)} of {n_questions} queries: {own[0]}"
+                told.append(f"failed on {len(own)} of {n_questions} queries: {own[0]}")
+            status = "; ".join(told)
         encoders.append({**row, "embedding_size": size, "status": status or OK})
     return {
         **record,

@@ -32,8 +32,10 @@ from nearkin.runs.spaces import (
     EncoderAtPoint,
     Moved,
     RankedAtPoint,
+    Space,
     drawn_clips,
     latent_space,
+    others_of_each,
     ranked,
     with_zero_vectors,
 )
@@ -48,13 +50,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Who = tuple[str, str, int]
 """Encoder, task and trial."""
 
 COLLECTIONS = (10, 100, 1000)
 """Sizes n at which C_W@n is tabulated, as far as they are smaller than the run's N."""
+FEWEST_FOR_RHO = 3
+"""Clips below which a correlation is always 1 or -1."""
 UNDEFINED_RHO = "undefined: all distances are equal in one of the spaces"
 UNDEFINED_KAPPA = "undefined: agreement by chance is certain"
+NO_GROWTH = "undefined: the distance does not change with severity"
 
 
 class Scorer:
@@ -66,22 +72,31 @@ class Scorer:
         The run.
     clip_ids : sequence of N str
         The usable clips, in order.
+    groups : int[N], optional
+        Their groups: clips of one group are resampled together, and with ``others="group"`` not
+        compared with each other. By default every clip is a group of its own.
     """
 
-    def __init__(self, plan: Plan, clip_ids: Sequence[str]) -> None:
+    def __init__(
+        self, plan: Plan, clip_ids: Sequence[str], *, groups: NDArray[np.intp] | None = None
+    ) -> None:
         self.plan = plan
         self.clip_ids = np.asarray(clip_ids, dtype=object)
         self.n = len(self.clip_ids)
+        own = np.arange(self.n) if groups is None else groups
+        self.clusters = None if len(np.unique(own)) == self.n else own
+        self.apart = own if plan.others == "group" else None
         self.drawn = drawn_clips(plan, self.n)
-        self.counts = self._resamples("bootstrap", self.n)
+        self.counts = self._resamples("bootstrap", np.arange(self.n))
         whole = len(self.drawn) == self.n
         self.pair_counts = (
-            self.counts if whole else self._resamples("bootstrap of pairs", len(self.drawn))
+            self.counts if whole else self._resamples("bootstrap of pairs", self.drawn)
         )
 
-    def _resamples(self, purpose: str, n: int) -> Counts:
-        rng = stream(self.plan.seed, purpose, n)
-        return resamples(n, n_resamples=self.plan.resamples, rng=rng)
+    def _resamples(self, purpose: str, clips: NDArray[np.intp]) -> Counts:
+        rng = stream(self.plan.seed, purpose, len(clips))
+        clusters = None if self.clusters is None else self.clusters[clips]
+        return resamples(len(clips), n_resamples=self.plan.resamples, rng=rng, clusters=clusters)
 
     def point(
         self, point: Point, audio: AudioAtPoint, encoders: Sequence[EncoderAtPoint]
@@ -104,6 +119,7 @@ class Scorer:
         """
         import pandas as pd
 
+        made = np.array([text == OK for text in audio.status])
         audio_spaces = [ranked(space, self.plan) for space in audio.spaces]
         who = (AUDIO, "", 1)
         queries = [
@@ -113,12 +129,15 @@ class Scorer:
         scores = [
             replace(score, audio_distance=space.distance)
             for space in audio_spaces
-            for score in self._within(who, space)
+            for score in self._within(who, space, made)
         ]
         for encoder in encoders:
             who = (encoder.name, encoder.task, encoder.trial)
             spaces = [
-                ranked(latent_space(name, encoder, self.drawn), self.plan)
+                ranked(
+                    latent_space(name, encoder, self.drawn, made=made, groups=self.apart),
+                    self.plan,
+                )
                 for name in self.plan.latent_distances
             ]
             for space in spaces:
@@ -126,7 +145,7 @@ class Scorer:
                 queries.append(
                     self._query_rows(who, "latent", space, point, audio.effective, status)
                 )
-            scores += self._encoder_scores(encoder, audio_spaces, spaces)
+            scores += self._encoder_scores(encoder, audio_spaces, spaces, made)
         here = [
             replace(score, transformation=point.code, magnitude=point.magnitude) for score in scores
         ]
@@ -163,106 +182,171 @@ class Scorer:
                     continue
                 severity = [magnitudes.severity(code, points[i][1]) for i in indices]
                 moved = [points[i][2][number] for i in indices]
-                by_clip = monotonicity(severity, np.stack([one.d_own for one in moved], axis=1))
-                one = moved[0]
-                score = self._mean((one.name, one.task, one.trial), "monotonicity", by_clip)
-                score = replace(
-                    score,
-                    audio_distance=one.distance if one.space == AUDIO else "",
-                    latent_distance="" if one.space == AUDIO else one.distance,
-                    transformation=code,
-                    side=side,
-                )
-                if np.isnan(score.value):
-                    reason = "undefined: the distance does not change with severity"
-                    score = replace(score, status=reason)
-                scores.append(score)
+                score = self._growth(severity, moved)
+                scores.append(replace(score, transformation=code, side=side))
         return self._table(scores)
 
     # -- scores ----------------------------------------------------------------------------------
 
-    def _within(self, who: Who, space: RankedAtPoint, *, failure: str = "") -> list[Score]:
-        found = space.found
+    def _growth(self, severity: Sequence[float], moved: Sequence[Moved]) -> Score:
+        one = moved[0]
+        failed = np.stack([at.failed for at in moved], axis=1)
+        d_own = np.stack([at.d_own for at in moved], axis=1)
+        by_clip = monotonicity(severity, d_own, failed=failed)
+        asked = np.stack([at.asked for at in moved], axis=1).sum(axis=1) > 1
+        n, n_failed = int(asked.sum()), int(np.count_nonzero(failed[asked].any(axis=1)))
+        value = _mean(by_clip)
+        status = f"{n_failed} of {n} clips have failed queries" if n_failed else OK
+        if not n:
+            status = next((at.reason for at in moved if at.reason), "undefined: nothing was asked")
+        elif np.isnan(value):
+            status = NO_GROWTH
+        return Score(
+            *(one.name, one.task, one.trial, "monotonicity", value),
+            replicates=mean_replicates(by_clip, self.counts),
+            n=n,
+            n_failed=n_failed,
+            status=status,
+            clusters=self.clusters,
+            audio_distance=one.distance if one.space == AUDIO else "",
+            latent_distance="" if one.space == AUDIO else one.distance,
+        )
+
+    def _within(
+        self, who: Who, ranked: RankedAtPoint, made: Bools, *, failure: str = ""
+    ) -> list[Score]:
+        space, found = ranked.space, ranked.found
         right = np.where(found.valid, (~found.error).astype(np.float64), np.nan)
-        scores = [self._mean(who, "C_W", right, chance=1 / self.n)]
+        around = others_of_each(space.there, self.apart) + 1
+        chance = _mean(1 / around[found.valid])
+        scores = [self._share(who, "C_W", right, chance=chance)]
+        smallest = int(around[found.valid].min(initial=self.n))
         for size in COLLECTIONS:
-            if size < found.n_clips:
-                by_clip = within_space_at_by_clip(found.rank, n=size, n_clips=found.n_clips)
-                scores.append(self._mean(who, f"C_W@{size}", by_clip, chance=1 / size))
-        n_failed = self.n - int(found.valid.sum())
-        if failure or n_failed:
-            status = failure or f"{n_failed} of {self.n} queries failed"
-            scores = [replace(score, status=status) for score in scores]
-        return scores
+            if size < smallest and found.valid.any():
+                by_clip = np.full(self.n, np.nan)
+                for number in np.unique(around[found.valid]):
+                    here = found.valid & (around == number)
+                    rank = np.minimum(found.rank[here], number)  # of lost ones it is the last
+                    by_clip[here] = within_space_at_by_clip(rank, n=size, n_clips=int(number))
+                scores.append(self._share(who, f"C_W@{size}", by_clip, chance=1 / size))
+        n, n_failed, status = self._asked(space, made, failure)
+        return [replace(one, n=n, n_failed=n_failed, status=status) for one in scores]
+
+    def _asked(self, space: Space, made: Bools, failure: str = "") -> tuple[int, int, str]:
+        """Return how many queries were asked, how many of them failed, and both in words."""
+        if failure:
+            n = int(made.sum())
+            return n, n, failure
+        alone = made & space.there & (others_of_each(space.there, self.apart) == 0)
+        n, n_failed = int((made & space.there & ~alone).sum()), int(space.failed.sum())
+        told = []
+        if n_failed:
+            told.append(f"{n_failed} of {n} queries failed")
+        if not made.all():
+            told.append(f"{int((~made).sum())} of {self.n} queries could not be made")
+        if not space.embedded.all():
+            told.append(f"{int((~space.embedded).sum())} of {self.n} originals failed")
+        zero = int((space.embedded & ~space.there).sum())
+        if zero:
+            told.append(f"{zero} of {self.n} originals are all-zero vectors, which have no cosine")
+        if alone.any():
+            told.append(f"{int(alone.sum())} of {self.n} queries have no other to compare with")
+        words = "; ".join(told) or OK
+        return n, n_failed, words if n else f"undefined: {words}"
 
     def _encoder_scores(
         self,
         encoder: EncoderAtPoint,
         audio_spaces: list[RankedAtPoint],
         latent_spaces: list[RankedAtPoint],
+        made: Bools,
     ) -> list[Score]:
         who = (encoder.name, encoder.task, encoder.trial)
         scores = [
             replace(score, latent_distance=latent.distance)
             for latent in latent_spaces
-            for score in self._within(who, latent, failure=encoder.failure)
+            for score in self._within(who, latent, made, failure=encoder.failure)
         ]
         for audio in audio_spaces:
             for latent in latent_spaces:
-                n_failed = self.n - int((audio.found.valid & latent.found.valid).sum())
-                for score in (self._rho(who, audio, latent), *self._agreement(who, audio, latent)):
-                    status = score.status
-                    if encoder.failure:
-                        status = encoder.failure
-                    elif n_failed and status == OK:
-                        status = f"{n_failed} of {self.n} queries failed"
-                    scores.append(
-                        replace(
-                            score,
-                            audio_distance=audio.distance,
-                            latent_distance=latent.distance,
-                            status=status,
-                        )
-                    )
+                n, n_failed, status = self._asked(latent.space, made, encoder.failure)
+                pair = [self._rho(who, audio, latent, made, encoder.failure)]
+                for score in self._agreement(who, audio, latent):
+                    own = score.status if n and not encoder.failure else OK
+                    told = _joined(own, status)
+                    pair.append(replace(score, n=n, n_failed=n_failed, status=told))
+                scores += [
+                    replace(score, audio_distance=audio.distance, latent_distance=latent.distance)
+                    for score in pair
+                ]
         return scores
 
-    def _rho(self, who: Who, audio: RankedAtPoint, latent: RankedAtPoint) -> Score:
-        n = len(self.drawn)
+    def _rho(
+        self,
+        who: Who,
+        audio: RankedAtPoint,
+        latent: RankedAtPoint,
+        made: Bools,
+        failure: str,
+    ) -> Score:
+        clips = np.arange(self.n) if self.plan.rho == "own" else self.drawn
+        _, _, status = self._asked(latent.space, made, failure)
+        space = latent.space
+        asked = (made & space.there)[clips]
+        n, n_failed = int(asked.sum()), int(space.failed[clips].sum())
         if audio.ranked is not None and latent.ranked is not None:
             value = rho(audio.ranked, latent.ranked)
             replicates = rho_replicates(audio.ranked, latent.ranked, self.pair_counts)
         elif self.plan.rho == "clips":
-            by_clip = rho_by_clip(audio.pairs, latent.pairs)
-            there = by_clip[~np.isnan(by_clip)]
-            value = float(there.mean()) if there.size else float("nan")
+            by_clip = rho_by_clip(audio.space.pairs, space.pairs)
+            value = _mean(by_clip)
             replicates = mean_replicates(by_clip, self.pair_counts)
         else:
-            n = self.n
             moved = audio.found.d_own, latent.found.d_own
             both = ~np.isnan(moved).any(axis=0)
             value = float(spearman(moved[0][both], moved[1][both])) if both.any() else float("nan")
             replicates = own_rho_replicates(*moved, self.counts)
-        status = UNDEFINED_RHO if np.isnan(value) else OK
-        return Score(*who, "C_B_rho", value, replicates, n, status=status)
+        if failure:
+            n = n_failed = int(made[clips].sum())
+        elif int(space.there[clips].sum()) < FEWEST_FOR_RHO:
+            value = float("nan")
+            status = _joined(f"undefined: a correlation needs {FEWEST_FOR_RHO} clips", status)
+        elif np.isnan(value) and n_failed < n:
+            status = _joined(UNDEFINED_RHO, status)
+        elif np.isnan(value) and not status.startswith("undefined"):
+            status = f"undefined: {status}"
+        clusters = None if self.clusters is None else self.clusters[clips]
+        return Score(
+            *(*who, "C_B_rho", value, replicates, n),
+            status=status,
+            n_failed=n_failed,
+            clusters=clusters,
+        )
 
     def _agreement(
         self, who: Who, audio: RankedAtPoint, latent: RankedAtPoint
     ) -> tuple[Score, Score]:
         seen = agreement(audio.found, latent.found)
         spread = agreement_replicates(audio.found, latent.found, self.counts)
-        accuracy = Score(
-            *who, "C_B_acc", seen.accuracy, spread.accuracy, self.n, chance=seen.chance
-        )
+        both = audio.found.valid & latent.found.valid
+        agree = np.where(both, audio.found.error == latent.found.error, np.nan)
+        accuracy = self._share(who, "C_B_acc", agree, chance=seen.chance)
         status = UNDEFINED_KAPPA if np.isnan(seen.kappa) else OK
-        return accuracy, Score(*who, "kappa", seen.kappa, spread.kappa, self.n, status=status)
+        beyond = Score(
+            *(*who, "kappa", seen.kappa, spread.kappa, self.n),
+            status=status,
+            clusters=self.clusters,
+        )
+        return accuracy, beyond
 
-    def _mean(
-        self, who: Who, measure: str, by_clip: Floats, *, chance: float = float("nan")
-    ) -> Score:
-        there = by_clip[~np.isnan(by_clip)]
-        value = float(there.mean()) if there.size else float("nan")
-        replicates = mean_replicates(by_clip, self.counts)
-        return Score(*who, measure, value, replicates, self.n, chance=chance)
+    def _share(self, who: Who, measure: str, by_clip: Floats, *, chance: float) -> Score:
+        nothing = np.zeros(0)  # the interval is made of the clips' values
+        return Score(
+            *(*who, measure, _mean(by_clip), nothing, self.n),
+            chance=chance,
+            shares=by_clip,
+            clusters=self.clusters,
+        )
 
     # -- rows ------------------------------------------------------------------------------------
 
@@ -270,7 +354,7 @@ class Scorer:
         """Return rows of consistency.parquet, the means over trials at the end."""
         import pandas as pd
 
-        scores = [*scores, *over_trials(scores, seed=self.plan.seed)]
+        scores = [*scores, *over_trials(scores)]
         return pd.DataFrame([score.row() for score in scores], columns=tables.CONSISTENCY)
 
     def _query_rows(
@@ -287,7 +371,7 @@ class Scorer:
         encoder, task, trial = who
         found = space.found
         nearest = self.clip_ids[found.nearest]
-        nearest[~found.valid] = None
+        nearest[found.nearest < 0] = None
         return pd.DataFrame(
             {
                 "encoder": encoder,
@@ -300,7 +384,7 @@ class Scorer:
                 "effective_magnitude": effective,
                 "clip_id": self.clip_ids,
                 "error": pd.Series(found.error).astype("Int64").mask(~found.valid),
-                "rank": pd.Series(found.rank).astype("Int64").mask(~found.valid),
+                "rank": pd.Series(found.rank).astype("Int64").mask(found.nearest < 0),
                 "margin": found.margin,
                 "d_own": found.d_own,
                 "d_nearest": found.d_nearest,
@@ -309,3 +393,13 @@ class Scorer:
             },
             columns=tables.QUERIES,
         )
+
+
+def _mean(values: Floats) -> float:
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")
+
+
+def _joined(first: str, second: str) -> str:
+    """Join two statuses; one that is ok says nothing."""
+    return "; ".join(text for text in (first, second) if text != OK) or OK

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,12 @@ from nearkin.runs.scoring import Scorer
 from nearkin.runs.shards import Shards
 from nearkin.runs.sources import EncoderSource
 from nearkin.runs.spaces import drawn_clips
+from nearkin.statistics.bootstrap import clusters_of
 from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Session:
@@ -104,8 +108,18 @@ class Session:
     @functools.cached_property
     def used(self) -> tuple[tuple[str, str], ...]:
         """The usable clips, in order: clip id, and the recording whose shard holds it."""
-        table = self.folder.read_table("work/used")
-        return tuple(table[["clip_id", "recording"]].itertuples(index=False, name=None))
+        return tuple(self._used[["clip_id", "recording"]].itertuples(index=False, name=None))
+
+    @functools.cached_property
+    def groups(self) -> NDArray[np.intp]:
+        """The usable clips' groups, as numbers in the order they come."""
+        names = self._used["group"].tolist()
+        clusters = clusters_of(names)
+        return np.arange(len(names)) if clusters is None else clusters
+
+    @functools.cached_property
+    def _used(self) -> pd.DataFrame:
+        return self.folder.read_table("work/used")
 
     @functools.cached_property
     def clip_ids(self) -> tuple[str, ...]:
@@ -119,18 +133,23 @@ class Session:
 
     @functools.cached_property
     def failures(self) -> dict[str, str]:
-        """Why an encoder failed on the originals, by label."""
-        return _failures_on_originals(self)
+        """Why an encoder has no place in the comparison at all, by label."""
+        return _failures(self)
+
+    @functools.cached_property
+    def lost_originals(self) -> dict[str, dict[int, str]]:
+        """The originals that an encoder failed, by label and place, and why."""
+        return _lost_originals(self)
 
     @functools.cached_property
     def working(self) -> tuple[ResolvedEncoder, ...]:
-        """The encoders that embedded every original."""
+        """The encoders that embedded two originals or more."""
         return tuple(e for e in self.encoders if e.label not in self.failures)
 
     @functools.cached_property
     def scorer(self) -> Scorer:
         """The scorer with the run's resamples."""
-        return Scorer(self.plan, self.clip_ids)
+        return Scorer(self.plan, self.clip_ids, groups=self.groups)
 
     @functools.cached_property
     def gathered(self) -> Gathered:
@@ -170,17 +189,29 @@ class Session:
         raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
 
 
-def _failures_on_originals(session: Session) -> dict[str, str]:
-    """An encoder must embed every original: all are scored on the same clips."""
-    failures: dict[str, str] = {}
-    sizes: dict[str, tuple[int, str]] = {}
-    for clip_id in session.clip_ids:
+def _lost_originals(session: Session) -> dict[str, dict[int, str]]:
+    lost: dict[str, dict[int, str]] = {encoder.label: {} for encoder in session.encoders}
+    for place, clip_id in enumerate(session.clip_ids):
         for label, found in session.original(clip_id, audio=False).vectors.items():
-            if label in failures:
-                continue
             text = found.failure or next((s for s in found.status if s != OK), "")
             if text or found.array is None:
-                failures[label] = f"{text} (original clip '{clip_id}')"
+                lost[label][place] = text
+    return lost
+
+
+def _failures(session: Session) -> dict[str, str]:
+    """Two originals at least are needed to compare, and all of them in one size."""
+    failures: dict[str, str] = {}
+    sizes: dict[str, tuple[int, str]] = {}
+    for label, lost in session.lost_originals.items():
+        if len(session.clip_ids) - len(lost) < 2:
+            place, text = next(iter(lost.items()))
+            failures[label] = f"{text} (original clip '{session.clip_ids[place]}')"
+            if 1 < len(lost) < len(session.clip_ids):
+                failures[label] += f"; {len(lost)} of {len(session.clip_ids)} originals failed"
+    for clip_id in session.clip_ids:
+        for label, found in session.original(clip_id, audio=False).vectors.items():
+            if label in failures or found.array is None or not np.isfinite(found.array).all():
                 continue
             size = found.array.shape[1]
             first, where = sizes.setdefault(label, (size, clip_id))

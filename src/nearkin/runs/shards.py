@@ -133,6 +133,7 @@ def clip_row(clip: Original) -> dict[str, Any]:
         "duration_s": clip.duration_s,
         "loudness_lufs": clip.loudness_lufs,
         "content_sha256": clip.content_sha256,
+        "group": clip.group,
         "status": clip.status,
         "note": clip.note,
         "sound_sha256": clip.sound_sha256,

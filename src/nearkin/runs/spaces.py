@@ -21,8 +21,10 @@ from nearkin.seeds import stream
 from nearkin.tables import OK
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 NO_COSINE = "an all-zero vector has no cosine"
+LOST_ORIGINAL = "its original failed"
 
 BLOCK_ROWS = 512
 """Queries whose distances to all originals are held at once."""
@@ -41,11 +43,26 @@ class Space:
     pairs : float32 or float64 [M, M]
         Distances between the drawn clips; a NaN row where a query failed, a NaN column where an
         original did.
+    failed : bool[N]
+        Queries that the encoder failed. In `found` they are lost.
+    embedded, there : bool[N]
+        Originals that have a vector, and those among them that have distances (an all-zero vector
+        has no cosine). Queries of the others are not asked: not valid in `found`, as are those that
+        could not be made.
     """
 
     distance: str
     found: Neighbours
     pairs: NDArray[Any]
+    failed: Bools
+    embedded: Bools
+    there: Bools
+
+    @classmethod
+    def of_audio(cls, distance: str, found: Neighbours, pairs: NDArray[Any]) -> Space:
+        """Build the audio space's, in which every original is there and nothing fails."""
+        nothing = np.zeros(len(found.rank), bool)
+        return cls(distance, found, pairs, nothing, ~nothing, ~nothing)
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,12 @@ class Moved:
         As in queries.parquet.
     d_own : float64[N]
         Distance of each transformed clip to its own original.
+    failed : bool[N]
+        Queries that the encoder failed.
+    asked : bool[N]
+        Queries that were asked: made, and with an original.
+    reason : str
+        The first reason why one is missing; empty where none is.
     """
 
     name: str
@@ -112,6 +135,9 @@ class Moved:
     space: str
     distance: str
     d_own: Floats
+    failed: Bools
+    asked: Bools
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,22 +146,28 @@ class RankedAtPoint:
 
     Attributes
     ----------
-    distance, found, pairs
-        As in `Space`.
+    space : Space
     ranked : RankedSpace or None
         None where the plan's C_B_rho is not pooled.
     """
 
-    distance: str
-    found: Neighbours
-    pairs: NDArray[Any]
+    space: Space
     ranked: RankedSpace | None
+
+    @property
+    def distance(self) -> str:
+        """The name of its distance."""
+        return self.space.distance
+
+    @property
+    def found(self) -> Neighbours:
+        """What each of the N queries found."""
+        return self.space.found
 
 
 def ranked(space: Space, plan: Plan) -> RankedAtPoint:
     """Rank a space's pairs, if the plan's C_B_rho needs it."""
-    ranks = RankedSpace(space.pairs) if plan.rho == "pooled" else None
-    return RankedAtPoint(space.distance, space.found, space.pairs, ranks)
+    return RankedAtPoint(space, RankedSpace(space.pairs) if plan.rho == "pooled" else None)
 
 
 def drawn_clips(plan: Plan, n_clips: int) -> NDArray[np.intp]:
@@ -150,7 +182,14 @@ def drawn_clips(plan: Plan, n_clips: int) -> NDArray[np.intp]:
     return np.sort(order[: plan.rho_clips])
 
 
-def latent_space(distance: str, encoder: EncoderAtPoint, drawn: NDArray[np.intp]) -> Space:
+def latent_space(
+    distance: str,
+    encoder: EncoderAtPoint,
+    drawn: NDArray[np.intp],
+    *,
+    made: Bools,
+    groups: NDArray[np.intp] | None = None,
+) -> Space:
     """Measure one encoder's embeddings at one point.
 
     Parameters
@@ -158,9 +197,14 @@ def latent_space(distance: str, encoder: EncoderAtPoint, drawn: NDArray[np.intp]
     distance : str
         Name of a distance of the latent space.
     encoder : EncoderAtPoint
-        Its vectors; queries whose status is not ``"ok"`` are left out.
+        Its vectors.
     drawn : int[M]
         The clips of `pairs`, ascending.
+    made : bool[N]
+        The queries that could be made. Those among them whose status is not ``"ok"`` are lost; the
+        others are left out.
+    groups : int[N], optional
+        Group of every original: others are then those of other groups only.
 
     Returns
     -------
@@ -168,26 +212,53 @@ def latent_space(distance: str, encoder: EncoderAtPoint, drawn: NDArray[np.intp]
     """
     queries, originals = encoder.queries, encoder.originals
     n = len(encoder.status)
-    found = Found(n, n)
     pairs = np.full((len(drawn), len(drawn)), np.nan)
+    nothing = np.zeros(n, bool)
     if queries is None or originals is None:
-        return Space(distance, found.neighbours(), pairs)
+        return Space(distance, Found(n, n).neighbours(), pairs, nothing, nothing, nothing)
     measure = latent_distance(distance)
-    good = np.flatnonzero([text == OK for text in encoder.status])
+    embedded: Bools = np.asarray(np.isfinite(originals).all(axis=1))
+    columns = np.flatnonzero(embedded)
+    found = Found(n, len(columns))
+    answered = np.array([text == OK for text in encoder.status]) & made & embedded
+    good = np.flatnonzero(answered)
     place = np.full(n, -1)
     place[drawn] = np.arange(len(drawn))
+    directed = np.zeros(n, bool)  # an all-zero original has no cosine
     for start in range(0, len(good), BLOCK_ROWS):
         rows = good[start : start + BLOCK_ROWS]
-        d = measure.function(queries[rows], originals)
-        found.put(rows, neighbours(d, own=rows))
+        d = np.full((len(rows), n), np.nan)
+        d[:, columns] = measure.function(queries[rows], originals[columns])
+        directed |= ~np.isnan(d).all(axis=0)
+        found.put(rows, neighbours(d, own=rows, groups=groups))
         mine = place[rows] >= 0
         pairs[place[rows[mine]]] = d[mine][:, drawn]
-    return Space(distance, found.neighbours(), pairs)
+    there: Bools = np.asarray(embedded & directed) if directed.any() else embedded
+    met = found.neighbours()
+    failed = made & there & ~met.valid & (others_of_each(there, groups) > 0)
+    return Space(distance, met.losing(failed), pairs, failed, embedded, there)
+
+
+def others_of_each(there: Bools, groups: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    """Count for every query the originals it is compared with, int[N].
+
+    Examples
+    --------
+    >>> others_of_each(np.array([True, True, True]), None).tolist()
+    [2, 2, 2]
+    >>> others_of_each(np.array([True, True, True]), np.array([0, 0, 1])).tolist()
+    [1, 1, 2]
+    """
+    own = there.astype(np.intp)
+    if groups is not None:
+        own = np.bincount(groups, weights=there, minlength=int(groups.max()) + 1)[groups]
+        own = own.astype(np.intp)
+    return np.asarray(there.sum() - own)
 
 
 def with_zero_vectors(found: Neighbours, status: Sequence[str]) -> list[str]:
     """Say of queries that are ok and yet found nothing why that is so."""
     return [
-        NO_COSINE if text == OK and not valid else text
-        for text, valid in zip(status, found.valid, strict=True)
+        NO_COSINE if text == OK and missing else text
+        for text, missing in zip(status, np.isnan(found.d_own), strict=True)
     ]

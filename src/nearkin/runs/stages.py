@@ -25,7 +25,7 @@ from nearkin.runs.originals import originals
 from nearkin.runs.queries import queries
 from nearkin.runs.session import Session
 from nearkin.runs.shards import clip_row
-from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Space
+from nearkin.runs.spaces import LOST_ORIGINAL, AudioAtPoint, EncoderAtPoint, Space
 from nearkin.tables import OK
 from nearkin.workers import Workers
 
@@ -49,6 +49,7 @@ def _queries_unit(session: Session, clip_id: str) -> None:
         session.working,
         noise=session.noise,
         own=session.place[clip_id],
+        groups=session.groups if session.plan.others == "group" else None,
         columns=session.columns(clip_id),
     )
     session.shards.write_queries(clip_id, found)
@@ -58,7 +59,7 @@ def _points_unit(session: Session, index: int) -> None:
     folder, gathered = session.folder, session.gathered
     pairs = _audio_pairs(session, index)
     spaces = [
-        Space(name, gathered.audio(number, index), pairs[number])
+        Space.of_audio(name, gathered.audio(number, index), pairs[number])
         for number, name in enumerate(AUDIO_DISTANCES)
     ]
     audio = AudioAtPoint(spaces, gathered.effective[:, index], gathered.audio_status(index))
@@ -113,11 +114,16 @@ def originals_stage(
             found.append((recording.name, clip))
     found.sort(key=lambda pair: pair[1].clip_id)
     table = pd.DataFrame([clip_row(clip) for _, clip in found])
-    used = [(clip.clip_id, recording) for recording, clip in found if clip.status == OK]
+    used = [(clip.clip_id, recording, clip.group) for recording, clip in found if clip.status == OK]
     if len(used) < 2:
         raise InputError(_too_few(len(used), found))
     (folder.work).mkdir(exist_ok=True)
-    folder.write_table("work/used", pd.DataFrame(used, columns=["clip_id", "recording"]))
+    folder.write_table("work/used", pd.DataFrame(used, columns=["clip_id", "recording", "group"]))
+    if plan.others == "group" and len({group for _, _, group in used}) < 2:
+        raise InputError(
+            f"--others group: all {len(used)} clips are of one group ('{used[0][2]}'): nothing to "
+            "compare with; leave it out or add recordings of other groups"
+        )
     return table
 
 
@@ -200,6 +206,8 @@ def _encoder_at(session: Session, encoder: ResolvedEncoder, index: int) -> Encod
     for clip in np.flatnonzero(~whole):
         if status[clip] == OK:
             status[clip] = f"returned another number of values than the {size} of the originals"
+    for place, reason in session.lost_originals[label].items():
+        status[place] = f"{LOST_ORIGINAL}: {reason}"
     return EncoderAtPoint(
         encoder.name, encoder.task, encoder.trial, originals, queries, status, failure
     )

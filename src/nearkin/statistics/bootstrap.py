@@ -13,6 +13,7 @@ axis, NaN where a resample leaves the measure undefined.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,8 +41,14 @@ class Interval(NamedTuple):
     n_undefined: NDArray[np.int64]
 
 
-def resamples(n_clips: int, *, n_resamples: int = 1000, rng: np.random.Generator) -> Counts:
-    """Draw resamples of clips, with replacement, as counts.
+def resamples(
+    n_clips: int,
+    *,
+    n_resamples: int = 1000,
+    rng: np.random.Generator,
+    clusters: ArrayLike | None = None,
+) -> Counts:
+    """Draw resamples of clips, or of clusters of clips, with replacement, as counts.
 
     Parameters
     ----------
@@ -51,17 +58,19 @@ def resamples(n_clips: int, *, n_resamples: int = 1000, rng: np.random.Generator
         Resamples B >= 1.
     rng : numpy.random.Generator
         Source of the draws; the same state gives the same counts on every platform.
+    clusters : array_like of int, shape [N], optional
+        Clips of one number are drawn together (see `clusters_of`); None draws clip by clip.
 
     Returns
     -------
     float32[B, N]
-        How often each resample drew each clip; every row sums to N. Transposed, resamples of
-        trials are what `crossed_replicates` takes.
+        How often each resample drew each clip; without clusters every row sums to N. Transposed,
+        resamples of trials are what `crossed_replicates` takes.
 
     Raises
     ------
     InputError
-        If a number is below 1.
+        If a number is below 1 or the clusters do not fit.
 
     Examples
     --------
@@ -72,10 +81,35 @@ def resamples(n_clips: int, *, n_resamples: int = 1000, rng: np.random.Generator
     for name, value in (("n_clips", n_clips), ("n_resamples", n_resamples)):
         if value < 1:
             raise InputError(f"{name}={value}: must be >= 1; pass a larger number")
+    if clusters is not None:
+        label = np.asarray(clusters)
+        if label.shape != (n_clips,):
+            raise InputError(
+                f"clusters of shape {list(label.shape)} for {n_clips} clips: must be [{n_clips}]; "
+                "pass one number a clip"
+            )
+        _, place = np.unique(label, return_inverse=True)
+        whole = resamples(int(place.max()) + 1, n_resamples=n_resamples, rng=rng)
+        return np.ascontiguousarray(whole[:, place])
     drawn = rng.integers(0, n_clips, size=(n_resamples, n_clips))
     drawn += np.arange(n_resamples)[:, None] * n_clips
     counts = np.bincount(drawn.ravel(), minlength=n_resamples * n_clips)
     return counts.reshape(n_resamples, n_clips).astype(np.float32)
+
+
+def clusters_of(groups: Sequence[str]) -> NDArray[np.intp] | None:
+    """Number the clips' groups in the order they come; None where every clip is one of its own.
+
+    Examples
+    --------
+    >>> clusters_of(["a", "b", "a"])
+    array([0, 1, 0])
+    >>> clusters_of(["a", "b", "c"])
+    """
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    if len(numbers) == len(groups):
+        return None
+    return np.array([numbers[name] for name in groups], dtype=np.intp)
 
 
 def percentile_interval(replicates: ArrayLike, *, level: float = 0.95) -> Interval:

@@ -1,7 +1,7 @@
-"""A number of a results table on its way there: value, replicates, interval; the mean over trials.
+"""A number on its way to a results table: value, interval, how that was made; means over trials.
 
-Consistency, task performance and C_W@n of a finished run share it, so that "several trials" means
-the same in every table.
+Consistency, task performance and C_W@n of a finished run share it, so that an interval, and
+"several trials", mean the same in every table. Where a number has no interval, the status says why.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.seeds import stream
-from nearkin.statistics.bootstrap import crossed_replicates, percentile_interval, resamples
-from nearkin.tables import MEAN_TRIAL, OK
+from nearkin.statistics.bootstrap import percentile_interval
+from nearkin.statistics.intervals import (
+    BOOTSTRAP,
+    Limits,
+    no_interval,
+    share_limits,
+    trials_limits,
+)
+from nearkin.tables import MEAN_TRIAL, MEASURES, OK
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +35,7 @@ class Score:
     encoder, task, trial, measure, audio_distance, latent_distance, transformation, magnitude, side
         Where it stands: the columns of `nearkin.tables.CONSISTENCY`.
     value : float
-    replicates : float64[B]
+    replicates : float64[B], or [T, B] of a mean over trials
         The same number of every resample of clips, NaN where undefined.
     n : int
         Clips it was asked of.
@@ -37,6 +43,15 @@ class Score:
         What a space that knows nothing would reach.
     status : str
         ``"ok"``, or what happened.
+    n_failed : int
+        Those among n that the encoder failed.
+    shares : float64[N] or [T, N], or None
+        The values of the clips where the number is their mean and each lies in [0, 1], NaN where
+        one is left out: the interval is made of them, not of the replicates.
+    clusters : int[N] or None
+        Clips of one file or group have one number; None where every clip stands for itself.
+    by_trial : tuple of float
+        The number in every trial; empty where it is no mean over trials.
     """
 
     encoder: str
@@ -53,10 +68,41 @@ class Score:
     transformation: str = ""
     magnitude: float = float("nan")
     side: str = ""
+    n_failed: int = 0
+    shares: Floats | None = None
+    clusters: NDArray[np.intp] | None = None
+    by_trial: tuple[float, ...] = ()
+
+    def limits(self) -> Limits:
+        """Return the 95 % interval, how it was made, or why there is none.
+
+        Of shares, see `share_limits`; of other means over trials, `trials_limits`; else the
+        percentile bootstrap.
+        """
+        if np.isnan(self.value):
+            return no_interval("undefined")
+        if self.shares is not None:
+            return share_limits(self.shares, self.clusters)
+        if self.by_trial:
+            known = MEASURES.get(self.measure)
+            bounds = (known.low, known.high) if known else (-np.inf, np.inf)
+            n_clusters = self.n if self.clusters is None else len(np.unique(self.clusters))
+            return trials_limits(self.by_trial, self.replicates, n_clusters, bounds=bounds)
+        low, high, n_undefined = percentile_interval(self.replicates)
+        if np.isnan(low):
+            n = self.replicates.shape[-1]
+            return no_interval(f"undefined in {n_undefined} of {n} resamples")
+        if not np.nanmax(self.replicates) > np.nanmin(self.replicates):
+            return no_interval("all resamples are equal")
+        return Limits(float(low), float(high), BOOTSTRAP)
 
     def row(self) -> dict[str, Any]:
         """Return the row of a table, by column."""
-        low, high, _ = percentile_interval(self.replicates)
+        low, high, method, reason = self.limits()
+        status = self.status
+        if reason and not np.isnan(self.value):
+            told = f"no interval: {reason}"
+            status = told if status == OK else f"{status}; {told}"
         return {
             "encoder": self.encoder,
             "task": self.task,
@@ -67,11 +113,13 @@ class Score:
             "transformation": self.transformation,
             "magnitude": self.magnitude,
             "value": self.value,
-            "ci_low": float(low),
-            "ci_high": float(high),
+            "ci_low": low,
+            "ci_high": high,
+            "ci_method": method,
             "n": self.n,
+            "n_failed": self.n_failed,
             "chance": self.chance,
-            "status": self.status,
+            "status": status,
             "side": self.side,
         }
 
@@ -84,21 +132,19 @@ class Score:
         )
 
 
-def over_trials(scores: Iterable[Score], *, seed: int) -> Iterator[Score]:
+def over_trials(scores: Iterable[Score]) -> Iterator[Score]:
     """Yield the mean over trials (trial 0) of every score that has several trials.
 
     Parameters
     ----------
     scores : iterable of Score
         Of all encoders and trials.
-    seed : int
-        The run's seed.
 
     Yields
     ------
     Score
-        In the order in which the first trials came; its replicates resample trials and clips
-        crossed, n is the least of the trials', and the status the first that is not ok.
+        In the order in which the first trials came. n is the least of the trials', n_failed and
+        the status are those of the trial with the most failed queries.
     """
     groups: dict[tuple[Any, ...], list[Score]] = {}
     for score in scores:
@@ -106,16 +152,17 @@ def over_trials(scores: Iterable[Score], *, seed: int) -> Iterator[Score]:
     for trials in groups.values():
         if len(trials) < 2:
             continue
-        first = trials[0]
-        rng = stream(seed, "trials", first.encoder, first.task, len(trials))
-        n_resamples = len(first.replicates)
-        drawn = resamples(len(trials), n_resamples=n_resamples, rng=rng).T
+        shares = [one.shares for one in trials if one.shares is not None]
+        worst = max(trials, key=lambda one: (one.n_failed, one.status != OK))
         yield replace(
-            first,
+            trials[0],
             trial=MEAN_TRIAL,
             value=float(np.mean([one.value for one in trials])),
-            replicates=crossed_replicates(np.stack([one.replicates for one in trials]), drawn),
+            replicates=np.stack([one.replicates for one in trials]),
+            shares=np.stack(shares) if len(shares) == len(trials) else None,
+            by_trial=tuple(one.value for one in trials),
             n=min(one.n for one in trials),
+            n_failed=worst.n_failed,
             chance=float(np.mean([one.chance for one in trials])),
-            status=next((one.status for one in trials if one.status != OK), OK),
+            status=worst.status,
         )
