@@ -21,6 +21,7 @@ from nearkin.consistency import monotonicity, within_space_at_by_clip
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.systems import AUDIO, System, named, systems_of
+from nearkin.statistics.bootstrap import clusters_of
 from nearkin.transforms import magnitudes
 
 Floats = NDArray[np.float64]
@@ -330,16 +331,18 @@ def answers_of(
                 agree = np.where(np.isnan(error + heard), np.nan, error == heard)
                 found[Question("C_B_acc", name, distance)] = Answers(places, agree)
         if n is not None:
-            rank = np.nan_to_num(cube(part, "rank", places, shared)).astype(np.int64)
-            n_clips = count_originals(one.run, part)
-            by_clip = within_space_at_by_clip(rank, n=n, n_clips=n_clips)
+            by_clip = in_collections(one.run, part, places, shared, n=n)
             found[Question(f"C_W@{n}", *own)] = Answers(places, by_clip)
         steps = list(_ladders(one.run, places)) if ladders else []
         if steps:
             moved = cube(part, "d_own", places, shared)
+            failed = ~np.isnan(error) & np.isnan(moved)
             value = np.stack(
                 [
-                    [monotonicity(severity, trial[where].T) for trial in moved]
+                    [
+                        monotonicity(severity, trial[where].T, failed=lost[where].T)
+                        for trial, lost in zip(moved, failed, strict=True)
+                    ]
                     for _, where, severity in steps
                 ],
                 axis=1,
@@ -367,10 +370,46 @@ def cube(rows: pd.DataFrame, column: str, places: Sequence[Place], clips: Sequen
     )
 
 
-def count_originals(run: RunTables, rows: pd.DataFrame) -> int:
-    """Return how many originals the ranks were found among: those that answer for themselves."""
-    still = rows[(rows["transformation"] == magnitudes.ORIGINAL) & rows["rank"].notna()]
-    return int(still["clip_id"].nunique() or run.record["n"])
+def in_collections(
+    run: RunTables, rows: pd.DataFrame, places: Sequence[Place], clips: Sequence[str], *, n: int
+) -> Floats:
+    """Return the terms of C_W@n, float64[trial, place, clip]; 0 where the encoder failed.
+
+    NaN where a query was not asked, or has fewer than n clips to be compared with.
+    """
+    error, rank = (cube(rows, column, places, clips) for column in ("error", "rank"))
+    around = clips_around(run, rows, clips)
+    terms = np.full(error.shape, np.nan)
+    for number in np.unique(around):
+        if number < n:
+            continue
+        here = (around == number) & ~np.isnan(error)
+        lost = np.where(np.isnan(rank), number, rank)  # a failed query has the last rank
+        terms[here] = within_space_at_by_clip(lost[here].astype(np.int64), n=n, n_clips=int(number))
+    return terms
+
+
+def clips_around(run: RunTables, rows: pd.DataFrame, clips: Sequence[str]) -> NDArray[np.intp]:
+    """Count the clips, itself included, that every clip's queries were compared with.
+
+    They are those that answer for themselves, and with ``--others group`` those of other groups.
+    """
+    still = rows[(rows["transformation"] == magnitudes.ORIGINAL) & rows["error"].notna()]
+    there = set(still["clip_id"])
+    total = len(there) or int(run.record["n"])
+    if run.record.get("plan", {}).get("others", "all") != "group":
+        return np.full(len(clips), total)
+    group = used_clips(run)["group"]
+    own = group[[clip in there for clip in group.index]].value_counts()
+    return np.array([total - int(own.get(group[clip], 0)) + 1 for clip in clips])
+
+
+def clusters_in(run: RunTables, clips: Sequence[str]) -> NDArray[np.intp] | None:
+    """Number the clips' files or groups; None where every clip is of its own."""
+    table = used_clips(run)
+    if "group" not in table.columns:
+        return None
+    return clusters_of(table.loc[list(clips), "group"].tolist())
 
 
 def _ladders(run: RunTables, places: Sequence[Place]) -> Iterator[tuple[Place, list[int], Floats]]:
