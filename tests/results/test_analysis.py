@@ -75,7 +75,9 @@ def scores(
                                     "n": n,
                                 }
                             )
-    table = pd.DataFrame(rows).assign(ci_low=0.0, ci_high=1.0, chance=0.01, status="ok", side="")
+    interval = {"ci_low": 0.0, "ci_high": 1.0, "ci_method": "clopper-pearson"}
+    rest = {"n_failed": 0, "chance": 0.01, "status": "ok", "side": ""}
+    table = pd.DataFrame(rows).assign(**interval, **rest)
     audio = table.iloc[:5].assign(encoder="audio", audio_distance="dtw", latent_distance="")
     mean = table.iloc[:5].assign(trial=0, value=9.0)
     record = {

@@ -32,7 +32,8 @@ def table(*scores: tuple[Any, ...]) -> pd.DataFrame:
     names = ["encoder", "measure", "audio_distance", "latent_distance"]
     names += ["transformation", "magnitude", "value", "ci_low", "ci_high"]
     rows = pd.DataFrame(scores, columns=names)
-    rows = rows.assign(task="", trial=1, n=100, chance=0.01, side="", status="ok")
+    rows = rows.assign(task="", trial=1, n=100, n_failed=0, chance=0.01, side="", status="ok")
+    rows = rows.assign(ci_method="clopper-pearson")
     return rows[list(CONSISTENCY)]
 
 

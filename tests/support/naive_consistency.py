@@ -74,3 +74,84 @@ def rho_of_a_resample(d_a, d_b, drawn):
     if not resampled:
         return math.nan
     return pearson([ranks_a[pair] for pair in resampled], [ranks_b[pair] for pair in resampled])
+
+
+# With failed queries. ``failed[i]``: the encoder failed on query i. ``made[i]``: the query could be
+# made. ``there[i]``: the encoder has an original i. Queries that were made and have an original are
+# asked.
+
+
+def asked(made, there):
+    return [i for i in range(len(made)) if made[i] and there[i]]
+
+
+def others(i, there, group=None):
+    """The clips that query i is compared with."""
+    apart = range(len(there)) if group is None else group
+    return [
+        j
+        for j in range(len(there))
+        if j != i and there[j] and (group is None or apart[j] != apart[i])
+    ]
+
+
+def delta_or_lost(d, i, failed, there, group=None):
+    """Delta of the paper; a query that the encoder failed is an error."""
+    if failed[i]:
+        return 1
+    return 0 if all(d[i][i] < d[i][j] for j in others(i, there, group)) else 1
+
+
+def within_space_with_failures(d, failed, made, there, group=None):
+    queries = asked(made, there)
+    return 1 - sum(delta_or_lost(d, i, failed, there, group) for i in queries) / len(queries)
+
+
+def in_every_collection_with_failures(d, n, failed, made, there):
+    """C_W over every collection of n clips that are there; a failed query is right in none."""
+    clips = [j for j in range(len(d)) if there[j]]
+    right = total = 0
+    for collection in combinations(clips, n):
+        for i in collection:
+            if made[i]:
+                total += 1
+                right += not failed[i] and all(d[i][i] < d[i][j] for j in collection if j != i)
+    return Fraction(right, total)
+
+
+def agreement_with_failures(d_audio, d_latent, failed, made, there):
+    """C_B_acc, the agreement of independent errors, and Cohen's kappa of the paper's two deltas.
+
+    The audio space has all originals and fails on none.
+    """
+    queries = asked(made, there)
+    nothing, everything = [False] * len(made), [True] * len(made)
+    heard = {i: delta_or_lost(d_audio, i, nothing, everything) for i in queries}
+    seen = {i: delta_or_lost(d_latent, i, failed, there) for i in queries}
+    same = Fraction(sum(heard[i] == seen[i] for i in queries), len(queries))
+    a = Fraction(sum(1 - heard[i] for i in queries), len(queries))
+    b = Fraction(sum(1 - seen[i] for i in queries), len(queries))
+    chance = a * b + (1 - a) * (1 - b)
+    return same, chance, None if chance == 1 else (same - chance) / (1 - chance)
+
+
+def growth_with_failures(severity, d_own, failed):
+    """Spearman of severity and distance of one clip; None marks a query that could not be made.
+
+    A failed query did not grow: it stays where the clip was at the next milder one (0: the
+    original). A clip with failures that never grows has 0.
+    """
+    steps = sorted(range(len(severity)), key=lambda p: severity[p])
+    reached, moved = 0.0, {}
+    for p in steps:
+        if failed[p]:
+            moved[p] = reached
+        elif d_own[p] is not None:
+            reached = moved[p] = d_own[p]
+    there = sorted(moved)
+    if len(there) < 2:
+        return math.nan
+    rho = pearson(
+        average_ranks([severity[p] for p in there]), average_ranks([moved[p] for p in there])
+    )
+    return 0.0 if math.isnan(rho) and any(failed) else rho

@@ -82,6 +82,10 @@ def run_command(
         str | None,
         typer.Option(help="one or all: which of the recordings that sound the same [one]."),
     ] = None,
+    others: Annotated[
+        str | None,
+        typer.Option(help="all, or group: leave clips of the own file or group out [all]."),
+    ] = None,
     references: Annotated[
         str | None,
         typer.Option(help="all, or untrained: leave out vgg-ae, vgg-at, vgg-ir, vgg-vs [all]."),

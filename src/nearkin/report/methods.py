@@ -196,8 +196,11 @@ def _measures(plan: Mapping[str, Any], n: int) -> list[str]:
         "to any other (a tie is an error); C_B_acc is the share of clips on which both spaces "
         "agree about that; C_B_rho is the Spearman correlation of the distances of both spaces, "
         f"{rho}.",
-        f"Intervals are 95 % percentile intervals from {resamples}bootstrap resamples of clips, "
-        "the same resamples throughout.",
+        "Intervals are of 95 %. Those of C_W and C_B_acc are exact binomial ones (Clopper and "
+        "Pearson; Korn and Graubard where clips share a file or group or trials are averaged), the "
+        f"others percentile intervals from {resamples}bootstrap resamples of clips, the same "
+        "resamples throughout; means over three trials or more have t-intervals from the variance "
+        "of trials and clips. A query that an encoder failed counts as lost.",
     ]
 
 

@@ -1,7 +1,7 @@
 """Who is compared on what: runs of the same grid, clips they share, and each one's answers.
 
 Tables in, arrays out. A system is one encoder (and task) of one run; its answers are numbers
-clip by clip, [trial, place, clip], NaN where a query failed. A place is one transformation at one
+clip by clip, [trial, place, clip], NaN where a query was not asked. A place is one transformation at one
 magnitude; for monotonicity one side of a transformation, its magnitude NaN.
 """
 
@@ -21,7 +21,6 @@ from nearkin.consistency import monotonicity, within_space_at_by_clip
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.systems import AUDIO, System, named, systems_of
-from nearkin.statistics.bootstrap import clusters_of
 from nearkin.transforms import magnitudes
 
 Floats = NDArray[np.float64]
@@ -87,7 +86,7 @@ class SystemOfRun:
 
 @dataclass(frozen=True)
 class Answers:
-    """One system's numbers for one question: value[trial, place, clip], NaN where failed."""
+    """One system's numbers for one question: value[trial, place, clip], NaN where not asked."""
 
     places: list[Place]
     value: Floats
@@ -402,14 +401,6 @@ def clips_around(run: RunTables, rows: pd.DataFrame, clips: Sequence[str]) -> ND
     group = used_clips(run)["group"]
     own = group[[clip in there for clip in group.index]].value_counts()
     return np.array([total - int(own.get(group[clip], 0)) + 1 for clip in clips])
-
-
-def clusters_in(run: RunTables, clips: Sequence[str]) -> NDArray[np.intp] | None:
-    """Number the clips' files or groups; None where every clip is of its own."""
-    table = used_clips(run)
-    if "group" not in table.columns:
-        return None
-    return clusters_of(table.loc[list(clips), "group"].tolist())
 
 
 def _ladders(run: RunTables, places: Sequence[Place]) -> Iterator[tuple[Place, list[int], Floats]]:

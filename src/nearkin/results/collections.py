@@ -13,10 +13,10 @@ from nearkin.errors import InputError
 from nearkin.results.answers import (
     Place,
     RunTables,
-    clusters_in,
     cube,
     in_collections,
     places_of,
+    units_of,
     used_clips,
 )
 from nearkin.statistics.scores import Score, over_trials
@@ -48,7 +48,7 @@ def collection_rows(run: RunTables, n: int) -> pd.DataFrame:
     if not 2 <= n <= len(clips):
         raise InputError(f"C_W@{n}: must be in 2..{len(clips)}, the clips of the run")
     places = [Place(magnitudes.ORIGINAL, 0.0), *places_of(run)]
-    clusters = clusters_in(run, clips)
+    clusters = units_of(run, clips)
     scores: list[Score] = []
     keys = ["encoder", "task", "space", "distance"]
     for key, part in run.queries.fillna({"task": ""}).groupby(keys, sort=False):

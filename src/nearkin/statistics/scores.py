@@ -88,10 +88,9 @@ class Score:
             bounds = (known.low, known.high) if known else (-np.inf, np.inf)
             n_clusters = self.n if self.clusters is None else len(np.unique(self.clusters))
             return trials_limits(self.by_trial, self.replicates, n_clusters, bounds=bounds)
-        low, high, n_undefined = percentile_interval(self.replicates)
+        low, high, _ = percentile_interval(self.replicates)
         if np.isnan(low):
-            n = self.replicates.shape[-1]
-            return no_interval(f"undefined in {n_undefined} of {n} resamples")
+            return no_interval("undefined in too many resamples")
         if not np.nanmax(self.replicates) > np.nanmin(self.replicates):
             return no_interval("all resamples are equal")
         return Limits(float(low), float(high), BOOTSTRAP)
