@@ -1,7 +1,7 @@
 """Who is compared on what: runs of the same grid, clips they share, and each one's answers.
 
-Tables in, arrays out. A system is one encoder (and task) of one run; its answers are numbers
-clip by clip, [trial, place, clip], NaN where a query was not asked. A place is one transformation at one
+Tables in, arrays out. A system is one encoder (and task) of one run; its answers are numbers clip by
+clip, [trial, place, clip], NaN where a query was not asked. A place is one transformation at one
 magnitude; for monotonicity one side of a transformation, its magnitude NaN.
 """
 

@@ -6,6 +6,7 @@ noise, nearkin's version); they are compared by name, and a difference is told w
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import DISTANCES
 from nearkin.errors import InputError
-from nearkin.files import finite
+from nearkin.files import finite, key
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import Plan, changed_settings
 from nearkin.runs.session import Session
@@ -52,8 +53,9 @@ class Clock:
 
 def inputs_of(session: Session, recordings: Iterable[Recording]) -> dict[str, Any]:
     """Return what, beside the settings, must be equal for a run to go on."""
-    sizes = {}
+    sizes, groups = {}, {}
     for recording in recordings:
+        groups[recording.name] = recording.group
         try:
             sizes[recording.name] = recording.path.stat().st_size
         except OSError:
@@ -61,6 +63,7 @@ def inputs_of(session: Session, recordings: Iterable[Recording]) -> dict[str, An
     return {
         "nearkin": metadata.version("nearkin"),
         "audio": sizes,
+        "groups": key(json.dumps(groups, sort_keys=True)) if any(groups.values()) else "",
         "encoder files": {e.label: e.sha256 for e in session.encoders if e.sha256},
         "noise file": session.noise.sha256,
     }
