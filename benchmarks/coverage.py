@@ -3,7 +3,7 @@
 Shares (C_W, C_B_acc) of N clips in T trials: clip c is right in trial t where
 ``level + clip_c + trial_t + noise_ct > 0``, all normal; ``likeness`` is the clips' part of the
 variance of clip and noise (how far trials err on the same clips), ``trial_sd`` the spread of the
-trials. The truth is the share over all clips and trials. Beside the intervals of the tables stand
+trials. The truth is the share over all clips and trials (of one trial: its own). Beside the intervals of the tables stand
 the percentile bootstraps they replaced. Then clips in files, monotonicity and pooled rho.
 
     python benchmarks/coverage.py [--save]
@@ -116,7 +116,8 @@ def growth(rng, n, trials, studies):
     """Monotonicity by study, trial and clip: six magnitudes, a trend in noise of clip and trial."""
     severity = np.arange(6.0)
     clip = rng.normal(0, 0.7, (studies, 1, n, 6))
-    trial = 1 + rng.normal(0, 0.2, (studies, trials, 1, 1))
+    spread = 0.2 if trials > 1 else 0.0
+    trial = 1 + rng.normal(0, spread, (studies, trials, 1, 1))
     d = trial * severity + clip + rng.normal(0, 1.5, (studies, trials, n, 6))
     return monotonicity(severity, d.reshape(-1, 6)).reshape(studies, trials, n)
 
@@ -129,7 +130,8 @@ def pooled(rng, n, trials):
     counts = resamples(n, n_resamples=200, rng=rng)
     audio, found, spread = RankedSpace(gap), [], []
     for _ in range(trials):
-        z = x * (1 + rng.normal(0, 0.4, 3)) + clip + rng.normal(0, 0.3, (n, 3))
+        stretch = rng.normal(0, 0.4, 3) if trials > 1 else 0.0
+        z = x * (1 + stretch) + clip + rng.normal(0, 0.3, (n, 3))
         latent = RankedSpace(np.linalg.norm(z[:, None] - z[None], axis=2))
         found.append(rho(audio, latent))
         spread.append(rho_replicates(audio, latent, counts))
@@ -138,8 +140,8 @@ def pooled(rng, n, trials):
 
 def means(rng):
     rows = []
-    truth = float(growth(rng, 200, 1, 2000).mean())
     for trials, n in product((1, 3, 5), (8, 16, 50)):
+        truth = float(growth(rng, 50, trials, 3000).mean())
         limits = []
         for one in growth(rng, n, trials, RESAMPLED_STUDIES):
             counts = resamples(n, n_resamples=RESAMPLES, rng=rng)

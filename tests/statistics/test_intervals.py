@@ -83,7 +83,7 @@ def test_what_trials_share_does_not_shrink_with_their_number() -> None:
     rng = np.random.default_rng(1)
     shared = 0.5 + 0.05 * rng.standard_normal(4000)
     found = trials_limits([0.5] * 5, [shared] * 5, 100)
-    half = stats.t.ppf(0.975, 99) * shared.std(ddof=1)
+    half = stats.t.ppf(0.975, 99) * shared.std(ddof=1) * (100 / 99) ** 0.5
     assert found.high - found.low == pytest.approx(2 * half, rel=1e-9)
     assert trials_limits([0.5] * 3, np.full((3, 99), 0.5), 100).reason == "all resamples are equal"
     cut = trials_limits([0.99] * 5, [shared + 0.49] * 5, 100, bounds=(-1, 1))

@@ -1,8 +1,8 @@
 """Who is compared on what: runs of the same grid, clips they share, and each one's answers.
 
-Tables in, arrays out. A system is one encoder (and task) of one run; its answers are numbers clip by
-clip, [trial, place, clip], NaN where a query was not asked. A place is one transformation at one
-magnitude; for monotonicity one side of a transformation, its magnitude NaN.
+Tables in, arrays out. A system is one encoder (and task) of one run; its answers are numbers clip
+by clip, [trial, place, clip], NaN where a query was not asked. A place is one transformation at
+one magnitude; for monotonicity one side of a transformation, its magnitude NaN.
 """
 
 from __future__ import annotations

@@ -164,9 +164,10 @@ def trials_limits(
     Returns
     -------
     Limits
-        A t-interval with variance s^2 / T + c: s^2 the variance of the trials' values, c the mean
-        covariance of two trials' replicates, which is the clips' part that no number of trials
-        takes away; Satterthwaite's degrees of freedom.
+        The mean and, on both sides, the root of t_{T-1}^2 s^2 / T + t_{N-1}^2 c: s^2 the variance
+        of the trials' values, c the mean covariance of two trials' replicates, which is the clips'
+        part that no number of trials takes away. (One t with Satterthwaite's degrees of freedom
+        covers less where both parts count.)
 
     Examples
     --------
@@ -188,11 +189,13 @@ def trials_limits(
     usable = ~np.isnan(spread).any(axis=0)
     if np.isnan(found).any() or usable.mean() < 1 - 2 * TAIL:
         return no_interval("undefined in some trials")
-    covariance = np.cov(spread[:, usable])
-    variance, df = _with_trials(found, covariance, n_clusters)
-    if variance <= 0:
+    df_clusters = max(n_clusters - 1, 1)
+    covariance = np.cov(spread[:, usable]) * n_clusters / df_clusters
+    trials, clips = _parts(found, covariance)
+    if trials + clips <= 0:
         return no_interval("all resamples are equal")
-    half = _t(df) * float(np.sqrt(variance))
+    squares = _t(len(found) - 1) ** 2 * trials + _t(df_clusters) ** 2 * clips
+    half = float(np.sqrt(squares))
     middle = float(found.mean())
     return Limits(max(middle - half, bounds[0]), min(middle + half, bounds[1]), OVER_TRIALS)
 
@@ -209,13 +212,18 @@ def _with_trials(means: Floats, covariance: Floats, n_clusters: int) -> tuple[fl
     df_clusters = max(n_clusters - 1, 1)
     if n_trials == 1:
         return float(np.squeeze(covariance)), float(df_clusters)
-    shared = (covariance.sum() - np.trace(covariance)) / (n_trials * (n_trials - 1))
-    clips = max(float(shared), 0.0)
-    trials = float(np.var(means, ddof=1)) / n_trials
+    trials, clips = _parts(means, covariance)
     total = trials + clips
     if total <= 0:
         return 0.0, float(df_clusters)
     return total, total**2 / (trials**2 / (n_trials - 1) + clips**2 / df_clusters)
+
+
+def _parts(means: Floats, covariance: Floats) -> tuple[float, float]:
+    """Return the trials' and the clips' part of the variance of the mean over trials."""
+    n_trials = len(means)
+    shared = (covariance.sum() - np.trace(covariance)) / (n_trials * (n_trials - 1))
+    return float(np.var(means, ddof=1)) / n_trials, max(float(shared), 0.0)
 
 
 def _t(df: float) -> float:
