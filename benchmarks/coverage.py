@@ -3,8 +3,9 @@
 Shares (C_W, C_B_acc) of N clips in T trials: clip c is right in trial t where
 ``level + clip_c + trial_t + noise_ct > 0``, all normal; ``likeness`` is the clips' part of the
 variance of clip and noise (how far trials err on the same clips), ``trial_sd`` the spread of the
-trials. The truth is the share over all clips and trials (of one trial: its own). Beside the intervals of the tables stand
-the percentile bootstraps they replaced. Then clips in files, monotonicity and pooled rho.
+trials. The truth is the share over all clips and trials (of one trial: its own). Beside the
+intervals of the tables stand the percentile bootstraps they replaced. Then clips in files,
+monotonicity and pooled rho.
 
     python benchmarks/coverage.py [--save]
 """

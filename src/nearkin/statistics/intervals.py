@@ -175,7 +175,7 @@ def trials_limits(
     >>> spread = rng.normal(size=500) * 0.02
     >>> low, high, method, _ = trials_limits([0.5, 0.6, 0.55], [spread + 0.5] * 3, 50)
     >>> round(low, 2), round(high, 2), method
-    (0.46, 0.64, 't over trials')
+    (0.42, 0.68, 't over trials')
     """
     found = np.asarray(values, np.float64)
     spread = np.asarray(replicates, np.float64)
