@@ -14,7 +14,7 @@ import pandas as pd
 import pyloudnorm
 import pytest
 import soundfile
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from conftest import RATE, tune
 from nearkin.cli.perform_summary import summary
@@ -33,7 +33,8 @@ from nearkin.transforms.grids import Point
 N_CLIPS = 4
 COLUMNS = [
     *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
-    *("transformation", "magnitude", "value", "ci_low", "ci_high", "n", "chance", "status"),
+    *("transformation", "magnitude", "value", "ci_low", "ci_high", "ci_method", "n", "n_failed"),
+    *("chance", "status"),
 ]
 GRID = "{PN: [0, 30], TS: [0.9, 1.3], PS: [-4, 0.25], MP: [160]}"
 
@@ -152,7 +153,8 @@ def test_the_table_is_the_contract(scored: Path) -> None:
     table, clips = tables(scored)
     assert list(table.columns) == COLUMNS
     assert (table[["audio_distance", "latent_distance"]] == "").all(axis=None)
-    assert (table["status"] == "ok").all()
+    assert (table.loc[table["trial"] > 0, "status"] == "ok").all()
+    assert (table.loc[table["trial"] == 0, "status"] == "no interval: 2 trials are too few").all()
     assert (table["n"] == N_CLIPS).all()
     n_points = len(plan_of().points)
     assert len(table) == n_points * (2 + 3)  # ae, vs; ir with two trials and their mean
@@ -258,7 +260,7 @@ def test_the_voice_may_be_a_stream_of_the_mixtures_file(tmp_path: Path) -> None:
     model.act = peaks
     perform([model], [tmp_path / "m.csv"], tmp_path / "out", plan=plan_of("{PS: [12]}"))
     table, _ = tables(tmp_path / "out")
-    assert (table["status"] == "ok").all()
+    assert (table["n"] == 2).all()
     for row, octave in zip(table.itertuples(), (1, 2), strict=True):
         assert row.value == pytest.approx(octave * STEM_HZ["vocals"], rel=0.01)
         assert row.chance == pytest.approx(octave * STEM_HZ["mixture"], rel=0.01)
@@ -270,9 +272,10 @@ def test_accuracy_is_a_share_with_a_binomial_interval(scored: Path) -> None:
     assert set(mine.index) == {0, 1, 2}
     assert (mine["value"] == 0.5).all()
     assert mine["chance"].to_numpy() == pytest.approx(1 / 11)
-    # of 4 clips with p = 1/2, 2.5 % lie at 0 (1/16 > 2.5 %) and as many at 1
-    assert (mine.loc[[1, 2], "ci_low"] == 0).all()
-    assert (mine.loc[[1, 2], "ci_high"] == 1).all()
+    exact = binomtest(2, 4).proportion_ci(method="exact")
+    assert mine.loc[[1, 2], "ci_low"].to_numpy() == pytest.approx(exact.low)
+    assert mine.loc[[1, 2], "ci_high"].to_numpy() == pytest.approx(exact.high)
+    assert mine.loc[[0], ["ci_low", "ci_high"]].isna().all(axis=None)
 
 
 def test_silent_vocals_are_left_out_and_counted(labelled: Path, tmp_path: Path) -> None:

@@ -161,4 +161,5 @@ def _score(scores: TaskScores, model: int, place: int, point: Point, counts: Cou
         status=left_out(scores.status(model, place)),
         transformation=point.code,
         magnitude=point.magnitude,
+        shares=values if scores.measure == "accuracy" else None,
     )
