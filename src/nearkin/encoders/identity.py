@@ -14,7 +14,7 @@ from typing import Any
 from nearkin.audio import sha256_file
 
 
-def sha256_of(places: Iterable[Path]) -> str:
+def sha256_of_files(places: Iterable[Path]) -> str:
     """Hash files, and folders with all that is in them but hidden files.
 
     Parameters

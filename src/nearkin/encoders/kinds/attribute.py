@@ -22,7 +22,7 @@ from typing import Any
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options, read_options
 from nearkin.encoders.foreign import foreign_code, told
-from nearkin.encoders.identity import files_in, joined, sha256_of
+from nearkin.encoders.identity import files_in, joined, sha256_of_files
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -131,7 +131,7 @@ def from_object(
         spec=spec,
         matched=matched,
         encoder=encoder,
-        sha256=joined(sha256, sha256_of(files_in(options))),
+        sha256=joined(sha256, sha256_of_files(files_in(options))),
     )
 
 
@@ -231,7 +231,7 @@ def load_module(place: str, *, spec: str) -> tuple[Any, str]:
     if place.endswith(".py"):
         return _module_from_file(spec, Path(place))
     module = _module_by_name(spec, place)
-    return module, sha256_of(source_of(module))
+    return module, sha256_of_files(source_of(module))
 
 
 def source_of(module: Any) -> list[Path]:

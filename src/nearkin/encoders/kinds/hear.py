@@ -19,7 +19,7 @@ from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options
 from nearkin.encoders.calling.tensors import checked_device, in_training, placed, without_gradients
 from nearkin.encoders.foreign import foreign_code, told
-from nearkin.encoders.identity import sha256_of
+from nearkin.encoders.identity import sha256_of_files
 from nearkin.encoders.protocol import as_array
 from nearkin.errors import InputError
 
@@ -68,7 +68,7 @@ def from_module(
     if weights:
         if not Path(weights).exists():
             raise InputError(f"encoder '{spec}': no file {weights}; check the path after '@'")
-        sha256 = sha256_of([Path(weights)])
+        sha256 = sha256_of_files([Path(weights)])
     device = checked_device(options.handling.device, spec=spec)
     try:
         with foreign_code(argv=str(getattr(module, "__file__", "") or spec)):

@@ -22,7 +22,7 @@ from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.tensors import checked_device, in_training
 from nearkin.encoders.foreign import foreign_code
-from nearkin.encoders.identity import sha256_of
+from nearkin.encoders.identity import sha256_of_files
 from nearkin.encoders.kinds.codecs import is_codec, latents_of
 from nearkin.encoders.protocol import EncoderError, Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -95,7 +95,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         + (f"{size} values, " if isinstance(size, int) else "")
         + f"{taken} pooled by {chosen.handling.pool}",
         encoder=encoder,
-        sha256=sha256_of([_folder(place)]),
+        sha256=sha256_of_files([_folder(place)]),
     )
 
 

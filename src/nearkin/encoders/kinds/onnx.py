@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nearkin.encoders.calling.forward import BATCH, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import time_axis_of
-from nearkin.encoders.identity import sha256_of
+from nearkin.encoders.identity import sha256_of_files
 from nearkin.encoders.kinds.onnx_data import external_files
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -113,7 +113,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         spec=spec,
         matched=f"matched an ONNX graph: {rate} Hz{source}, {length}",
         encoder=encoder,
-        sha256=sha256_of([path, *beside]),
+        sha256=sha256_of_files([path, *beside]),
     )
 
 

@@ -17,7 +17,7 @@ from nearkin.encoders.calling.forward import Forward, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import probe, time_axis_of
 from nearkin.encoders.calling.tensors import checked_device, torch, without_gradients
-from nearkin.encoders.identity import sha256_of
+from nearkin.encoders.identity import sha256_of_files
 from nearkin.encoders.kinds.pickles import CONVERT, is_torchscript
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -87,7 +87,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         matched=f"matched a TorchScript archive, whose code you trust: {rate} Hz{source}, "
         f"takes {taken}",
         encoder=encoder,
-        sha256=sha256_of([path]),
+        sha256=sha256_of_files([path]),
     )
 
 
