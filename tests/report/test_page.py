@@ -212,6 +212,22 @@ def test_methods_follow_from_the_record(data):
     assert "babble" not in paragraph(data.run, audio=[], latent=[])  # no EN in this grid
 
 
+def test_intervals_are_told_as_the_table_was_made(data):
+    old = report.build(data)
+    assert old.count("bootstrap resamples of clips") >= 2
+    assert "Clopper" not in old
+    assert "counts as lost" not in old
+    shares = data.consistency["measure"].isin(["C_W", "C_B_acc"])
+    method = shares.map({True: "clopper-pearson", False: "bootstrap"})
+    table = data.consistency.assign(ci_method=method, n_failed=0)
+    new = report.build(dataclasses.replace(data, consistency=table))
+    assert "exact binomial ones (Clopper and Pearson) for shares of clips" in new
+    assert "bootstrap resamples of clips" in new
+    assert "Korn" not in new
+    assert "t-intervals" not in new
+    assert "A query that an encoder failed counts as lost." in new
+
+
 def test_the_verdict_table_names_the_transformations(data, page):
     from nearkin.results import verdicts
 

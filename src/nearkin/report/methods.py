@@ -5,11 +5,12 @@ Only what the record says is said; a setting it does not hold is left out, never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nearkin.encoders import ALIASES, REFERENCES, TRAINED, resolve
 from nearkin.results.systems import distance_name
+from nearkin.statistics.intervals import BOOTSTRAP, EXACT, OVER_TRIALS, SURVEY
 from nearkin.transforms import TRANSFORMATIONS, transformation_class
 
 PAPER_BIBTEX = """\
@@ -39,7 +40,14 @@ def software_bibtex(run: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "}"])
 
 
-def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) -> str:
+def paragraph(
+    run: Mapping[str, Any],
+    *,
+    audio: list[str],
+    latent: list[str],
+    intervals: Collection[str] = (),
+    counts_failed: bool = False,
+) -> str:
     """Return the methods paragraph of a run, ready to paste.
 
     Parameters
@@ -48,6 +56,10 @@ def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) ->
         The run's record (run.json).
     audio, latent : list of str
         The distances of each space that the tables hold.
+    intervals : collection of str
+        The values of ``ci_method`` in the consistency table; none in tables of before it was.
+    counts_failed : bool
+        Whether the table counts the queries that an encoder failed, and takes them as lost.
 
     Returns
     -------
@@ -61,6 +73,8 @@ def paragraph(run: Mapping[str, Any], *, audio: list[str], latent: list[str]) ->
         *_spaces(run, plan, audio, latent),
         *_encoders(run, plan),
         *_measures(plan, int(run.get("n") or 0)),
+        intervals_in_words(intervals, resamples=plan.get("resamples")),
+        *(["A query that an encoder failed counts as lost."] if counts_failed else []),
         *_departures(run, plan),
         *_versions(run),
     ]
@@ -190,18 +204,47 @@ def _measures(plan: Mapping[str, Any], n: int) -> list[str]:
     drawn = int(plan.get("rho_clips") or n)
     if n > drawn and plan.get("rho") != "own":
         rho += f", over {drawn:,} clips drawn from the {n:,}"
-    resamples = f"{plan['resamples']:,} " if "resamples" in plan else ""
     return [
         "C_W is the share of transformed clips that lie strictly nearer to their own original than "
         "to any other (a tie is an error); C_B_acc is the share of clips on which both spaces "
         "agree about that; C_B_rho is the Spearman correlation of the distances of both spaces, "
         f"{rho}.",
-        "Intervals are of 95 %. Those of C_W and C_B_acc are exact binomial ones (Clopper and "
-        "Pearson; Korn and Graubard where clips share a file or group or trials are averaged), the "
-        f"others percentile intervals from {resamples}bootstrap resamples of clips, the same "
-        "resamples throughout; means over three trials or more have t-intervals from the variance "
-        "of trials and clips. A query that an encoder failed counts as lost.",
     ]
+
+
+def intervals_in_words(used: Collection[str], *, resamples: int | None = None) -> str:
+    """Return how the intervals of a table were made, in one sentence.
+
+    Parameters
+    ----------
+    used : collection of str
+        The values of its ``ci_method``; none in tables of before there was that column.
+    resamples : int, optional
+        Bootstrap resamples.
+
+    Examples
+    --------
+    >>> intervals_in_words(["clopper-pearson", "", "bootstrap"])[:66]
+    'All intervals are of 95 %: exact binomial ones (Clopper and Pearso'
+    """
+    drawn = f"{resamples:,} " if resamples else ""
+    bootstrap = (
+        f"percentile intervals from {drawn}bootstrap resamples of clips, the same throughout"
+    )
+    known = {
+        EXACT: "exact binomial ones (Clopper and Pearson) for shares of clips",
+        SURVEY: (
+            "Korn and Graubard's for shares where clips share a file or group or trials are "
+            "averaged"
+        ),
+        BOOTSTRAP: bootstrap,
+        OVER_TRIALS: (
+            "t-intervals from the variance of trials and clips for means over three trials or more"
+        ),
+    }
+    told = [words for method, words in known.items() if method in used]
+    told += [str(method) for method in sorted(set(used) - set(known) - {""})]
+    return f"All intervals are of 95 %: {'; '.join(told or [bootstrap])}."
 
 
 def _departures(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:

@@ -58,6 +58,8 @@ def build(data: ReportData) -> str:
     run, consistency = data.run, data.consistency
     said = verdicts.verdicts(consistency, data.queries, run)
     latent = consistency[consistency["encoder"] != AUDIO]
+    used = consistency.get("ci_method", pd.Series(dtype=str)).dropna().unique()
+    made = [str(method) for method in used]
     audio_distances = distance_order(consistency["audio_distance"].dropna())
     latent_distances = distance_order(latent["latent_distance"].dropna())
     page = _environment().get_template("report.html.j2")
@@ -80,7 +82,14 @@ def build(data: ReportData) -> str:
         groups=listings.failure_groups(data),
         tables=listings.tables_of(data),
         identical=listings.identical_of(data),
-        methods=methods.paragraph(run, audio=audio_distances, latent=latent_distances),
+        methods=methods.paragraph(
+            run,
+            audio=audio_distances,
+            latent=latent_distances,
+            intervals=made,
+            counts_failed="n_failed" in consistency.columns,
+        ),
+        intervals=methods.intervals_in_words(made),
         bibtex=[methods.PAPER_BIBTEX, methods.software_bibtex(run)],
         css=Markup(_text("report.css")),
         script=Markup(_text("report.js")),
