@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyloudnorm
 import pytest
 import soundfile
 from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 from conftest import RATE, tune
 from nearkin.cli.perform_summary import summary
@@ -24,7 +25,7 @@ from nearkin.performance import perform
 from nearkin.performance.estimate import estimate
 from nearkin.performance.run import make_performance_plan
 from nearkin.performance.scored import ClipScore
-from nearkin.performance.table import TaskScores, left_out, performance_table
+from nearkin.performance.table import TaskScores, in_words, performance_table
 from nearkin.runs.plan import Plan
 from nearkin.tasks import TASKS, task
 from nearkin.tasks.separation import sdr_per_clip
@@ -153,9 +154,11 @@ def test_the_table_is_the_contract(scored: Path) -> None:
     table, clips = tables(scored)
     assert list(table.columns) == COLUMNS
     assert (table[["audio_distance", "latent_distance"]] == "").all(axis=None)
-    assert (table.loc[table["trial"] > 0, "status"] == "ok").all()
-    assert (table.loc[table["trial"] == 0, "status"] == "no interval: 2 trials are too few").all()
+    mean = table["trial"] == 0
+    assert (table.loc[~mean, "status"] == "ok").all()
+    assert (table.loc[mean, "status"] == "no interval: 2 trials are too few").all()
     assert (table["n"] == N_CLIPS).all()
+    assert (table["n_failed"] == 0).all()
     n_points = len(plan_of().points)
     assert len(table) == n_points * (2 + 3)  # ae, vs; ir with two trials and their mean
     assert len(clips) == n_points * 4 * N_CLIPS
@@ -260,7 +263,7 @@ def test_the_voice_may_be_a_stream_of_the_mixtures_file(tmp_path: Path) -> None:
     model.act = peaks
     perform([model], [tmp_path / "m.csv"], tmp_path / "out", plan=plan_of("{PS: [12]}"))
     table, _ = tables(tmp_path / "out")
-    assert (table["n"] == 2).all()
+    assert (table["status"] == "no interval: all resamples are equal").all()
     for row, octave in zip(table.itertuples(), (1, 2), strict=True):
         assert row.value == pytest.approx(octave * STEM_HZ["vocals"], rel=0.01)
         assert row.chance == pytest.approx(octave * STEM_HZ["mixture"], rel=0.01)
@@ -343,15 +346,23 @@ def test_a_point_that_cannot_be_reached_is_a_status(labelled: Path, tmp_path: Pa
 # -- sums and intervals --------------------------------------------------------------------------
 
 
-def fabricated(values: np.ndarray, measure: str, trials: int = 1) -> TaskScores:
+def fabricated(
+    values: np.ndarray,
+    measure: str,
+    trials: int = 1,
+    groups: Sequence[str] = (),
+    failed: np.ndarray | None = None,
+) -> TaskScores:
     shape = values.shape
     return TaskScores(
         task={task(name).measure: name for name in TASKS}[measure],
         measure=measure,
         models=tuple(("vgg", trial) for trial in range(1, trials + 1)),
         clip_ids=tuple(f"c{i}" for i in range(shape[-1])),
+        groups=tuple(groups) or tuple(f"c{i}" for i in range(shape[-1])),
         value=values,
         chance=np.full(shape, 0.5),
+        failed=np.zeros(shape, bool) if failed is None else failed,
         not_ok={},
     )
 
@@ -383,20 +394,80 @@ def test_resamples_are_shared_by_all_points() -> None:
 
 
 def test_the_mean_over_trials_has_an_interval_that_knows_trials() -> None:
-    """Trials that lie apart by much more than clips do: the mean's interval spans the trials'."""
-    rng = np.random.default_rng(2)
-    clips = rng.normal(0, 0.01, (1, 1, 100))
+    """Trials that lie apart by much more than clips do: Student's interval of their values."""
+    clips = np.random.default_rng(2).normal(0, 0.001, (1, 1, 100))
     values = np.concatenate([clips - 1, clips, clips + 1], axis=0)
-    scores = fabricated(values, "AUC_C", trials=3)
+    scores = fabricated(values, "SDR", trials=3)
     table = performance_table(scores, POINTS[:1], seed=0, n_resamples=2000).set_index("trial")
-    assert table.loc[0, "value"] == pytest.approx(values.mean())
-    assert table.loc[0, "ci_low"] < -0.6
-    assert table.loc[0, "ci_high"] > 0.6
+    low, high = student.interval(0.95, 2, loc=np.median(values[1]), scale=1 / np.sqrt(3))
+    assert table.loc[0, "value"] == pytest.approx(np.median(values[1]))
+    assert table.loc[0, "ci_low"] == pytest.approx(low, rel=0.001)
+    assert table.loc[0, "ci_high"] == pytest.approx(high, rel=0.001)
     assert table.loc[1, "ci_high"] - table.loc[1, "ci_low"] < 0.01
     assert (table["n"] == 100).all()
 
 
-@pytest.mark.parametrize("measure", ["SDR", "AUC_C", "accuracy", "MSE"])
+def test_two_trials_say_too_little_for_an_interval() -> None:
+    values = np.random.default_rng(3).normal(size=(2, 1, 30))
+    scores = fabricated(values, "SDR", trials=2)
+    table = performance_table(scores, POINTS[:1], seed=0, n_resamples=100).set_index("trial")
+    assert np.isnan(table.loc[0, "ci_low"])
+    assert table.loc[0, "ci_method"] == ""
+    assert "2 trials are too few" in table.loc[0, "status"]
+    assert table.loc[1, "ci_method"] == "bootstrap"
+
+
+@pytest.mark.parametrize("right", [0, 7, 29, 30])
+def test_the_interval_of_an_accuracy_is_the_exact_binomial_one(right: int) -> None:
+    values = (np.arange(30) < right).astype(float)[None, None]
+    row = performance_table(fabricated(values, "accuracy"), POINTS[:1], seed=0, n_resamples=50)
+    truth = binomtest(right, 30).proportion_ci(method="exact")
+    assert row["ci_low"].item() == pytest.approx(truth.low)
+    assert row["ci_high"].item() == pytest.approx(truth.high)
+    assert row["ci_method"].item() == "clopper-pearson"
+
+
+@pytest.mark.parametrize("measure", ["SDR", "AUC_C"])
+def test_clips_of_one_group_are_resampled_together(measure: str) -> None:
+    """Each song four times: the interval is that of the songs, twice as wide as of four clips."""
+    songs = np.random.default_rng(4).uniform(0.3, 0.9, 100)
+    names = [f"song{i}" for i in range(100)]
+
+    def width(values: np.ndarray, groups: Sequence[str] = ()) -> float:
+        scores = fabricated(values[None, None], measure, groups=groups)
+        row = performance_table(scores, POINTS[:1], seed=0, n_resamples=4000)
+        return (row["ci_high"] - row["ci_low"]).item()
+
+    alone = width(songs)
+    assert width(np.repeat(songs, 4), np.repeat(names, 4).tolist()) == pytest.approx(alone, rel=0.1)
+    if measure == "AUC_C":  # the median of values that are four times there moves in jumps
+        assert width(np.repeat(songs, 4)) == pytest.approx(alone / 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("measure", "value"),
+    [("accuracy", 2 / 4), ("AUC_C", 2 / 4), ("MSE", 2 / 3), ("SDR", 1.0)],
+)
+def test_a_clip_the_model_failed_is_lost_where_a_score_is_the_worst(
+    measure: str, value: float
+) -> None:
+    """Right 1, 1, wrong 0, one failed, one silent: a share of 4; of an error and a ratio of 3."""
+    values = np.array([[[1.0, 1.0, 0.0, np.nan, np.nan]]])
+    failed = np.array([[[False, False, False, True, False]]])
+    scores = fabricated(values, measure, failed=failed)
+    why = {(0, 0, 3): "failed: no memory", (0, 0, 4): "silent vocals"}
+    row = performance_table(replace(scores, not_ok=why), POINTS[:1], seed=0, n_resamples=100)
+    assert row["value"].item() == pytest.approx(value)
+    assert row["n"].item() == 4
+    assert row["n_failed"].item() == 1
+    assert (
+        row["status"]
+        .item()
+        .startswith("1 of 5 clips failed: no memory; 1 of 5 clips left out: silent vocals")
+    )
+
+
+@pytest.mark.parametrize("measure", ["SDR", "AUC_C", "MSE"])
 def test_clips_are_brought_down_by_the_median_for_sdr_and_the_mean_for_others(measure: str) -> None:
     values = np.array([[[0.0, 1.0, 5.0, np.nan]]])
     table = performance_table(fabricated(values, measure), POINTS[:1], seed=0, n_resamples=100)
@@ -405,7 +476,8 @@ def test_clips_are_brought_down_by_the_median_for_sdr_and_the_mean_for_others(me
 
 def test_reasons_are_counted() -> None:
     status = ["ok"] * 5 + ["silent vocals"] * 3 + ["a", "b"]
-    assert left_out(status) == "5 of 10 clips left out: silent vocals (3), a (1) and 1 more reasons"
+    told = "5 of 10 clips left out: silent vocals (3), a (1) and 1 more reasons"
+    assert in_words(status, [False] * 10) == told
 
 
 # -- interruptions, workers, settings ------------------------------------------------------------

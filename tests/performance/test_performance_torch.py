@@ -196,7 +196,8 @@ def test_clips_without_a_positive_tag_are_left_out(labelled: Path, tmp_path: Pat
     path = made(tmp_path, "at", labels=("w", "x", "y"))
     perform([TrainedModel(path)], [labelled], tmp_path / "out", plan=plan_of("{PN: [0]}"))
     table, _ = tables(tmp_path / "out")
-    assert (table["status"] == f"2 of {N_CLIPS} clips left out: no positive tag").all()
+    told = f"2 of {N_CLIPS} clips left out: no positive tag"
+    assert table["status"].str.startswith(told).all()  # the two that are left may score the same
     assert (table["n"] == 2).all()
 
 
@@ -227,7 +228,9 @@ def test_want_of_memory_is_one_sentence(
         model.score(clip, None, row)
     broken = Model("ae", "vgg", "decoder", Raises("size mismatch"))
     monkeypatch.setitem(model.__dict__, "_model", broken)
-    assert model.score(clip, None, row).status == "failed: size mismatch"
+    found = model.score(clip, None, row)
+    assert found.status == "failed: size mismatch"
+    assert found.failed
 
 
 def test_the_command_line_end_to_end(

@@ -22,6 +22,7 @@ from nearkin.errors import InputError, RunError, printable
 from nearkin.optional import need
 from nearkin.tables import OK
 from nearkin.tasks import TASKS, Batch, Task, task
+from nearkin.tasks.protocol import NOT_FINITE
 
 if TYPE_CHECKING:
     from nearkin.networks.files import Model
@@ -39,12 +40,16 @@ class ClipScore(NamedTuple):
     chance : float
         The score of a model that knows nothing, on the same clip; NaN where undefined.
     status : str
-        ``"ok"``, or why the clip does not count.
+        ``"ok"``, or why the clip has no score.
+    failed : bool
+        Whether the clip has none because the model failed: a model answers for that, and for no
+        clip without vocals, say.
     """
 
     value: float
     chance: float
     status: str
+    failed: bool = False
 
 
 class Scored(Protocol):
@@ -213,11 +218,12 @@ class TrainedModel:
                     f"{self.file}: memory does not suffice to score a clip ({text}); give the same "
                     "command again with fewer --workers"
                 ) from error
-            return ClipScore(float("nan"), float("nan"), f"failed: {text}")
+            return ClipScore(float("nan"), float("nan"), f"failed: {text}", failed=True)
         value, status = float(scores.values[0]), scores.status[0]
         if status == OK and np.isnan(value):
             status = UNDEFINED
-        return ClipScore(value if status == OK else float("nan"), chance, status)
+        failed = status in (NOT_FINITE, UNDEFINED)
+        return ClipScore(value if status == OK else float("nan"), chance, status, failed)
 
     def record(self) -> dict[str, Any]:
         """Return what the model file says of its training."""

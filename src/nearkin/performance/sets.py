@@ -54,6 +54,11 @@ class TestSet:
         """The rows by their names."""
         return {row.name: row for row in self.rows}
 
+    def group(self, name: str) -> str:
+        """Return what a clip belongs with: the manifest's group, else its file."""
+        row = self.by_name[name]
+        return row.group or str(row.path)
+
     @property
     def with_vocals(self) -> bool:
         """Whether the task needs the singing voice."""

@@ -19,6 +19,7 @@ from nearkin import tables
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import (
     Counts,
+    clusters_of,
     mean_replicates,
     median_replicates,
     resamples,
@@ -44,8 +45,13 @@ class TaskScores:
         M models.
     clip_ids : tuple of str
         N clips, those that could not be used too.
+    groups : tuple of str
+        What each clip belongs with (song, artist, file): clips of one group are no independent
+        draws.
     value, chance : float64[M, P, N]
         Scores, NaN where a clip has none.
+    failed : bool[M, P, N]
+        Where the model failed.
     not_ok : mapping of (m, p, n) to str
         Every status that is not ok.
     """
@@ -54,8 +60,10 @@ class TaskScores:
     measure: str
     models: tuple[tuple[str, int], ...]
     clip_ids: tuple[str, ...]
+    groups: tuple[str, ...]
     value: Floats
     chance: Floats
+    failed: NDArray[np.bool_]
     not_ok: Mapping[tuple[int, int, int], str]
 
     def status(self, model: int, point: int) -> list[str]:
@@ -83,12 +91,16 @@ def performance_table(
     -------
     pandas.DataFrame
         A row a model and point; where several models are trials of one encoder, also ``trial`` 0:
-        the mean over trials, its interval from trials and clips resampled crossed.
+        the mean over trials. Intervals are made as in consistency.parquet: exact for shares of
+        right clips, else from resamples of groups of clips; see
+        `nearkin.statistics.scores.Score.limits`.
     """
     n = len(scores.clip_ids)
-    counts = resamples(n, n_resamples=n_resamples, rng=stream(seed, "bootstrap", n))
+    clusters = clusters_of(scores.groups)
+    rng = stream(seed, "bootstrap", n)
+    counts = resamples(n, n_resamples=n_resamples, rng=rng, clusters=clusters)
     found = [
-        _score(scores, model, place, point, counts)
+        _score(scores, model, place, point, counts, clusters)
         for model in range(len(scores.models))
         for place, point in enumerate(points)
     ]
@@ -120,33 +132,55 @@ def clip_table(scores: TaskScores, points: Sequence[Point]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def left_out(status: Sequence[str]) -> str:
-    """Return how many clips do not count, and why, in words.
+def in_words(status: Sequence[str], failed: Sequence[bool] | NDArray[np.bool_]) -> str:
+    """Return how many clips a model failed, how many are left out, and why.
 
     Examples
     --------
-    >>> left_out(["ok", "silent vocals", "ok"])
+    >>> in_words(["ok", "silent vocals", "ok"], [False] * 3)
     '1 of 3 clips left out: silent vocals'
-    >>> left_out(["silent vocals", "silent vocals", "skipped: too short"])
+    >>> in_words(["silent vocals", "silent vocals", "skipped: too short"], [False] * 3)
     '3 of 3 clips left out: silent vocals (2), skipped: too short (1)'
-    >>> left_out(["ok"])
+    >>> in_words(["failed: no memory", "silent vocals", "ok"], [True, False, False])
+    '1 of 3 clips failed: no memory; 1 of 3 clips left out: silent vocals'
+    >>> in_words(["ok"], [False])
     'ok'
     """
-    reasons = Counter(text for text in status if text != OK).most_common()
-    if not reasons:
-        return OK
-    told = f"{sum(n for _, n in reasons)} of {len(status)} clips left out: "
+    own = Counter(
+        text.removeprefix("failed: ") for text, lost in zip(status, failed, strict=True) if lost
+    )
+    others = Counter(
+        text for text, lost in zip(status, failed, strict=True) if text != OK and not lost
+    )
+    told = [
+        f"{sum(reasons.values())} of {len(status)} clips {word}: {_reasons(reasons)}"
+        for reasons, word in ((own, "failed"), (others, "left out"))
+        if reasons
+    ]
+    return "; ".join(told) or OK
+
+
+def _reasons(counted: Counter[str]) -> str:
+    reasons = counted.most_common()
     if len(reasons) == 1:
-        return told + reasons[0][0]
-    told += ", ".join(f"{text} ({n})" for text, n in reasons[:REASONS_TOLD])
+        return reasons[0][0]
+    told = ", ".join(f"{text} ({n})" for text, n in reasons[:REASONS_TOLD])
     more = len(reasons) - REASONS_TOLD
     return f"{told} and {more} more reasons" if more > 0 else told
 
 
-def _score(scores: TaskScores, model: int, place: int, point: Point, counts: Counts) -> Score:
-    values = scores.value[model, place]
-    counted = ~np.isnan(values)
+def _score(
+    scores: TaskScores,
+    model: int,
+    place: int,
+    point: Point,
+    counts: Counts,
+    clusters: NDArray[np.intp] | None,
+) -> Score:
     what = task(scores.task)
+    failed = scores.failed[model, place]
+    values = np.where(failed, what.lost, scores.value[model, place])
+    asked = failed | ~np.isnan(values)
     resample = median_replicates if what.average == "median" else mean_replicates
     encoder, trial = scores.models[model]
     return Score(
@@ -156,10 +190,13 @@ def _score(scores: TaskScores, model: int, place: int, point: Point, counts: Cou
         measure=scores.measure,
         value=what.reduce(values),
         replicates=resample(values, counts),
-        n=int(counted.sum()),
-        chance=what.reduce(scores.chance[model, place][counted]),
-        status=left_out(scores.status(model, place)),
+        n=int(asked.sum()),
+        n_failed=int(failed.sum()),
+        shares=values if what.binary else None,
+        clusters=clusters,
+        bounds=what.bounds,
+        chance=what.reduce(scores.chance[model, place][asked]),
+        status=in_words(scores.status(model, place), failed),
         transformation=point.code,
         magnitude=point.magnitude,
-        shares=values if scores.measure == "accuracy" else None,
     )

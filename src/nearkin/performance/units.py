@@ -83,6 +83,7 @@ def score_clip(session: TaskSession, item: tuple[str, str]) -> None:
         {
             "value": np.array([[one.value for one in mine] for mine in found]),
             "chance": np.array([[one.chance for one in mine] for mine in found]),
+            "failed": np.array([[one.failed for one in mine] for mine in found], bool),
         },
     )
 
@@ -177,6 +178,7 @@ def gather(session: TaskSession, task: str, names: Sequence[str]) -> TaskScores:
     test = session.tests[task]
     shape = (len(test.models), len(session.plan.points), len(names))
     value, chance = np.full(shape, np.nan), np.full(shape, np.nan)
+    failed = np.zeros(shape, bool)
     not_ok: dict[tuple[int, int, int], str] = {}
     for clip, name in enumerate(names):
         shard = read_arrays(session.shard(task, name))
@@ -191,6 +193,7 @@ def gather(session: TaskSession, task: str, names: Sequence[str]) -> TaskScores:
             }
             continue
         value[..., clip], chance[..., clip] = arrays["value"], arrays["chance"]
+        failed[..., clip] = arrays["failed"]
         for model, mine in enumerate(notes["scores"]):
             for point, text in enumerate(mine):
                 if text != OK:
@@ -200,7 +203,9 @@ def gather(session: TaskSession, task: str, names: Sequence[str]) -> TaskScores:
         measure=test.measure,
         models=tuple((model.encoder, model.trial) for model in test.models),
         clip_ids=tuple(names),
+        groups=tuple(test.group(name) for name in names),
         value=value,
         chance=chance,
+        failed=failed,
         not_ok=not_ok,
     )

@@ -52,6 +52,8 @@ class Score:
         Clips of one file or group have one number; None where every clip stands for itself.
     by_trial : tuple of float
         The number in every trial; empty where it is no mean over trials.
+    bounds : tuple of float, or None
+        Its least and greatest value; None takes those of `nearkin.tables.MEASURES`.
     """
 
     encoder: str
@@ -72,6 +74,7 @@ class Score:
     shares: Floats | None = None
     clusters: NDArray[np.intp] | None = None
     by_trial: tuple[float, ...] = ()
+    bounds: tuple[float, float] | None = None
 
     def limits(self) -> Limits:
         """Return the 95 % interval, how it was made, or why there is none.
@@ -84,8 +87,7 @@ class Score:
         if self.shares is not None:
             return share_limits(self.shares, self.clusters)
         if self.by_trial:
-            known = MEASURES.get(self.measure)
-            bounds = (known.low, known.high) if known else (-np.inf, np.inf)
+            bounds = self.bounds or MEASURES[self.measure][:2]
             n_clusters = self.n if self.clusters is None else len(np.unique(self.clusters))
             return trials_limits(self.by_trial, self.replicates, n_clusters, bounds=bounds)
         low, high, _ = percentile_interval(self.replicates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +28,7 @@ class Autoencoder(Task):
     level: ClassVar[int] = 1
     measure: ClassVar[str] = "MSE"
     axis: ClassVar[str] = "MSE of the standardised spectrogram"
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     more_is_better: ClassVar[bool] = False
     column: ClassVar[str | None] = None
     head: ClassVar[str] = "decoder"

@@ -26,7 +26,9 @@ class InstrumentRecognition(Task):
     level: ClassVar[int] = 3
     measure: ClassVar[str] = "accuracy"
     axis: ClassVar[str] = "accuracy"
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     more_is_better: ClassVar[bool] = True
+    binary: ClassVar[bool] = True
     column: ClassVar[str | None] = "instrument"
     one_class: ClassVar[bool] = True
     head: ClassVar[str] = "classes"

@@ -5,6 +5,7 @@ Tasks have no state. They use torch only through the networks and tensors that t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -61,7 +62,11 @@ class Task(Protocol):
     axis: ClassVar[str]
     """The measure in a figure, with its unit."""
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]]
+    """The lowest and the highest score there can be."""
     more_is_better: ClassVar[bool]
+    binary: ClassVar[bool] = False
+    """Whether the score of a clip is 0 or 1, nothing between."""
     average: ClassVar[str] = "mean"
     """``"mean"`` or ``"median"``: how the scores of clips become one."""
     column: ClassVar[str | None]
@@ -77,6 +82,12 @@ class Task(Protocol):
     def better(self) -> str:
         """``"more"`` or ``"less"``: which score is the better one."""
         return "more" if self.more_is_better else "less"
+
+    @property
+    def lost(self) -> float:
+        """The score of a clip that a network failed: the worst; NaN where no score is the worst."""
+        worst = self.bounds[0] if self.more_is_better else self.bounds[1]
+        return worst if math.isfinite(worst) else math.nan
 
     def labels(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """Return the classes or tags of rows, sorted; none for other tasks."""

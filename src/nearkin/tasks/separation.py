@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +33,7 @@ class VoiceSeparation(Task):
     measure: ClassVar[str] = "SDR"
     axis: ClassVar[str] = "SDR, dB"
     unit: ClassVar[str] = "dB"
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     more_is_better: ClassVar[bool] = True
     average: ClassVar[str] = "median"
     column: ClassVar[str | None] = "vocals_path"

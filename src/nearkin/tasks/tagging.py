@@ -30,6 +30,7 @@ class AutoTagging(Task):
     level: ClassVar[int] = 4
     measure: ClassVar[str] = "AUC_C"
     axis: ClassVar[str] = "AUC_C"
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     more_is_better: ClassVar[bool] = True
     column: ClassVar[str | None] = "tags"
     head: ClassVar[str] = "classes"
