@@ -202,10 +202,17 @@ def read_excerpts(
     return Excerpts(tuple(found), heard)
 
 
-def sound_sha256(path: str | Path) -> str:
+def sound_sha256(path: str | Path, *, seconds: float | None = None) -> str:
     """Return the SHA-256 of what a file sounds like: of its mono mix at its own rate, decoded.
 
     Copies with other tags, and lossless copies in another format, have the same.
+
+    Parameters
+    ----------
+    path : path
+        A sound file.
+    seconds : float, optional
+        Decode so much of its beginning; without it, everything.
 
     Raises
     ------
@@ -215,7 +222,11 @@ def sound_sha256(path: str | Path) -> str:
 
     def job(sound: Sound) -> str:
         found = hashlib.sha256(f"{sound.rate} Hz".encode())
-        for block in sound.blocks():
+        if seconds is None:
+            blocks = sound.blocks()
+        else:
+            blocks = iter([sound.frames(0, round(seconds * sound.rate))])
+        for block in blocks:
             found.update(np.ascontiguousarray(as_channels(block, 1)).tobytes())
         return found.hexdigest()
 

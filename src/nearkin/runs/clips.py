@@ -39,8 +39,8 @@ class Original:
         the recording: clips of one group are no independent draws.
     note, sound_sha256
         Further columns: what is to be known of a clip that is used (drawn again, or of a file that
-        is heard in part), and the hash of what the whole file sounds like, whatever its tags and
-        format.
+        is heard in part), and the hash of the file's length and of what its beginning sounds like,
+        whatever its tags and format.
     context : float32[samples]
         The excerpt.
     frames : float32[T, 24]

@@ -7,6 +7,7 @@ run anywhere, in any order, again after an interruption, with the same result.
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ CANCELLED_DB = -20.0
 """Mono mix beside its channels, below which they cancel each other (-3 where they are unlike)."""
 _SURELY_LOUD_LUFS = -5.0 - FAR_BELOW_LU
 """No file is louder than -5 LUFS: the loudness of a louder excerpt's file need not be measured."""
+_BEGINNING_S = 10.0
 _LOUDNESS_PLACES, _LOUDNESS_PLACE_S = 24, 5.0
 
 
@@ -73,6 +75,8 @@ def originals(
         return [_unusable(recording.name, recording, f"failed: {_reason(error, recording)}")]
     except _TooShortError as error:
         return [_unusable(recording.name, recording, f"skipped: {error}")]
+    beginning = audio.sound_sha256(recording.path, seconds=_BEGINNING_S)
+    sound = hashlib.sha256(f"{beginning} {length_s:.9f}".encode()).hexdigest()
     starts = [excerpt.start_s for excerpt in found.excerpts]
     file = _File(plan, recording, sha256, length_s)
     clips, begin = [], 0.0
@@ -85,7 +89,7 @@ def originals(
         begin = (taken.start_s if taken.status == OK else excerpt.start_s) + plan.context_seconds
         notes = "; ".join(filter(None, (found.heard, taken.note)))
         clips.append(_original(plan, recording, encoders, clip_id, sha256, taken, notes))
-    return clips
+    return [replace(clip, sound_sha256=sound) for clip in clips]
 
 
 @dataclass(frozen=True)

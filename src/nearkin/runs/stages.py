@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 def _originals_unit(session: Session, recording: Recording) -> None:
     clips = originals(session.plan, recording, session.encoders)
-    if session.plan.duplicates == "one" and any(clip.status == OK for clip in clips):
-        sound = audio.sound_sha256(recording.path)
-        clips = [replace(clip, sound_sha256=sound) for clip in clips]
     session.shards.write_originals(recording.name, clips)
 
 
@@ -89,7 +87,7 @@ def originals_stage(
     import pandas as pd
 
     plan, folder = session.plan, session.folder
-    twins = _Twins()
+    twins = _Twins(alike=plan.duplicates == "all")
     taken = draw(
         recordings,
         wanted=plan.clips,
@@ -142,22 +140,38 @@ def notes_of(clips: pd.DataFrame, most: int = 8) -> list[str]:
 class _Twins:
     """Marks recordings that sound the same as one that was taken before.
 
+    Recordings of one length that begin alike (`Original.sound_sha256`) are compared whole.
     Rows of a manifest that start at another place of the same sound are none.
     """
 
-    def __init__(self) -> None:
-        self._first: dict[tuple[str, float | None], str] = {}
+    def __init__(self, *, alike: bool) -> None:
+        self._alike = alike
+        self._firsts: dict[tuple[str, float | None], list[Recording]] = {}
+        self._twin_of: dict[str, str] = {}
+        self._whole: dict[Path, str] = {}
 
     def marked(self, recording: Recording, clips: Sequence[Original]) -> list[Original]:
         """Return a recording's clips; skipped, if another recording has the same sound."""
-        sound = next((clip.sound_sha256 for clip in clips), "")
-        if not sound:
+        if self._alike or not any(clip.status == OK for clip in clips):
             return list(clips)
-        first = self._first.setdefault((sound, recording.start_s), recording.name)
-        if first == recording.name:
-            return list(clips)
+        if recording.name not in self._twin_of:
+            before = self._firsts.setdefault((clips[0].sound_sha256, recording.start_s), [])
+            twins = (one.name for one in before if self._sound(one) == self._sound(recording))
+            self._twin_of[recording.name] = next(twins, "")
+            before.append(recording)
+        first = self._twin_of[recording.name]
         status = f"skipped: sounds the same as '{first}'"
-        return [replace(c, status=status if c.status == OK else c.status) for c in clips]
+        return [replace(c, status=status) if first and c.status == OK else c for c in clips]
+
+    def _sound(self, recording: Recording) -> str:
+        """Return the hash of a whole recording, decoded only where another begins like it."""
+        path = recording.path
+        if path not in self._whole:
+            try:
+                self._whole[path] = audio.sound_sha256(path)
+            except InputError:  # gone since its clips were taken
+                self._whole[path] = str(path)
+        return self._whole[path]
 
 
 def queries_stage(session: Session, pool: Workers, progress: Progress) -> None:
