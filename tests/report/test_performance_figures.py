@@ -175,6 +175,11 @@ def test_the_report_shows_scores_and_what_was_left_out(scores, data) -> None:
     assert "<b>songs" not in page
     assert "mixture and voice passed tempo and pitch shifts together" in page
     assert "the scale small" in page
+    counted = mine.assign(ci_method="t over trials", n_failed=3)
+    page = report.build(dataclasses.replace(data, performance=counted, performed=performed))
+    assert '<th scope="col">interval</th>' in page
+    assert "<td>t over trials</td>" in page
+    assert "<td>100, 3 failed</td>" in page
     bare = report.build(dataclasses.replace(data, performance=scores))  # a table from elsewhere
     assert 'id="figure-4"' in bare
 

@@ -272,6 +272,7 @@ def task_scores_of(data: ReportData) -> Table | None:
     if data.performance is None or data.performance.empty:
         return None
     rows = []
+    method = "ci_method" in data.performance.columns
     for _, part in data.performance.groupby(["encoder", "task"], sort=False):
         mine = part[part["trial"] == part["trial"].min()].to_dict("records")
         original = next((row for row in mine if row["transformation"] == ORIGINAL), None)
@@ -292,12 +293,21 @@ def task_scores_of(data: ReportData) -> Table | None:
                 f"{original['measure']} ({better} is better)",
                 _with_interval(original),
                 _shown(original.get("chance")),
-                original.get("n", ""),
+                _answered(original),
+                *([str(original.get("ci_method") or "–")] if method else []),
                 "–" if worst is None else f"{_shown(worst['value'])} ({at})",
             )
         )
-    head = ("encoder", "measure", "unchanged clips", "chance", "clips", "worst")
+    interval = ("interval",) if method else ()
+    head = ("encoder", "measure", "unchanged clips", "chance", "clips", *interval, "worst")
     return _table("Task scores, with 95 % intervals", head, rows)
+
+
+def _answered(row: Mapping[Any, Any]) -> str:
+    """Return the number of clips asked, and how many of them the model failed."""
+    failed = row.get("n_failed", 0)
+    lost = f", {int(failed)} failed" if pd.notna(failed) and int(failed) else ""
+    return f"{row.get('n', '')}{lost}"
 
 
 def _with_interval(row: Mapping[Any, Any]) -> str:
