@@ -647,7 +647,7 @@ def test_standardisation_is_the_closed_form() -> None:
     table = performance(grid=SHORT, trials=2)
     rows = join_performance([performing(table)])
     assert rows is not None
-    assert len(rows) == 2 * 4 * 2 * 12
+    assert len(rows) == 2 * 4 * 2 * 18
     found = task_scores.standardised(rows)
     truth = changed(table)
     assert found["value"].to_numpy() == pytest.approx(truth["value"].to_numpy(), abs=1e-12)
@@ -743,4 +743,4 @@ def test_the_command_and_the_report_with_performance(tmp_path: Path, small_run: 
     assert command("report", run).exit_code == 0
     assert 'id="figure-5"' in (run / "report.html").read_text("utf-8")
     (run / "performance.parquet").write_text("x")
-    assert "performance.parquet cannot be read" in refused("analyze", run)
+    assert "performance.parquet: cannot be read" in refused("analyze", run)

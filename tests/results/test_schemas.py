@@ -108,6 +108,7 @@ def test_a_key_that_was_made_the_index_is_found(tables: dict[str, pd.DataFrame])
     for table in (clips.set_index("clip_id"), clips.set_index(["clip_id", "path"])):
         found = checked(table, "clips", "clips.parquet")
         pd.testing.assert_frame_equal(found[list(clips.columns)], clips)
+    assert (checked(clips.drop(columns="group"), "clips", "c")["group"] == "").all()
 
 
 def test_a_file_that_is_no_table_is_told(small_run: Path, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def read_all(record: dict[str, Any], parts: dict[str, pd.DataFrame]) -> None:
 @given(damages())
 @settings(
     deadline=None,
-    max_examples=int(os.environ.get("NEARKIN_FUZZ", "30")),
+    max_examples=int(os.environ.get("NEARKIN_FUZZ", "15")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_damaged_tables_are_refused_or_read(

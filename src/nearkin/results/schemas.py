@@ -206,6 +206,8 @@ def checked(table: pd.DataFrame, name: str, file: Path | str) -> pd.DataFrame:
             shown = printable(repr(plainly)[:60])
             raise refuse(f"row {values + 1}, column {column}: {shown}: must be {DEMANDS[kind]}")
         made[column] = values
+    if name == "clips" and "group" not in made.columns:
+        made["group"] = ""
     wrong = _out_of_range(made, name)
     if wrong is not None:
         raise refuse(f"row {wrong[0] + 1}, {wrong[1]}")

@@ -50,14 +50,13 @@ from nearkin.results.systems import (
     systems_of,
 )
 from nearkin.statistics import settling
+from nearkin.statistics.intervals import EXACT
 from nearkin.tables import MEASURES
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
 NEAR = 0.95
 """C_W from which a changed clip counts as staying with its original."""
-EXACT = "clopper-pearson"
-"""``ci_method`` of the intervals whose number of clips is known exactly."""
 MONOTONE = 0.9
 """Mean rank correlation from which the distance counts as growing with the severity."""
 

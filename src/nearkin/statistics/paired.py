@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from nearkin.statistics.settling import TAIL, bounded_interval
+from nearkin.statistics.intervals import TAIL
+from nearkin.statistics.settling import bounded_interval
 
 Floats = NDArray[np.float64]
 

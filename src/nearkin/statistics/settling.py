@@ -9,37 +9,10 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from nearkin.statistics.intervals import TAIL, exact_limits
 
-TAIL = 0.025
 MOST = 1_000_000
 """Clips beyond which nobody is asked to go."""
-
-
-def exact_interval(share: float, n: float) -> tuple[float, float]:
-    """Return the exact 95 % interval of a share seen among n clips.
-
-    Parameters
-    ----------
-    share : float
-        In 0..1; share * n need not be whole.
-    n : float
-        Clips, more than 0.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in exact_interval(1.0, 50)]
-    [0.929, 1.0]
-    """
-    held = share * n
-    low = 0.0 if share <= 0 else float(stats.beta.ppf(TAIL, held, n - held + 1))
-    high = 1.0 if share >= 1 else float(stats.beta.ppf(1 - TAIL, held + 1, n - held))
-    return low, high
 
 
 def clips_for_share(share: float, threshold: float) -> int | None:
@@ -54,7 +27,7 @@ def clips_for_share(share: float, threshold: float) -> int | None:
     """
 
     def settled(n: int) -> bool:
-        low, high = exact_interval(share, n)
+        low, high = exact_limits(share, n)
         return low >= threshold if share >= threshold else high < threshold
 
     if share == threshold or not settled(MOST):
