@@ -301,6 +301,24 @@ def test_silent_vocals_are_left_out_and_counted(labelled: Path, tmp_path: Path) 
     assert value == pytest.approx(np.median(og["value"]))
 
 
+def test_a_model_that_fails_on_a_clip_answers_for_it(labelled: Path, tmp_path: Path) -> None:
+    """Two of four right; under noise the model fails on one of these: one of four is right."""
+    model = recogniser()
+
+    def weak(heard: Any, vocals: Any, row: Row) -> ClipScore:
+        if row.name == "clip1" and model.asked.count("clip1") == 2:  # the unchanged clip is first
+            return ClipScore(float("nan"), float("nan"), "failed: too noisy", failed=True)
+        return right_if_voice(heard, vocals, row)
+
+    model.act = weak
+    perform([model], [labelled], tmp_path / "out", plan=plan_of("{PN: [0]}"))
+    table = tables(tmp_path / "out")[0].set_index("transformation")
+    assert table["value"].to_dict() == {"OG": 0.5, "PN": 0.25}
+    assert table["n"].to_dict() == {"OG": 4, "PN": 4}
+    assert table["n_failed"].to_dict() == {"OG": 0, "PN": 1}
+    assert table.loc["PN", "status"] == "1 of 4 clips failed: too noisy"
+
+
 def test_clips_that_cannot_be_used_keep_their_rows(labelled: Path, tmp_path: Path) -> None:
     """Too short, no sound at all, a voice of another length: each has its reason."""
     table = pd.read_csv(labelled)
