@@ -231,6 +231,9 @@ def test_failed_queries_are_named_at_the_worst_place() -> None:
     (one,) = judge(["C_W[mine] >= 0.9 @ MP"], lost, RUN)
     assert (one.failed, one.asked) == (11, 14)
     assert "(11 of 14 queries failed and count as lost)" in one.sentence()
+    lost.loc[lost["n_failed"] > 0, "status"] = "11 of 14 queries failed; 2 of 16 originals failed"
+    (one,) = judge(["C_W[mine] >= 0.9 @ MP"], lost, RUN)
+    assert one.sentence().endswith("count as lost) (2 of 16 originals failed)")
     (mean,) = judge(["mean(C_W[mine]) >= 0.9 @ MP"], lost, RUN)
     assert "(11 of 42 queries failed and count as lost)" in mean.sentence()
     (fine,) = judge(["C_W[mine] >= 0.9 @ PS=1"], lost, RUN)

@@ -200,6 +200,7 @@ def failed_notes(
         if mine.empty:
             continue
         mine = mine[mine["distance"] == mine["distance"].iloc[0]]
+        mine = mine[mine["error"].notna()]
         failed = int(failed_rows(mine).sum())
         if failed:
             label = one.label(several_runs=several_runs)

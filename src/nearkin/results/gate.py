@@ -94,8 +94,9 @@ class Outcome:
             told += f" (by the interval's {end} end)"
         if self.failed:
             told += f" ({self.failed} of {self.asked} queries failed and count as lost)"
-        if self.status not in (OK, f"{self.failed} of {self.asked} queries failed"):
-            told += f" ({self.status})"
+        rest = [part for part in self.status.split("; ") if not part.endswith("queries failed")]
+        if rest not in ([], [OK]):
+            told += f" ({'; '.join(rest)})"
         if math.isnan(self.value) and self.requirement.measure == "kappa":
             told += f"; {KAPPA}"
         return told
