@@ -99,6 +99,21 @@ def test_refusals(arguments: tuple[str, ...], sentence: str, music: Path, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_of_options_is_the_flags(music: Path, tmp_path: Path) -> None:
+    """A YAML key for every flag, and a flag overrides it."""
+    config = tmp_path / "corpus.yaml"
+    config.write_text(f"name: folder\nroot: {music}\nout: {tmp_path / 'a.csv'}\nworkers: 1\n")
+    assert CliRunner().invoke(app, ["corpus", "--config", str(config)]).exit_code == 0
+    words = ["corpus", "--config", str(config), "--out", str(tmp_path / "b.csv")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    config.write_text("name: folder\nhour: 2")
+    refused = CliRunner().invoke(app, ["corpus", "--config", str(config)])
+    assert refused.exit_code == 2
+    assert "unknown key 'hour': did you mean 'hours'?" in refused.stderr
+    assert "no root given" in CliRunner().invoke(app, ["corpus", "folder"]).stderr
+
+
 def test_help_lists_the_data_sets() -> None:
     text = corpus("--help").stdout
     for name, row in CORPORA.items():

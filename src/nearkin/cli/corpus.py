@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, Workers, say, sentences, tell
+from nearkin.cli.common import Config, Json, Quiet, Workers, given, say, sentences, tell
 from nearkin.corpora import CORPORA
 
 if TYPE_CHECKING:
@@ -20,41 +20,48 @@ DATA_SETS = f"\b\nData sets:\n{_TITLES}"
 
 
 def corpus_command(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(CORPORA)}.")],
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help=f"{', '.join(CORPORA)}.")] = None,
     root: Annotated[
-        Path, typer.Option(help="Where the data set lies; a rendered one is written there.")
-    ],
-    out: Annotated[Path, typer.Option(help="The manifest to write, .csv or .parquet.")],
+        Path | None, typer.Option(help="Where the data set lies; a rendered one is written there.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The manifest to write, .csv or .parquet.")
+    ] = None,
     hours: Annotated[float | None, typer.Option(help="About how many hours [all].")] = None,
-    seed: Annotated[int, typer.Option(help="Equal seeds, equal manifests.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal manifests [0].")] = None,
     workers: Workers = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace another manifest that is there.")
-    ] = False,
+        bool | None, typer.Option("--force", help="Replace another manifest that is there.")
+    ] = None,
+    config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
     """Index a data set into a manifest, or render one."""
     with sentences():
         from nearkin.cli.bars import show
+        from nearkin.cli.settings import CorpusOptions, laid_over
         from nearkin.corpora.index import index
         from nearkin.workers import available_cores
 
-        with show(quiet=bool(quiet)) as progress:
+        options = laid_over(CorpusOptions, given(ctx), config)
+        written = Path(options.out)
+        with show(quiet=options.quiet) as progress:
             found = index(
-                name,
-                root,
-                out,
-                hours=hours,
-                seed=seed,
-                workers=workers or available_cores(),
+                options.name,
+                Path(options.root),
+                written,
+                hours=options.hours,
+                seed=options.seed,
+                workers=options.workers or available_cores(),
                 progress=progress,
-                force=force,
+                force=options.force,
             )
-        where = f"manifest: {out}"
-        tell([*_lines(found), where], where, quiet=quiet, as_json=as_json)
-        if as_json:
-            say(json.dumps(_summary(out, found)))
+        where = f"manifest: {written}"
+        tell([*_lines(found), where], where, quiet=options.quiet, as_json=options.json_line)
+        if options.json_line:
+            say(json.dumps(_summary(written, found)))
 
 
 def _lines(found: Contents) -> list[str]:

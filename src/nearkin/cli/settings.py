@@ -94,6 +94,22 @@ class PerformOptions(BaseModel):
     json_line: bool = Field(False, alias="json")
 
 
+class CorpusOptions(BaseModel):
+    """What the command ``corpus`` takes; `workers` None takes every core."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    root: str
+    out: str
+    hours: float | None = None
+    seed: int = 0
+    workers: int | None = Field(default=None, ge=1)
+    force: bool = False
+    quiet: bool = False
+    json_line: bool = Field(False, alias="json")
+
+
 class TrainOptions(BaseModel):
     """What the command ``train`` takes beside the `nearkin.training.Settings`.
 
@@ -157,8 +173,8 @@ def laid_over(
     flags: Mapping[str, Any],
     config: Path | None,
     *,
-    known: Mapping[str, Any],
-    rest: str,
+    known: Mapping[str, Any] | None = None,
+    rest: str = "",
 ) -> Options:
     """Lay a command's flags over a configuration file.
 
@@ -170,10 +186,10 @@ def laid_over(
         Those that were given, by name.
     config : Path or None
         A YAML file.
-    known : mapping of str to type
+    known : mapping of str to type, optional
         The options that are not the command's own, and what they may be.
     rest : str
-        The field of `options` that holds those, as they were given.
+        The field of `options` that holds those, as they were given; empty where there are none.
 
     Raises
     ------
@@ -182,6 +198,7 @@ def laid_over(
     """
     fields = options.model_fields.items()
     own = {field.alias or name: field for name, field in fields if name != rest}
+    known = known or {}
     values = _read(config, {*own, *known} - {"dry_run"})
     for name, value in flags.items():
         values[name] = _plain(value)
@@ -194,7 +211,7 @@ def laid_over(
         where = f"{printable(config)}: " if config else ""
         raise InputError(where + "; ".join(misread))
     try:
-        return options(**mine, **{rest: others})
+        return options(**mine, **({rest: others} if rest else {}))
     except ValidationError as error:
         told = "; ".join(_sentence(problem) for problem in error.errors())
         raise InputError(f"{printable(config)}: {told}" if config else told) from error
