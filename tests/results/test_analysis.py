@@ -643,6 +643,11 @@ def test_figure_5_shows_every_mean(papers_design: tuple[pd.DataFrame, Analysis])
     assert drawn.to_dict(validate=False)["vconcat"] == []
 
 
+def truth_spread(table: pd.DataFrame) -> pd.Series:
+    changed_rows = table[(table["trial"] >= 1) & (table["transformation"] != "OG")]
+    return changed_rows.groupby("task")["value"].std()
+
+
 def test_standardisation_is_the_closed_form() -> None:
     table = performance(grid=SHORT, trials=2)
     rows = join_performance([performing(table)])
@@ -652,6 +657,10 @@ def test_standardisation_is_the_closed_form() -> None:
     truth = changed(table)
     assert found["value"].to_numpy() == pytest.approx(truth["value"].to_numpy(), abs=1e-12)
     assert found.groupby("task", observed=True)["value"].std().to_numpy() == pytest.approx(1)
+    spread = truth_spread(table)
+    width = (found["ci_high"] - found["ci_low"]).to_numpy()
+    expected = 0.02 / rows["task"].map(spread).astype(float).to_numpy()
+    assert width == pytest.approx(expected)  # made .02 wide; MSE's sign turned, still positive
     equal = task_scores.standardised(rows.assign(value=0.5))
     assert equal["value"].isna().all()
 

@@ -87,8 +87,10 @@ class ClipErrors:
         for key, part in rows.groupby(list(factors), observed=True):
             names = tuple(map(str, key))
             cells[names] = self._cell(part, score)
-            widths = part["ci_high"].astype(float) - part["ci_low"].astype(float)
-            bounds[names] = float(widths.mean()) / (2 * NORMAL)
+            bounds[names] = float("nan")
+            if {"ci_low", "ci_high"} <= {*part.columns}:
+                widths = part["ci_high"].astype(float) - part["ci_low"].astype(float)
+                bounds[names] = float(widths.mean()) / (2 * NORMAL)
         return ClipMeans(list(factors), cells, bounds)
 
     def _cell(self, part: pd.DataFrame, score: Score) -> Floats | None:

@@ -18,6 +18,7 @@ from nearkin.registry import suggest
 from nearkin.tasks import by_measure
 from nearkin.transforms.magnitudes import ORIGINAL
 
+ENDS = ["ci_low", "ci_high"]
 COLUMNS = ("encoder", "task", "trial", "measure", "transformation", "magnitude", "value")
 
 
@@ -71,13 +72,17 @@ def of_trials(performance: pd.DataFrame) -> pd.DataFrame:
             raise InputError(
                 f"task '{task}' is measured in {names}: their scores have no common scale; keep one"
             )
-    value = rows["value"].astype(float) * rows["measure"].map(sign).astype(float)
+    turned = rows["measure"].map(sign).astype(float)
+    value = rows["value"].astype(float) * turned
     rows["value"] = value.where(np.isfinite(value))
+    if {*ENDS} <= {*rows.columns}:
+        ends = rows[ENDS].astype(float).mul(turned, axis=0)
+        rows[ENDS[0]], rows[ENDS[1]] = ends.min(axis=1), ends.max(axis=1)
     return rows
 
 
 def standardised(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return scores less their task's mean, in units of its standard deviation (n - 1).
+    """Return scores, and their intervals, less the task's mean, in units of its spread (n - 1).
 
     Parameters
     ----------
@@ -96,5 +101,6 @@ def standardised(rows: pd.DataFrame) -> pd.DataFrame:
     [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]
     """
     by_task = rows.groupby("task", observed=True)["value"]
-    spread = by_task.transform("std")
-    return rows.assign(value=(rows["value"] - by_task.transform("mean")) / spread.where(spread > 0))
+    mean, spread = by_task.transform("mean"), by_task.transform("std")
+    scaled = ["value", *(name for name in ENDS if name in rows.columns)]
+    return rows.assign(**{name: (rows[name] - mean) / spread.where(spread > 0) for name in scaled})
