@@ -278,13 +278,14 @@ class Result:
         """
         from nearkin.report.figures import write_all, write_means
 
-        target = self.folder.root / "figures" if folder is None else Path(folder)
+        target = self.folder.open_folder("figures") if folder is None else Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
             written = write_all(self.consistency, self.run, target, performance=self.performance)
             if self.analysis:
                 means = self.analysis["marginal_means"]
                 written += write_means(means, self.consistency, self.run, target)
+            self.folder.owned.own(*written)
             return written
         except OSError as error:
             raise RunError(f"{target}: figures cannot be written ({error.strerror})") from error

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import math
 import os
+import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +28,15 @@ from nearkin.errors import InputError, RunError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, OverflowError, IndexError),
+    *(MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading an archive raises whose bytes were changed."""
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
+_STANDS_FOR = re.compile(r".*-[0-9a-f]{16}")
+_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 
 
 def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
@@ -49,6 +61,7 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
             _forget(temporary)  # what a killed process left, or somebody's link, is not written to
             with temporary.open("xb") as file:
                 put(file)
+                _settle(file)
             temporary.replace(path)
         except BaseException:
             _forget(temporary)
@@ -62,21 +75,40 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
         ) from error
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write one array as .npy."""
+def write_array(path: Path, array: NDArray[Any]) -> str:
+    """Write one array as .npy; return the file's SHA-256."""
     write_whole(path, lambda file: np.save(file, array))
+    return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256; empty where it cannot be read.
+
+    Examples
+    --------
+    >>> sha256_of(Path("/no/such/file"))
+    ''
+    """
+    try:
+        if not path.is_file():  # a pipe or a device never ends
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def write_arrays(path: Path, notes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays and notes (JSON values) as one .npz, for `read_arrays`."""
-    text = np.frombuffer(json.dumps(finite(notes)).encode(), np.uint8)
+    told = {"notes": finite(notes), "arrays": sorted(arrays)}
+    text = np.frombuffer(json.dumps(told).encode(), np.uint8)
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, notes=text, **arrays))
 
 
 def read_arrays(
     path: Path, *, without: str | None = None
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
-    """Read what `write_arrays` wrote.
+    """Read what `write_arrays` wrote; every byte of what is read is held to its checksum.
 
     Parameters
     ----------
@@ -87,15 +119,24 @@ def read_arrays(
     Returns
     -------
     (dict, dict) or None
-        Notes, and arrays by name; None where the file is not there, or is not whole.
+        Notes, and arrays by name; None where the file is not there, or is not as it was written.
     """
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as found:
-            notes = json.loads(found["notes"].tobytes())
-            names = (name for name in found.files if name != "notes")
-            wanted = (name for name in names if without is None or not name.startswith(without))
-            return notes, {name: found[name] for name in wanted}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        with zipfile.ZipFile(path) as archive:
+
+            def array(name: str) -> NDArray[Any]:
+                # read whole: the archive's checksum is compared at the end of a member
+                content = io.BytesIO(archive.read(f"{name}.npy"))
+                found: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
+                return found
+
+            told = json.loads(array("notes").tobytes())
+            names = told["arrays"]
+            if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in ("notes", *names)):
+                return None
+            wanted = [name for name in names if without is None or not name.startswith(without)]
+            return told["notes"], {name: array(name) for name in wanted}
+    except _DAMAGED:
         return None
 
 
@@ -155,22 +196,29 @@ def key(name: str) -> str:
     >>> key("a/b.wav")
     '3549c5121e6b18d287ba'
     """
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:20]
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def file_name(label: str) -> str:
-    """Return an encoder's label as a file name that no two labels share.
+    """Return a name as the stem of a file that no two names share, on any file system.
+
+    Short names of small letters, digits, ``_`` and ``-`` stand for themselves; any other is cut,
+    and told from its like by the head of its SHA-256. No stem has a dot, so that suffixes cannot
+    be part of it, and no two differ in case alone.
 
     Examples
     --------
     >>> file_name("mfcc")
     'mfcc'
-    >>> file_name("pkg:f/g").startswith("pkg_f_g-")
-    True
+    >>> file_name("pkg:F/g")
+    'pkg_F_g-7f46a08690c8c7b9'
     """
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in label)
-    plain = plain.lstrip(".")
-    return plain if plain == label and plain else f"{plain[:60]}-{key(label)[:8]}"
+    plain = _PLAIN.fullmatch(label) and not _STANDS_FOR.fullmatch(label)
+    if plain and not _DEVICES.fullmatch(label):
+        return label
+    head = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in label)
+    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{head[:40].lstrip('-') or '_'}-{digest[:16]}"
 
 
 def finite(value: Any) -> Any:
@@ -200,6 +248,16 @@ def disk_full(path: Path) -> RunError:
         f"{printable(path)}: the disk is full; free some space and give the same command again, it "
         "goes on where it stopped"
     )
+
+
+def _settle(file: BinaryIO) -> None:
+    """Have the content on the disk before the name is, lest a power cut leave an empty file."""
+    file.flush()
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # what cannot be synced is not
+            raise
 
 
 def _forget(temporary: Path) -> None:

@@ -42,11 +42,19 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 def test_claim_removes_the_leavings_of_a_kill(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.claim()
-    left = folder.work / "queries" / ".shard.npz.123.tmp"
-    left.parent.mkdir()
-    left.write_bytes(b"half")
+    folder.open_folder("figures")
+    left = [
+        folder.work / "queries" / ".3549c5121e6b18d287ba.npz.123.tmp",
+        folder.root / ".run.json.123.tmp",
+        folder.root / "figures" / ".figure_3.svg.123.tmp",
+    ]
+    (folder.work / "queries").mkdir()
+    foreign = folder.root / "thoughts.tmp"
+    for path in (*left, foreign):
+        path.write_bytes(b"half")
     folder.claim()
-    assert not left.exists()
+    assert not any(path.exists() for path in left)
+    assert foreign.exists()
 
 
 def test_claim_refuses_what_is_no_run(tmp_path: Path) -> None:
@@ -62,8 +70,15 @@ def test_clear_deletes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None
     folder.claim()
     folder.write_run({"finished": None})
     (tmp_path / "thoughts.md").write_text("mine")
+    (folder.work / "my.txt").write_text("mine")
+    (folder.open_folder("figures") / "my.svg").write_text("mine")
     folder.clear()
-    assert [path.name for path in tmp_path.iterdir()] == ["thoughts.md"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        ".nearkin",
+        "my.svg",
+        "my.txt",
+        "thoughts.md",
+    ]
 
 
 def test_a_run_that_cannot_be_read_is_said(tmp_path: Path) -> None:
@@ -82,8 +97,35 @@ def test_no_two_labels_share_a_file(a: str, b: str) -> None:
     name = file_name(a)
     assert "/" not in name
     assert name.isascii()
-    assert not name.startswith(".")
+    assert "." not in name
     assert len(name) <= 80
+    if a != b:
+        assert file_name(a).lower() != file_name(b).lower()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("mfcc", "MFCC", "Mfcc"),
+        ("x/y.wav", "x_y.wav", "x\\y.wav"),
+        ("mfcc", "mfcc.originals"),
+        ("a" * 240, "a" * 241, "a" * 1000),
+        ("a", "a#1", "a#2", "a~2"),
+        ("con", "CON", "nul", "ids"),
+        ("", ".", "..", "-", "_", "\0", "\u2028"),
+        ("pkg:F/g", file_name("pkg:F/g")),
+        ("\udcc3\udca9", "\u00e9", "e\u0301"),
+    ],
+)
+def test_names_that_are_nearly_one(names: tuple[str, ...]) -> None:
+    stems = [file_name(name).lower() for name in names]
+    assert len(set(stems)) == len(names)
+    keys = [key(name) for name in names]
+    assert len(set(keys)) == len(names)
+    for stem in stems:
+        assert 0 < len(stem) <= 80
+        assert stem not in {"con", "nul", "ids.json"}
+        assert "/" not in stem
 
 
 def test_keys_of_names_with_stray_bytes() -> None:

@@ -11,6 +11,8 @@ from nearkin.runs.folder import TABLES, RunFolder
 def write_folder(data: ReportData, root: Path) -> Path:
     """Write the record, tables and sounds of a fabricated run; return the folder."""
     folder = RunFolder(root)
+    folder.claim()
+    folder.finish()
     folder.write_run({"finished": "2026-11-25T12:00:00+00:00", **data.run})
     for name in TABLES:
         folder.write_table(name, getattr(data, name), csv=name == "consistency")

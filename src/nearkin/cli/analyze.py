@@ -68,11 +68,12 @@ def analyze_command(
             target.write_csv(name, table)
         text = "\n\n".join(told) + "\n"
         target.write(target.root / "summary.txt", lambda file: file.write(text.encode()))
-        pictures = runs[0] / "figures" if out is None else out
+        home = RunFolder(runs[0])
+        pictures = home.open_folder("figures") if out is None else out
         table = pd.concat([score.consistency for score in scores], ignore_index=True)
         record = {"encoders": [row for score in scores for row in score.record["encoders"]]}
         means = found.tables["marginal_means"]
-        write_means(means, table, record, pictures)
+        home.owned.own(*write_means(means, table, record, pictures))
         drawn = "figures 5, 8 and 11" if holds_performance(means) else "figures 8 and 11"
         where = f"tables: {target.root}; {drawn}: {pictures}"
         more = [f"nearkin report {runs[0]} shows them in the report"] if out is None else []

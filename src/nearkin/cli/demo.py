@@ -58,11 +58,11 @@ def write_clips(out: Path) -> Path:
 
     from nearkin.audio import SAMPLE_RATE
     from nearkin.audio.synthetic import clips
-    from nearkin.runs.folder import RunFolder
+    from nearkin.runs.folder import DEMO, RunFolder
 
     folder = RunFolder(out)
     folder.claim()
-    target = out / "clips"
+    target = folder.open_folder(DEMO)
     for name, y in clips(N_CLIPS):
         path = target / f"{name}.flac"
         if not path.is_file():

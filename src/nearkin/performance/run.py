@@ -117,7 +117,8 @@ def perform(
     if before is None:
         _clear(session)
     timings = dict(before.get("timings_s", {})) if before else {}
-    record = begun(plan, settings, inputs, session.noise, before) | _models_and_sets(tests)
+    created = before["created"] if before else now()
+    record = begun(plan, settings, inputs, session.noise, created) | _models_and_sets(tests)
     with contextlib.suppress(metadata.PackageNotFoundError):
         record["versions"]["torch"] = metadata.version("torch")
     folder.write_performance({**record, "timings_s": timings})

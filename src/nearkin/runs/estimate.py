@@ -14,8 +14,9 @@ from nearkin.consistency import neighbours
 from nearkin.corpora.collect import collect
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.distances.fast import fast_dtw
-from nearkin.progress import duration
+from nearkin.progress import Tell, duration, unsaid
 from nearkin.runs.clips import Original
+from nearkin.runs.opening import open_session
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
 from nearkin.runs.queries import queries
@@ -82,9 +83,14 @@ class Outlook:
 
 
 def estimate(
-    plan: Plan, audio: Sequence[str], *, encoders: Sequence[EncoderSource], workers: int
+    plan: Plan,
+    audio: Sequence[str],
+    *,
+    encoders: Sequence[EncoderSource],
+    workers: int,
+    tell: Tell = unsaid,
 ) -> Outlook:
-    """Count a run's work and measure it on one clip.
+    """Count a run's work and measure it on one clip, with the encoders as the run would use them.
 
     Raises
     ------
@@ -92,7 +98,7 @@ def estimate(
         As the run itself would: audio, encoders or settings that cannot be used.
     """
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
-    session = Session(plan, Path(), [*encoders, *references])
+    session, _ = open_session(plan, Path(), [*encoders, *references], tell=tell)
     recordings = collect(audio, split=plan.split)
     n_encoders = len(session.encoders)
     n_clips = len(recordings) * plan.excerpts_per_file

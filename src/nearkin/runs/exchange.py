@@ -9,27 +9,32 @@ of these files into an ordinary run over the same music, by the same engine.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from nearkin import audio
 from nearkin.corpora.collect import collect
-from nearkin.errors import InputError, NearkinError
-from nearkin.files import file_name, finite
+from nearkin.corpora.recordings import Recording
+from nearkin.errors import InputError, NearkinError, printable
+from nearkin.files import file_name, finite, sha256_of, write_whole
+from nearkin.lease import leased
+from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress
-from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings
 from nearkin.runs.queries import transformed
-from nearkin.runs.record import inputs_of
+from nearkin.runs.record import changed_audio, inputs_of
+from nearkin.runs.schema import read_export
 from nearkin.runs.session import Session
-from nearkin.runs.sources import EncoderSource
+from nearkin.runs.shards import clear_shards, sweep_shards
+from nearkin.runs.sources import EncoderSource, refuse_shared_ids
 from nearkin.runs.stages import originals_stage
 from nearkin.tables import OK
 from nearkin.transforms.grids import Grid, Point
@@ -42,16 +47,23 @@ MANIFEST, SETTINGS, SHARDS, SOUNDS = "manifest.csv", "export.json", ".shards", "
 COLUMNS = ("path", "clip_id", "transformation", "magnitude", "effective_magnitude", "status")
 
 
-class _ExportSession(Session):
-    """A session without encoders, whose units write sound files."""
+@dataclass(frozen=True)
+class Export:
+    """State that each worker needs to write clips.
 
-    def __init__(self, plan: Plan, root: Path, out: Path, sample_rate: int) -> None:
-        super().__init__(plan, root, ())
-        self.out = out
-        self.sample_rate = sample_rate
+    Attributes
+    ----------
+    session : Session
+        Without encoders; its shards hold the originals.
+    out : Path
+        The export's folder.
+    sample_rate : int
+        Rate of the files in Hz.
+    """
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "out": self.out, "sample_rate": self.sample_rate}
+    session: Session
+    out: Path
+    sample_rate: int
 
 
 def export(
@@ -95,36 +107,58 @@ def export(
     """
     import pandas as pd
 
+    owned = OwnFolder(out, "export", (MANIFEST, SETTINGS, SHARDS, SOUNDS))
+    owned.decide([Path(path) for path in recordings])
     found = collect(recordings, split=plan.split, out=out)
-    shards = RunFolder(out / SHARDS)
-    session = _ExportSession(plan, shards.root, out, sample_rate)
-    settings = finite(
-        {
+    refuse_shared_ids(plan, found)
+    owned.claim([*(Path(path) for path in recordings), *(recording.path for recording in found)])
+    with leased(out):
+        session = Session(plan, out / SHARDS, ())
+        settings = {
             "nearkin": metadata.version("nearkin"),
             "plan": {**plan.settings(), "encoders": []},
             "sample_rate": sample_rate,
-            "inputs": inputs_of(session, found),
             "recordings": [os.fspath(Path(path).absolute()) for path in recordings],
         }
-    )
-    if _is_done(out, settings, force=force):
-        return pd.read_csv(out / MANIFEST, keep_default_na=False)
-    shards.claim()
-    with open_workers(session, workers=workers) as pool:
-        originals_stage(session, pool, found, progress)
-        done = 0
-        progress("clips", done, len(session.clip_ids))
-        for _ in pool.map(_clip_unit, session.clip_ids):
-            done += 1
+        inputs = inputs_of(session, found)
+        if not force and (out / SETTINGS).is_file():
+            before = read_export(out / SETTINGS)
+            if _is_done(out, before, settings, inputs, found):
+                return pd.read_csv(out / MANIFEST, keep_default_na=False)
+        if force:
+            _clear(owned)
+        (out / SHARDS).mkdir(exist_ok=True)
+        owned.own(out / SHARDS)
+        sweep_shards(out / SHARDS)
+        session = session.bound(_of(settings, inputs))
+        _forget_changed(session, found)
+        work = Export(session, out, sample_rate)
+        with open_workers(session, workers=workers) as pool:
+            _, heard = originals_stage(session, pool, found, progress)
+        owned.own(*(_sound(work, i, p) for i in session.clip_ids for p in plan.points))
+        with open_workers(work, workers=workers) as pool:
+            done = 0
             progress("clips", done, len(session.clip_ids))
-    rows = [row for clip_id in session.clip_ids for row in _rows(session, clip_id) or ()]
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    text = table.to_csv(index=False, lineterminator="\n").encode()
-    shards.write(out / MANIFEST, lambda file: file.write(text))
-    described = json.dumps(settings, indent=2, allow_nan=False).encode()
-    # written last: it is what marks the export as done
-    shards.write(out / SETTINGS, lambda file: file.write(described + b"\n"))
-    shutil.rmtree(shards.root, ignore_errors=True)
+            for _ in pool.map(_clip_unit, session.clip_ids):
+                done += 1
+                progress("clips", done, len(session.clip_ids))
+        rows = [row for clip_id in session.clip_ids for row in _rows(work, clip_id) or ()]
+        table = pd.DataFrame(rows, columns=COLUMNS)
+        text = table.to_csv(index=False, lineterminator="\n").encode()
+        described = finite({**settings, "inputs": inputs_of(session, found, heard)})
+        described["manifest_sha256"] = hashlib.sha256(text).hexdigest()
+        for name, content in (
+            (MANIFEST, text),
+            # written last: it is what marks the export as done
+            (SETTINGS, json.dumps(described, indent=2, allow_nan=False).encode() + b"\n"),
+        ):
+            owned.own(out / name)
+            write_whole(out / name, functools.partial(_put, content))
+        written = {out / row["path"] for row in rows if row["path"]}
+        old = [out / name for name in owned.names() or () if name.startswith(f"{SOUNDS}/")]
+        owned.delete(path for path in old if path.is_file() and path not in written)
+        clear_shards(session.shards.work)
+        owned.delete([out / SHARDS])
     return table
 
 
@@ -154,7 +188,9 @@ def imported(
     """
     if names and len(names) != len(embeddings):
         raise InputError(f"{len(names)} names for {len(embeddings)} files of embeddings")
-    settings = _read_settings(manifest)
+    if not manifest.is_file():
+        raise InputError(f"{printable(manifest)}: no such file; check the path")
+    settings = read_export(manifest.parent / SETTINGS)
     recordings = list(settings["recordings"])
     options = []
     for index in range(len(embeddings)):
@@ -175,17 +211,13 @@ def imported(
         now = collect(recordings, split=plan.split)
     except InputError as error:
         raise InputError(
-            f"{manifest}: the music it was made from is not where it was: {error}"
+            f"{printable(manifest)}: the music it was made from is not where it was: {error}"
         ) from error
-    before = settings["inputs"]["audio"]
-    after = finite(inputs_of(Session(plan, manifest.parent, ()), now))["audio"]
-    if before != after:
-        changed = sorted(
-            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
-        )
+    changed = changed_audio(settings["inputs"]["audio"], now, {})
+    if changed:
         raise InputError(
-            f"{manifest}: the music it was made from has changed ({len(changed)} files, such as "
-            f"'{changed[0]}'); export it anew"
+            f"{printable(manifest)}: the music it was made from has changed ({changed[0]}); export "
+            "it anew"
         )
     return plan, recordings, sources
 
@@ -198,12 +230,13 @@ def plan_of(settings: Mapping[str, Any], encoders: tuple[EncoderChoice, ...]) ->
     return Plan(**{**values, "grid": Grid(grid["name"], points), "encoders": encoders})
 
 
-def _clip_unit(session: _ExportSession, clip_id: str) -> None:
+def _clip_unit(work: Export, clip_id: str) -> None:
     """Write all versions of one clip, then the rows that say so."""
-    if _rows(session, clip_id) is not None:
+    if _rows(work, clip_id) is not None:
         return
+    session = work.session
     plan, original = session.plan, session.original(clip_id)
-    rows = []
+    rows, sha256 = [], {}
     for point in plan.points:
         row = {
             "path": "",
@@ -218,15 +251,19 @@ def _clip_unit(session: _ExportSession, clip_id: str) -> None:
         except NearkinError as error:
             rows.append({**row, "status": " ".join(str(error).split())})
             continue
-        y = audio.resample(version.heard, from_sr=plan.working_rate, to_sr=session.sample_rate)
-        name = f"{point.code}_{point.magnitude:g}.wav"
-        path = session.out / SOUNDS / file_name(clip_id.replace("/", "_")) / name
-        session.folder.write(path, functools.partial(_write_wav, y=y, sr=session.sample_rate))
-        row["path"] = path.relative_to(session.out).as_posix()
+        y = audio.resample(version.heard, from_sr=plan.working_rate, to_sr=work.sample_rate)
+        path = _sound(work, clip_id, point)
+        write_whole(path, functools.partial(_write_wav, y=y, sr=work.sample_rate))
+        row["path"] = path.relative_to(work.out).as_posix()
         row["effective_magnitude"] = float(version.effective_magnitude)
+        sha256[row["path"]] = sha256_of(path)
         rows.append(row)
-    text = json.dumps(rows).encode()
-    session.folder.write(_rows_path(session, clip_id), lambda file: file.write(text))
+    session.asked.write(_rows_path(work, clip_id), {"rows": rows, "sha256": sha256}, {})
+
+
+def _sound(work: Export, clip_id: str, point: Point) -> Path:
+    """Return where one version of a clip is written: names that no two clips share."""
+    return work.out / SOUNDS / file_name(clip_id) / f"{point.code}_{point.magnitude:g}.wav"
 
 
 def _write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:
@@ -235,57 +272,67 @@ def _write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:
     soundfile.write(file, y, sr, format="WAV", subtype="FLOAT")
 
 
-def _rows_path(session: _ExportSession, clip_id: str) -> Path:
-    return session.shards.queries_path(clip_id).with_suffix(".json")
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
-def _rows(session: _ExportSession, clip_id: str) -> list[dict[str, Any]] | None:
-    try:
-        rows: list[dict[str, Any]] = json.loads(_rows_path(session, clip_id).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+def _rows_path(work: Export, clip_id: str) -> Path:
+    return work.session.asked.queries_path(clip_id)
+
+
+def _rows(work: Export, clip_id: str) -> list[dict[str, Any]] | None:
+    """Return the rows of a clip whose files are all there, whole."""
+    found = work.session.asked.read(_rows_path(work, clip_id), clip_id)
+    if found is None:
         return None
+    notes = found[0]
+    if any(sha256_of(work.out / name) != sha256 for name, sha256 in notes["sha256"].items()):
+        return None
+    rows: list[dict[str, Any]] = notes["rows"]
     return rows
 
 
-def _is_done(out: Path, settings: Mapping[str, Any], *, force: bool) -> bool:
-    """Tell whether the export is there; refuse a folder that holds something else."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file; name a folder")
-    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if there - {MANIFEST, SETTINGS, SHARDS, SOUNDS}:
-        raise InputError(
-            f"--out {out}: holds something that is no nearkin export; name another folder"
-        )
-    if force:
-        for name in there & {SHARDS, SOUNDS}:
-            shutil.rmtree(out / name, ignore_errors=True)
-        for name in there & {MANIFEST, SETTINGS}:
-            (out / name).unlink()
-        return False
-    if SETTINGS not in there:
-        return False
-    before = _read_settings(out / MANIFEST)
-    changed = changed_settings(before["plan"], settings["plan"])
+def _of(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    """Return what an export's shards are of: its settings, and the content of its recordings."""
+    told = json.dumps(finite({**settings, "inputs": inputs}), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _clear(owned: OwnFolder) -> None:
+    """Delete an export, as far as nearkin wrote it; its settings, which mark it as done, first."""
+    clear_shards(owned.root / SHARDS / "work")
+    names = sorted(owned.names() or (), key=lambda name: (name != SETTINGS, name))
+    owned.delete(owned.root / name for name in names)
+
+
+def _forget_changed(session: Session, recordings: Sequence[Recording]) -> None:
+    """Delete the shards of recordings whose content has changed since."""
+    for recording in recordings:
+        clips = session.shards.read_originals(recording.name, audio=False)
+        if any(clip.content_sha256 != sha256_of(recording.path) for clip in clips or ()):
+            session.shards.originals_path(recording.name).unlink(missing_ok=True)
+
+
+def _is_done(
+    out: Path,
+    before: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    found: Sequence[Recording],
+) -> bool:
+    """Tell whether the export is there; refuse a folder that holds another."""
+    now = finite(settings)
+    changed = changed_settings(before["plan"], now["plan"])
+    changed += [name for name in ("sample_rate", "recordings") if before[name] != now[name]]
     changed += [
-        name for name in ("sample_rate", "inputs", "recordings") if before[name] != settings[name]
+        f"{name} (was {before['inputs'].get(name)}, now {value})"
+        for name, value in finite(inputs).items()
+        if name != "audio" and before["inputs"].get(name) != value
     ]
+    changed += changed_audio(before["inputs"]["audio"], found, {})
     if changed:
         raise InputError(
-            f"--out {out}: holds an export with other settings: {'; '.join(changed)}; name "
-            "another folder, or start anew with --force"
+            f"--out {printable(out)}: holds an export with other settings: {'; '.join(changed)}; "
+            "name another folder, or start anew with --force"
         )
-    return True
-
-
-def _read_settings(manifest: Path) -> dict[str, Any]:
-    path = manifest.parent / SETTINGS
-    try:
-        settings: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{manifest}: no {SETTINGS} lies beside it; give the manifest.csv that nearkin export "
-            "wrote, in its folder"
-        ) from error
-    if not manifest.is_file():
-        raise InputError(f"{manifest}: no such file; check the path")
-    return settings
+    return sha256_of(out / MANIFEST) == before.get("manifest_sha256")

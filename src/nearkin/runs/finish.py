@@ -9,9 +9,10 @@ import numpy as np
 
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.errors import RunError
-from nearkin.files import read_parquet, write_array
+from nearkin.files import read_parquet
 from nearkin.runs.failures import candidates
 from nearkin.runs.session import Session
+from nearkin.runs.shards import AGAIN
 from nearkin.runs.spaces import Moved
 from nearkin.tables import OK
 
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 def write_embeddings(session: Session) -> None:
     """Write embeddings/: for every encoder all originals [N, D] and all queries [N, P, D].
 
-    What an encoder failed is NaN.
+    What an encoder failed is NaN. They are written anew whenever a run goes on: the shards are what
+    is checked.
     """
     folder = session.folder
     for encoder in session.working:
         label = encoder.label
-        path = folder.embeddings_path(label)
-        if path.is_file():
-            continue
         originals = {
             place: session.original(clip_id, audio=False).vectors[label].array
             for place, clip_id in enumerate(session.clip_ids)
@@ -41,12 +40,14 @@ def write_embeddings(session: Session) -> None:
             stacked[place] = np.nan if array is None else array[0]
         queries = np.full((len(stacked), len(session.plan.points), stacked.shape[1]), np.nan, "f4")
         for clip, clip_id in enumerate(session.clip_ids):
-            shard = session.shards.read_queries(clip_id)
-            array = None if shard is None else shard.vectors[label].array
+            shard = session.asked.read_queries(clip_id)
+            if shard is None:
+                raise RunError(f"clip '{clip_id}': its shard is missing or damaged; {AGAIN}")
+            array = shard.vectors[label].array
             if array is not None and array.shape == queries.shape[1:]:
                 queries[clip] = array
-        write_array(folder.embeddings_path(label, of="originals"), stacked)
-        write_array(path, queries)
+        folder.write_array(folder.embeddings_path(label, of="originals"), stacked)
+        folder.write_array(folder.embeddings_path(label), queries)
     rows = {
         "clip_id": session.clip_ids,
         "points": [list(point) for point in session.plan.points],
@@ -78,7 +79,7 @@ def write_tables(session: Session) -> pd.DataFrame:
     def pass_on(file: BinaryIO) -> None:
         writer = None
         for index, point in enumerate(session.plan.points):
-            rows = read_parquet(session.shards.point_path(index, "queries"))
+            rows = read_parquet(session.asked.point_path(index, "queries"))
             table = pa.Table.from_pandas(rows, preserve_index=False)
             if writer is None:
                 writer = pq.ParquetWriter(file, table.schema, compression="zstd")
@@ -92,7 +93,7 @@ def write_tables(session: Session) -> pd.DataFrame:
 
     folder.write(folder.root / "queries.parquet", pass_on)
     parts = [
-        read_parquet(session.shards.point_path(index, "consistency"))
+        read_parquet(session.asked.point_path(index, "consistency"))
         for index in range(len(session.plan.points))
     ]
     monotonicity = session.scorer.monotonicity(moved)
@@ -124,7 +125,7 @@ def _moved(rows: pd.DataFrame) -> list[Moved]:
 def keep_audio_distances(session: Session) -> None:
     """Write distances/: for every audio distance [clip, point, original], float32."""
     folder = session.folder
-    shards = [session.shards.distances_path(clip_id) for clip_id in session.clip_ids]
+    shards = [session.asked.distances_path(clip_id) for clip_id in session.clip_ids]
     n = len(shards)
     for number, name in enumerate(AUDIO_DISTANCES):
         rows = [np.load(path, mmap_mode="r")[number] for path in shards]
@@ -132,4 +133,4 @@ def keep_audio_distances(session: Session) -> None:
             raise RunError(
                 f"{folder.root}: was begun without --keep-distances; start anew with --force"
             )
-        write_array(folder.root / "distances" / f"{name}.npy", np.stack(rows))
+        folder.write_array(folder.root / "distances" / f"{name}.npy", np.stack(rows))

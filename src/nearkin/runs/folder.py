@@ -2,22 +2,28 @@
 
 Every file is written under a temporary name and renamed, so that a kill at any moment loses only
 the unit in work. ``work/`` holds the shards (arrays without pickles, and JSON) and goes when the
-run is finished; the tables, ``run.json``, ``embeddings/``, ``audio/`` and the report stay.
+run is finished; the tables, ``run.json``, ``embeddings/``, ``audio/`` and the report stay. The
+folder is nearkin's own by its marker (`nearkin.ownership`): nothing else in it is touched.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import errno
+import functools
 import json
-import os
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nearkin.errors import InputError, RunError
-from nearkin.files import disk_full, file_name, finite, read_parquet, write_whole
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.errors import RunError, printable
+from nearkin.files import file_name, finite, read_parquet, sha256_of, write_whole
+from nearkin.ownership import OwnFolder, told_errors
+from nearkin.runs.schema import read_run_record
+from nearkin.runs.shards import clear_shards, sweep_shards
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,9 +43,16 @@ PERFORMANCE_FILES = (
     "performance_clips.parquet",
 )
 """What ``nearkin perform`` adds to a run's folder, or keeps in one of its own."""
-CONTENT = (*FOLDERS, *FILES, *PERFORMANCE_FILES)
+COMPARISON_FILES = ("comparison.parquet", "comparison.csv")
+DEMO = "clips"
+"""The folder in which ``nearkin demo`` puts the clips that it then runs on."""
+CONTENT = (DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES, *COMPARISON_FILES)
+"""All that nearkin may write at the top of a run's folder."""
+HASHED = ("embeddings/", "distances/", "audio/")
+"""Folders whose files' checksums stand in run.json, as those of the tables do."""
 
 
+_TABLES = ("consistency.csv", *(f"{name}.parquet" for name in TABLES))
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
 LABELS = (
     *("measure", "audio_distance", "latent_distance", "factor", "level", "level_a", "level_b"),
@@ -70,52 +83,82 @@ class RunFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.work = root / "work"
+        self.owned = OwnFolder(root, "run", CONTENT)
 
     # -- the folder ------------------------------------------------------------------------------
 
-    def claim(self) -> None:
-        """Make the folder ready to be written to.
+    def decide(self, inputs: Iterable[Path] = ()) -> None:
+        """Refuse a folder that may not be written to; change nothing (see `OwnFolder.decide`)."""
+        self.owned.decide(self._foreign(inputs))
+
+    def claim(self, inputs: Iterable[Path] = ()) -> None:
+        """Make the folder ready to be written to, and sweep what killed commands left.
+
+        Parameters
+        ----------
+        inputs : iterable of Path
+            What the run is made from; none may lie in the folder.
 
         Raises
         ------
         InputError
-            If it cannot be created or written, or holds something that is no run.
+            If it cannot be created or written, or holds something that is not nearkin's own.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise InputError(f"--out {self.root}: is a file; name a folder")
-        if self.root.is_dir() and not self.is_run() and any(self.root.iterdir()):
-            raise InputError(
-                f"--out {self.root}: holds something that is no nearkin run; name another folder"
-            )
-        try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            probe = self.work / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise disk_full(self.root) from error
-            raise InputError(
-                f"--out {self.root}: cannot be written ({error.strerror}); name another folder"
-            ) from error
-        for leftover in self.work.rglob("*.tmp"):
-            leftover.unlink(missing_ok=True)
+        self.owned.claim(self._foreign(inputs))
+        self._make_work()
+        sweep_shards(self.work)
 
     def is_run(self) -> bool:
         """Tell whether the folder holds a run or task scores, finished or begun."""
-        records = (self.root / "run.json", self.root / "performance.json")
-        return any(path.is_file() for path in records) or self.work.is_dir()
+        return self.owned.is_own()
 
-    def clear(self) -> None:
-        """Delete everything a run writes, and nothing else."""
-        for name in FOLDERS:
-            shutil.rmtree(self.root / name, ignore_errors=True)
-        for name in (*FILES, *PERFORMANCE_FILES):
-            (self.root / name).unlink(missing_ok=True)
+    def clear(self, *, keep: Sequence[str] = ()) -> None:
+        """Delete what nearkin wrote here, and nothing else.
+
+        Parameters
+        ----------
+        keep : sequence of str
+            Files and folders at the top that stay.
+        """
+        kept = {"work", DEMO, *keep}
+        names = self.owned.names() or set()
+        gone = [name for name in names if name.split("/")[0] not in kept]
+        # without its record, which goes first, a half-deleted run is none
+        gone.sort(key=lambda name: (name != "run.json", name))
+        self.owned.delete(self.root / name for name in gone)
+        if "work" not in keep:
+            clear_shards(self.work)
+        self._make_work()
 
     def finish(self) -> None:
-        """Delete the shards."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        """Delete the shards of the run."""
+        for name in ("originals", "queries", "points"):
+            clear_shards(self.work / name)
+        (self.work / "used.npz").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # task scores are at work there
+            self.work.rmdir()
+
+    def _foreign(self, inputs: Iterable[Path]) -> list[Path]:
+        """Leave out the demo's clips, which nearkin itself put into the run's folder."""
+        clips = self.root / DEMO
+        return [p for p in inputs if not (clips in (p, *p.parents) and self.owned.owns(p))]
+
+    def _make_work(self) -> None:
+        with told_errors(self.root):
+            self.work.mkdir(parents=True, exist_ok=True)
+        self.owned.own(self.work)
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of every file that a run leaves, by its name in the folder."""
+        names = self.owned.names() or set()
+        kept = [n for n in names if not n.endswith("/") and (n.startswith(HASHED) or n in _TABLES)]
+        return {name: sha256_of(self.root / name) for name in sorted(kept)}
+
+    def damaged(self, record: Mapping[str, Any]) -> list[str]:
+        """Return the files of a finished run that are gone, or not as the run wrote them."""
+        found = record.get("files")
+        files = found if isinstance(found, Mapping) else {}
+        return [name for name, sha256 in files.items() if sha256_of(self.root / name) != sha256]
 
     # -- run.json --------------------------------------------------------------------------------
 
@@ -125,9 +168,9 @@ class RunFolder:
         Raises
         ------
         RunError
-            If it cannot be read.
+            If it cannot be read, or holds something else than a run writes.
         """
-        return self._read_record("run.json", "start anew")
+        return read_run_record(self.root / "run.json")
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Write run.json."""
@@ -186,7 +229,22 @@ class RunFolder:
         path = self.root / f"{name}.parquet"
         if not path.is_file():
             raise RunError(f"{self.root}: has no {name}.parquet; run nearkin run to its end first")
+        sha256 = self._written.get(path.name)
+        if sha256 is not None and sha256 != sha256_of(path):
+            raise RunError(
+                f"{printable(path)}: was changed or damaged after the run wrote it (run.json holds "
+                "its checksum); give the run's command again, it makes the run anew"
+            )
         return read_parquet(path)
+
+    @functools.cached_property
+    def _written(self) -> Mapping[str, str]:
+        try:
+            record = json.loads((self.root / "run.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        found = record.get("files") if isinstance(record, dict) else None
+        return found if isinstance(found, dict) else {}
 
     def has_table(self, name: str) -> bool:
         """Tell whether the run has ``name.parquet``."""
@@ -238,14 +296,40 @@ class RunFolder:
         return self.root / "embeddings" / f"{file_name(label)}{suffix}"
 
     def write(self, path: Path, put: Callable[[BinaryIO], Any]) -> None:
-        """Write a file under a temporary name and rename it.
+        """Write a file whole, and note it as nearkin's own where the folder is.
 
         Raises
         ------
+        InputError
+            If something that is not nearkin's own is in the way.
         RunError
             If the disk is full or the file cannot be written; what was there before stays.
         """
+        owner = self.owned
+        if not owner.is_own():  # a folder inside a run's, such as analysis/
+            owner = OwnFolder(self.root.parent, "run", CONTENT)
+        owner.refuse_foreign(path)
+        owner.own(path)
         write_whole(path, put)
+
+    def write_array(self, path: Path, array: NDArray[Any]) -> None:
+        """Write one array as .npy."""
+        self.write(path, lambda file: np.save(file, array))
+
+    def open_folder(self, name: str) -> Path:
+        """Return a folder inside, made and noted as nearkin's own before it is written to.
+
+        Raises
+        ------
+        InputError
+            If one is there that is not nearkin's own.
+        """
+        path = self.root / name
+        self.owned.refuse_foreign(path / "new")
+        with told_errors(self.root):
+            path.mkdir(parents=True, exist_ok=True)
+        self.owned.own(path)
+        return path
 
 
 def _header(path: Path) -> list[str]:

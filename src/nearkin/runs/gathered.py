@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nearkin.consistency import Neighbours
 from nearkin.errors import RunError
-from nearkin.runs.shards import Shards
+from nearkin.runs.shards import AGAIN, Shards
 from nearkin.tables import OK
 
 
@@ -71,9 +71,9 @@ def gather(shards: Shards, clip_ids: Sequence[str]) -> Gathered:
     audio: dict[str, list[Any]] = {"rank": [], "nearest": [], "d_own": [], "d_nearest": []}
     not_ok: dict[str, dict[tuple[int, int], str]] = {}
     for clip, clip_id in enumerate(clip_ids):
-        queries = shards.read_queries(clip_id)
+        queries = shards.read_queries(clip_id) if shards.has_queries(clip_id) else None
         if queries is None:
-            raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
+            raise RunError(f"clip '{clip_id}': its shard is missing or damaged; {AGAIN}")
         effective.append(queries.effective)
         for name, parts in audio.items():
             parts.append([getattr(found, name) for found in queries.audio])

@@ -6,10 +6,12 @@ noise, nearkin's version); they are compared by name, and a difference is told w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,12 @@ import numpy as np
 
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import DISTANCES
-from nearkin.errors import InputError
-from nearkin.files import finite, key
+from nearkin.encoders.check import changed_answers
+from nearkin.errors import InputError, printable
+from nearkin.files import finite, key, sha256_of
+from nearkin.progress import Progress, silent
 from nearkin.runs.folder import RunFolder
+from nearkin.runs.opening import Opened
 from nearkin.runs.plan import Plan, changed_settings
 from nearkin.runs.session import Session
 from nearkin.tables import OK
@@ -51,22 +56,37 @@ class Clock:
         self._timings[self._stage] = round(self._timings.get(self._stage, 0.0) + spent, 3)
 
 
-def inputs_of(session: Session, recordings: Iterable[Recording]) -> dict[str, Any]:
-    """Return what, beside the settings, must be equal for a run to go on."""
-    sizes, groups = {}, {}
-    for recording in recordings:
-        groups[recording.name] = recording.group
-        try:
-            sizes[recording.name] = recording.path.stat().st_size
-        except OSError:
-            sizes[recording.name] = -1
+def inputs_of(
+    session: Session, recordings: Sequence[Recording], heard: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what, beside the settings, must be equal for a run to go on.
+
+    Parameters
+    ----------
+    session : Session
+    recordings : sequence of Recording
+    heard : mapping, optional
+        The SHA-256 of the recordings that were read, by name.
+    """
+    known = heard or {}
+    groups = {recording.name: recording.group for recording in recordings}
     return {
         "nearkin": metadata.version("nearkin"),
-        "audio": sizes,
+        "audio": {
+            recording.name: {"start_s": recording.start_s, "sha256": known.get(recording.name, "")}
+            for recording in recordings
+        },
         "groups": key(json.dumps(groups, sort_keys=True)) if any(groups.values()) else "",
         "encoder files": {e.label: e.sha256 for e in session.encoders if e.sha256},
         "noise file": session.noise.sha256,
     }
+
+
+def identity(plan: Plan, inputs: Mapping[str, Any], created: str) -> str:
+    """Return what shards are of: a digest of plan, inputs, and when the record was begun."""
+    audio = {name: row["start_s"] for name, row in inputs["audio"].items()}
+    told = finite({"plan": plan.settings(), **inputs, "audio": audio, "created": created})
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def require_same(
@@ -76,6 +96,7 @@ def require_same(
     folder: RunFolder,
     *,
     holds: str = "a run",
+    also: Sequence[str] = (),
 ) -> None:
     """Refuse to go on with work that differs, by the names of what differs.
 
@@ -88,6 +109,8 @@ def require_same(
     folder : RunFolder
     holds : str
         What is there, in words.
+    also : sequence of str
+        What else differs.
 
     Raises
     ------
@@ -95,47 +118,129 @@ def require_same(
         With every setting and input that changed, its old and its new value.
     """
     changed = changed_settings(before.get("plan", {}), finite(settings))
-    old, new = dict(before.get("inputs", {})), dict(finite(inputs))
-    audio, audio_before = new.pop("audio", {}), old.pop("audio", {})
-    if audio != audio_before:
-        changed.append(_changed_audio(audio_before, audio))
+    old, new = before.get("inputs") or {}, finite(inputs)
     changed += [
-        f"{name} (was {_told(old.get(name))}, now {_told(new.get(name))})"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
+        f"{name} ({_difference(old.get(name), value)})"
+        for name, value in new.items()
+        if old.get(name) != value
     ]
+    changed += [f"{name} (is gone)" for name in old.keys() - new.keys() - {"audio"}]
+    changed += also
     if changed:
         raise InputError(
-            f"--out {folder.root}: holds {holds} with other settings: {'; '.join(changed)}; name "
-            "another folder, or start anew with --force"
+            f"--out {printable(folder.root)}: holds {holds} with other settings: "
+            f"{'; '.join(changed)}; name another folder, or start anew with --force"
         )
 
 
-def _told(value: Any) -> str:
-    """Return an input as a sentence names it: a hash by its first letters."""
-    if value is None:
-        return "unset"
-    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
+def require_same_run(
+    before: Mapping[str, Any],
+    opened: Opened,
+    recordings: Sequence[Recording],
+    *,
+    heard: Mapping[str, str],
+    progress: Progress = silent,
+) -> None:
+    """Refuse to go on with a run that differs: in settings, audio, or what its encoders answer.
+
+    Parameters
+    ----------
+    before : mapping
+        run.json as it is.
+    opened : Opened
+        What is asked for now.
+    recordings : sequence of Recording
+        The recordings there are now.
+    heard : mapping
+        The SHA-256 of what was heard before, by recording.
+    progress : callable
+        Told how many recordings are compared.
+
+    Raises
+    ------
+    InputError
+        With everything that changed.
+    """
+    session, checked = opened
+    inputs = inputs_of(session, recordings)
+    inputs.pop("audio")
+    audio = (before.get("inputs") or {}).get("audio", {})
+    also = changed_audio(audio, recordings, heard, progress)
+    for row, came in zip(before.get("encoders", []), session.resolved, strict=False):
+        if came.label in checked and row.get("spec") == came.spec:
+            told = changed_answers(row.get("check"), checked[came.label])
+            also += [f"encoder '{came.label}' ({told})"] if told else []
+    require_same(before, session.plan.settings(), inputs, session.folder, also=also)
 
 
-def _changed_audio(old: Mapping[str, int], new: Mapping[str, int]) -> str:
-    added, gone = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
-    other = sorted(name for name in new.keys() & old.keys() if new[name] != old[name])
+def changed_audio(
+    old: Mapping[str, Any],
+    recordings: Sequence[Recording],
+    heard: Mapping[str, str],
+    progress: Progress = silent,
+) -> list[str]:
+    """Tell how recordings differ from those that were taken down; the content of those heard.
+
+    Parameters
+    ----------
+    old : mapping
+        By name ``{"start_s": ..., "sha256": ...}``, as `inputs_of` gives it.
+    recordings : sequence of Recording
+        Those there are now.
+    heard : mapping
+        SHA-256 by name, beside those in `old`.
+    progress : callable
+        Told how many recordings are compared.
+    """
+    now = {recording.name: recording for recording in recordings}
+    rows = {name: row if isinstance(row, Mapping) else {} for name, row in old.items()}
+    both = [name for name in now if name in rows]
+    moved = [name for name in both if rows[name].get("start_s") != finite(now[name].start_s)]
+    other, gone = [], []
+    for done, name in enumerate(both):
+        before = heard.get(name) or rows[name].get("sha256")
+        if before:
+            progress("audio compared", done, len(both))
+            sha256 = sha256_of(now[name].path)
+            if not sha256:
+                gone.append(name)
+            elif sha256 != before:
+                other.append(name)
+    if both:
+        progress("audio compared", len(both), len(both))
     parts = [
-        f"{len(names)} {word} such as '{names[0]}'"
-        for names, word in ((added, "added"), (gone, "gone"), (other, "of another size"))
+        f"{len(names)} {word} such as '{min(names)}'"
+        for names, word in (
+            (now.keys() - rows.keys(), "added"),
+            (rows.keys() - now.keys(), "gone"),
+            (moved, "with another start_s"),
+            (gone, "that cannot be read now"),
+            (other, "with other content"),
+        )
         if names
     ]
-    return f"audio ({', '.join(parts)})"
+    return [f"audio ({', '.join(parts)})"] if parts else []
 
 
-def new_record(
-    session: Session, inputs: Mapping[str, Any], before: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _difference(old: Any, new: Any) -> str:
+    """Say how two values differ: of mappings only the entries that do."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return f"was {_short(old)}, now {_short(new)}"
+    names = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))
+    told = [f"'{n}' was {_short(old.get(n))}, now {_short(new.get(n))}" for n in names[:4]]
+    return ", ".join(told) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _short(value: Any) -> str:
+    text = "unset" if value in (None, "") else str(value)
+    return f"{text[:12]}..." if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def new_record(opened: Opened, inputs: Mapping[str, Any], created: str) -> dict[str, Any]:
     """Return run.json as it stands while the run works."""
-    settings = session.plan.settings()
+    session, settings = opened.session, opened.session.plan.settings()
     return {
-        **begun(session.plan, settings, inputs, session.noise, before),
+        **begun(session.plan, settings, inputs, session.noise, created),
         "encoders": [
             {
                 "name": encoder.name,
@@ -148,7 +253,7 @@ def new_record(
                 "embedding_size": None,
                 "sha256": encoder.sha256,
                 "role": encoder.role,
-                "check": _checked(session, came.label),
+                "check": _checked(opened, came.label),
                 "status": OK,
             }
             for came, encoder in zip(session.resolved, session.encoders, strict=True)
@@ -162,12 +267,12 @@ def begun(
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
     noise: NoiseLibrary,
-    before: Mapping[str, Any] | None,
+    created: str,
 ) -> dict[str, Any]:
     """Return what the record of a run and that of task scores have in common, at the start."""
     return {
         "nearkin": inputs["nearkin"],
-        "created": before["created"] if before else now(),
+        "created": created,
         "finished": None,
         "plan": settings,
         "inputs": inputs,
@@ -239,13 +344,14 @@ def finished_record(
             "identical": identical_clips(clips),
         },
         "n": len(session.clip_ids),
+        "files": session.folder.digests(),
         "timings_s": dict(timings),
     }
 
 
-def _checked(session: Session, label: str) -> dict[str, Any] | None:
+def _checked(opened: Opened, label: str) -> dict[str, Any] | None:
     """Return what the quick check found of an encoder."""
-    found = session.steadiness.get(label)
+    found = opened.checked.get(label)
     return None if found is None else found._asdict()
 
 

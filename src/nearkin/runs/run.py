@@ -5,20 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nearkin.corpora.collect import collect
-from nearkin.encoders import is_table, takes_layers
-from nearkin.encoders.check import Steadiness, steadiness
-from nearkin.errors import InputError
+from nearkin.corpora.recordings import Recording
+from nearkin.errors import printable
+from nearkin.lease import leased
 from nearkin.optional import need
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.failures import worst_failures, write_sounds
 from nearkin.runs.finish import keep_audio_distances, write_embeddings, write_tables
-from nearkin.runs.folder import RunFolder
+from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
+from nearkin.runs.opening import Opened, open_session
+from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
-from nearkin.runs.record import Clock, finished_record, inputs_of, new_record, require_same
-from nearkin.runs.session import Session
-from nearkin.runs.sources import EncoderSource
+from nearkin.runs.record import (
+    Clock,
+    finished_record,
+    identity,
+    inputs_of,
+    new_record,
+    now,
+    require_same_run,
+)
+from nearkin.runs.sources import EncoderSource, refuse_shared_ids
 from nearkin.runs.stages import notes_of, originals_stage, points_stage, queries_stage
 from nearkin.workers import open_workers
 
@@ -72,114 +82,137 @@ def run(
     """
     if plan.dtw == "fast":
         need("fastdtw", extra="fastdtw")
-    references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
-    session = Session(plan, out, [*encoders, *references], keep_distances=keep_distances)
+    folder = RunFolder(out)
+    folder.decide([Path(path) for path in audio])
+    sources = [*encoders, *(EncoderSource(n, {}, "reference") for n in references_for(plan))]
+    opened = open_session(plan, out, sources, keep_distances=keep_distances, tell=tell)
     recordings = collect(audio, split=plan.split, out=out)
-    for sentence in [*recordings.told(), *session.noise.told()]:
+    refuse_shared_ids(plan, recordings)
+    for sentence in [*recordings.told(), *opened.session.noise.told()]:
         tell(sentence)
-    _check(session, tell)  # an encoder that cannot be used is told before anything is written
-    inputs = inputs_of(session, recordings)
-    folder = session.folder
-    if force and folder.is_run():
-        folder.clear()
-    folder.claim()
-    before = folder.read_run()
-    if before is not None:
-        require_same(before, plan.settings(), inputs, folder)
-        if before.get("finished"):
+    folder.claim(_inputs(plan, audio, recordings))
+    with leased(out) as lease:
+        if force:
+            folder.clear()
+        before = _begun(opened, recordings, folder, progress, tell)
+        if before is not None and before["finished"]:
+            tell(f"{printable(out)}: finished on {before['finished']}, nothing was computed")
             folder.finish()
             return folder
-    timings = dict(before.get("timings_s", {})) if before else {}
-    record = new_record(session, inputs, before) | {"left_out": list(recordings.left_out)}
-    folder.write_run({**record, "timings_s": timings})
-    clock = Clock(timings)
-    with open_workers(session, workers=workers) as pool:
-        with clock("originals"):
-            clips = originals_stage(session, pool, recordings, progress)
-        for sentence in notes_of(clips):
-            tell(sentence)
-        folder.write_run({**record, "timings_s": timings})
-        with clock("queries"):
-            queries_stage(session, pool, progress)
-        folder.write_run({**record, "timings_s": timings})
-        with clock("scores"):
-            write_embeddings(session)
-            points_stage(session, pool, progress)
-    with clock("tables"):
-        lost = write_tables(session)
-        failures = write_sounds(
-            worst_failures(lost, plan.grid),
-            plan=plan,
-            folder=folder,
-            original=session.original,
-            noise=session.noise,
-        )
-        if keep_distances:
-            keep_audio_distances(session)
-        folder.write_table("clips", clips)
-        folder.write_table("failures", failures)
-    folder.write_run(finished_record(record, session, clips, timings))
-    folder.finish()
+        created = before["created"] if before else now()
+        inputs = inputs_of(opened.session, recordings)
+        session = opened.session.bound(identity(plan, inputs, created))
+        record = new_record(opened, inputs, created)
+        record["left_out"] = list(recordings.left_out)
+        timings = dict(before.get("timings_s", {})) if before else {}
+        clock = Clock(timings)
+
+        def note() -> None:
+            lease.require()
+            folder.write_run({**record, "timings_s": timings})
+
+        note()
+        with open_workers(session, workers=workers) as pool:
+            with clock("originals"):
+                clips, heard = originals_stage(session, pool, recordings, progress, tell)
+            for sentence in notes_of(clips):
+                tell(sentence)
+            record["inputs"] = inputs_of(session, recordings, heard)
+            note()
+            with clock("queries"):
+                queries_stage(session, pool, progress, tell)
+            note()
+            with clock("scores"):
+                write_embeddings(session)
+                points_stage(session, pool, progress, tell)
+        lease.require()
+        with clock("tables"):
+            lost = write_tables(session)
+            failures = write_sounds(
+                worst_failures(lost, plan.grid),
+                plan=plan,
+                folder=folder,
+                original=session.original,
+                noise=session.noise,
+            )
+            if keep_distances:
+                keep_audio_distances(session)
+            folder.write_table("clips", clips)
+            folder.write_table("failures", failures)
+        lease.require()
+        folder.write_run(finished_record(record, session, clips, timings))
+        folder.finish()
     return folder
 
 
-def unheard(rate: int, plan: Plan) -> str:
-    """Say what an encoder of a rate above the working rate does not hear.
-
-    Examples
-    --------
-    >>> from nearkin.runs.plan import make_plan
-    >>> unheard(48_000, make_plan({"encoders": ["mfcc"], "grid": "quick"})).split(",")[0]
-    'takes 48000 Hz and hears nothing above 11 kHz'
-    """
-    return (
-        f"takes {rate} Hz and hears nothing above {plan.working_rate / 2000:.2g} kHz, as the run "
-        f"works at {plan.working_rate} Hz; --working-rate {min(rate, 96_000)} keeps all"
-    )
+def _inputs(
+    plan: Plan, audio: Sequence[str | os.PathLike[str]], recordings: Sequence[Recording]
+) -> list[Path]:
+    """Return the files and folders that a run is made from."""
+    given = [Path(path) for path in audio]
+    noise = [Path(plan.noise)] if plan.noise else []
+    return [*given, *noise, *(recording.path for recording in recordings)]
 
 
-def _check(session: Session, tell: Tell) -> None:
-    """Tell what the tested encoders were taken for, and do the quick part of ``nearkin check``.
+def _begun(
+    opened: Opened,
+    recordings: Sequence[Recording],
+    folder: RunFolder,
+    progress: Progress,
+    tell: Tell,
+) -> dict[str, Any] | None:
+    """Return run.json where a run may go on, or is finished; None where one is to begin.
+
+    A finished run whose files were damaged, or of whose recordings some could not be used and can
+    be now, begins again: its tables go.
 
     Raises
     ------
     InputError
-        If one is random from call to call, and that is not allowed, if the size of one's answer
-        changes with the clip's length, or if all break their contract.
+        If the folder holds a run with other settings or inputs.
     """
-    found: dict[str, Steadiness] = {}
-    tested = [encoder for encoder in session.resolved if encoder.role == "tested"]
-    layer = session.plan.layer
-    if layer is not None and not any(takes_layers(encoder) for encoder in tested):
-        raise InputError(f"--layer {layer}: no encoder of the run has layers; leave it out")
-    for encoder in tested:
-        tell(f"encoder {encoder.label}: {encoder.matched}")
-        if encoder.sample_rate > session.plan.working_rate and not is_table(encoder):
-            tell(f"encoder {encoder.label}: {unheard(encoder.sample_rate, session.plan)}")
-        state = found[encoder.label] = steadiness(encoder, seconds=session.plan.clip_seconds)
-        if state.state == "stochastic" and not session.plan.allow_stochastic:
-            raise InputError(
-                f"encoder '{encoder.label}': {state.sentence}; mend it, or pass --allow-stochastic "
-                "to average several calls"
-            )
-        if state.state == "length":
-            raise InputError(f"encoder '{encoder.label}': {state.sentence}")
-        if state.sentence:
-            verb = "fails on a test clip: " if state.state == "failed" else ""
-            tell(f"encoder {encoder.label}: {verb}{state.sentence}")
-    # what it raises, or a NaN, may hang on the clip; a wrong shape, size or length does not
-    if found and all(
-        state.state == "failed" and not state.sentence.startswith(("raised ", "returned NaN"))
-        for state in found.values()
-    ):
-        label, state = next(iter(found.items()))
-        raise InputError(
-            f"encoder '{label}': fails on a test clip of {session.plan.clip_seconds:g} s: "
-            f"{state.sentence}; nearkin check tells more"
+    before = folder.read_run()
+    if before is None:
+        return None
+    plan, session = opened.session.plan, opened.session
+    heard: dict[str, str] = {}
+    if not before["finished"]:
+        of = identity(plan, inputs_of(session, recordings), before["created"])
+        shards = session.bound(of).shards
+        for recording in recordings:
+            clips = shards.read_originals(recording.name, audio=False)
+            if clips and clips[0].content_sha256:
+                heard[recording.name] = clips[0].content_sha256
+        for sentence in shards.told():
+            tell(sentence)
+    require_same_run(before, opened, recordings, heard=heard, progress=progress)
+    if not before["finished"]:
+        return before
+    damaged = folder.damaged(before)
+    if damaged:
+        tell(
+            f"{printable(folder.root)}: {len(damaged)} files were changed or damaged after the run "
+            f"wrote them, such as {damaged[0]}; they are removed and the run is made again"
         )
-    session.unsteady = {
-        label: state.state
-        for label, state in found.items()
-        if state.state in ("stochastic", "batch")
-    }
-    session.steadiness = found
+    else:
+        back = _usable_now(plan, recordings, folder)
+        if not back:
+            return before
+        tell(
+            f"{len(back)} recordings that could not be used can be now, such as '{back[0]}'; the "
+            "run is made again"
+        )
+    folder.clear(keep=PERFORMANCE_FILES)
+    return None
+
+
+def _usable_now(plan: Plan, recordings: Sequence[Recording], folder: RunFolder) -> list[str]:
+    """Try the recordings again that a finished run could not use; return those that it can."""
+    clips = folder.read_table("clips")
+    failed = set(clips.loc[clips["status"].str.startswith("failed"), "clip_id"])
+    return [
+        recording.name
+        for recording in recordings
+        if recording.name in failed
+        and not any(c.status.startswith("failed") for c in originals(plan, recording, []))
+    ]

@@ -7,8 +7,9 @@ resamples are made there once and kept for all units.
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.distances import PackedOriginals
-from nearkin.encoders import ResolvedEncoder, resolve_all
+from nearkin.encoders import ResolvedEncoder
 from nearkin.encoders.calling.unsteady import averaged, one_by_one
-from nearkin.encoders.check import Steadiness
 from nearkin.errors import RunError
 from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
@@ -26,19 +26,19 @@ from nearkin.runs.gathered import Gathered, gather
 from nearkin.runs.plan import DEFAULT_CALLS, Plan
 from nearkin.runs.queries import noise_library
 from nearkin.runs.scoring import Scorer
-from nearkin.runs.shards import Shards
-from nearkin.runs.sources import EncoderSource
+from nearkin.runs.shards import AGAIN, Shards, Used
+from nearkin.runs.sources import EncoderSource, resolve_sources
 from nearkin.runs.spaces import drawn_clips
 from nearkin.statistics.bootstrap import clusters_of
 from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 class Session:
-    """What every unit of a run is given: the plan, the folder, and (made on first use) the rest.
+    """State that each worker needs to run a unit; see `open_session`.
 
     Parameters
     ----------
@@ -46,8 +46,14 @@ class Session:
     root : Path
         The run's folder.
     sources : sequence of EncoderSource
+    resolved : sequence of ResolvedEncoder, optional
+        What the sources gave, where they were asked already.
+    unsteady : mapping of str
+        By label, the encoders that are not steady: ``"stochastic"`` or ``"batch"``.
     keep_distances : bool
         Keep the audio distances to all originals, not only those that C_B_rho needs.
+    of : str
+        What the shards are of: a digest of plan and inputs.
     """
 
     def __init__(
@@ -56,17 +62,31 @@ class Session:
         root: Path,
         sources: Sequence[EncoderSource],
         *,
+        resolved: Sequence[ResolvedEncoder] | None = None,
+        unsteady: Mapping[str, str] | None = None,
         keep_distances: bool = False,
+        of: str = "",
     ) -> None:
         self.plan = plan
         self.folder = RunFolder(root)
-        self.shards = Shards(self.folder.work)
         self.sources = tuple(sources)
+        self.unsteady = dict(unsteady or {})
         self.keep_distances = keep_distances
-        self.unsteady: Mapping[str, str] = {}
-        """By label, what the quick check found: ``"stochastic"`` or ``"batch"``."""
-        self.steadiness: Mapping[str, Steadiness] = {}
-        """The quick check's findings by label; the workers need none of it."""
+        self.shards = Shards(self.folder.work, of)
+        if resolved is not None:
+            self.resolved = tuple(resolved)
+
+    def bound(self, of: str) -> Session:
+        """Return this session with shards of a plan and its inputs."""
+        return Session(
+            self.plan,
+            self.folder.root,
+            self.sources,
+            resolved=self.resolved,
+            unsteady=self.unsteady,
+            keep_distances=self.keep_distances,
+            of=of,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("plan", "folder", "shards", "sources", "keep_distances", "unsteady")
@@ -75,18 +95,7 @@ class Session:
     @functools.cached_property
     def resolved(self) -> tuple[ResolvedEncoder, ...]:
         """All encoders as they came, with labels that no two share."""
-        resolved: list[ResolvedEncoder] = []
-        for source in self.sources:
-            tested = {(one.name, one.task) for one in resolved if one.role == "tested"}
-            for encoder in resolve_all(
-                source.spec, options=source.options, **self.plan.handling(source.role)
-            ):
-                if source.role == "tested":
-                    resolved.append(encoder)
-                elif (encoder.name, encoder.task) not in tested:
-                    # a user's own trials of a trained reference take its place
-                    resolved.append(encoder.as_reference())
-        return tuple(_distinct(resolved))
+        return resolve_sources(self.plan, self.sources)
 
     @functools.cached_property
     def encoders(self) -> tuple[ResolvedEncoder, ...]:
@@ -106,25 +115,27 @@ class Session:
         return noise_library(self.plan)
 
     @functools.cached_property
-    def used(self) -> tuple[tuple[str, str], ...]:
-        """The usable clips, in order: clip id, and the recording whose shard holds it."""
-        return tuple(self._used[["clip_id", "recording"]].itertuples(index=False, name=None))
+    def used(self) -> tuple[Used, ...]:
+        """The usable clips, in order."""
+        return self.shards.read_used()
 
     @functools.cached_property
     def groups(self) -> NDArray[np.intp]:
         """The usable clips' groups, as numbers in the order they come."""
-        names = self._used["group"].tolist()
+        names = [clip.group for clip in self.used]
         clusters = clusters_of(names)
         return np.arange(len(names)) if clusters is None else clusters
 
     @functools.cached_property
-    def _used(self) -> pd.DataFrame:
-        return self.folder.read_table("work/used")
+    def asked(self) -> Shards:
+        """What was asked about these clips: with others among them it is asked anew."""
+        told = json.dumps([self.shards.of, self.used])
+        return Shards(self.shards.work, hashlib.sha256(told.encode()).hexdigest())
 
     @functools.cached_property
     def clip_ids(self) -> tuple[str, ...]:
         """The usable clips' ids, in order."""
-        return tuple(clip_id for clip_id, _ in self.used)
+        return tuple(clip.clip_id for clip in self.used)
 
     @functools.cached_property
     def space(self) -> PackedOriginals:
@@ -154,7 +165,7 @@ class Session:
     @functools.cached_property
     def gathered(self) -> Gathered:
         """What the queries of all clips left behind, but for the distances."""
-        return gather(self.shards, self.clip_ids)
+        return gather(self.asked, self.clip_ids)
 
     @functools.cached_property
     def place(self) -> dict[str, int]:
@@ -178,7 +189,7 @@ class Session:
 
     @functools.cached_property
     def _recording_of(self) -> dict[str, str]:
-        return dict(self.used)
+        return {clip.clip_id: clip.recording for clip in self.used}
 
     def original(self, clip_id: str, *, audio: bool = True) -> Original:
         """Read a usable clip from its shard."""
@@ -186,7 +197,7 @@ class Session:
         for clip in clips or ():
             if clip.clip_id == clip_id:
                 return clip
-        raise RunError(f"clip '{clip_id}': its shard is missing; give the same command again")
+        raise RunError(f"clip '{clip_id}': its shard is missing or damaged; {AGAIN}")
 
 
 def _lost_originals(session: Session) -> dict[str, dict[int, str]]:
@@ -221,14 +232,3 @@ def _failures(session: Session) -> dict[str, str]:
                     "be one embedding_size for all"
                 )
     return failures
-
-
-def _distinct(encoders: Sequence[ResolvedEncoder]) -> list[ResolvedEncoder]:
-    """Number the names of encoders that would otherwise share a label."""
-    taken: dict[str, int] = {"audio": 1}
-    distinct = []
-    for encoder in encoders:
-        count = taken.get(encoder.label, 0)
-        taken[encoder.label] = count + 1
-        distinct.append(replace(encoder, name=f"{encoder.name}~{count + 1}") if count else encoder)
-    return distinct

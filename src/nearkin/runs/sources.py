@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nearkin.corpora.recordings import Recording
+from nearkin.encoders import ResolvedEncoder, resolve_all
 from nearkin.errors import InputError
 from nearkin.runs.plan import EncoderChoice, Plan, make_plan
+
+RESERVED = ("audio",)
+"""Names that stand for something else in the tables' column `encoder`."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,63 @@ def make_sources(
     plan = make_plan({**settings, "encoders": tuple(choices)})
     sources = [EncoderSource(e, dict(o)) for e, o in zip(encoders, options, strict=True)]
     return plan, sources
+
+
+def resolve_sources(plan: Plan, sources: Sequence[EncoderSource]) -> tuple[ResolvedEncoder, ...]:
+    """Make the encoders of a run, with labels that no two share.
+
+    Raises
+    ------
+    InputError
+        If one cannot be had, or takes the name of the audio space.
+    """
+    resolved: list[ResolvedEncoder] = []
+    for source in sources:
+        tested = {(one.name, one.task) for one in resolved if one.role == "tested"}
+        for encoder in resolve_all(
+            source.spec, options=source.options, **plan.handling(source.role)
+        ):
+            if encoder.name.strip().casefold() in RESERVED:
+                raise InputError(
+                    f"encoder '{encoder.name}': the tables call the audio space so; give it "
+                    "another name (encoder_name of the object, --name, or the file's)"
+                )
+            if source.role == "tested":
+                resolved.append(encoder)
+            elif (encoder.name, encoder.task) not in tested:
+                # a user's own trials of a trained reference take its place
+                resolved.append(encoder.as_reference())
+    return tuple(_distinct(resolved))
+
+
+def refuse_shared_ids(plan: Plan, recordings: Sequence[Recording]) -> None:
+    """Refuse names of recordings that the clips of another one would bear.
+
+    Raises
+    ------
+    InputError
+        For instance for ``a`` and ``a#1``, where several clips are taken of a file.
+    """
+    names = {recording.name for recording in recordings}
+    for name in sorted(names):
+        whole, mark, number = name.rpartition("#")
+        several = plan.excerpts_per_file > 1 and mark and number.isdecimal()
+        if several and whole in names and int(number) <= plan.excerpts_per_file:
+            raise InputError(
+                f"recordings '{whole}' and '{name}': a clip of the first would be called as the "
+                "second; rename one, or take one clip of a file (--excerpts-per-file 1)"
+            )
+
+
+def _distinct(encoders: Sequence[ResolvedEncoder]) -> list[ResolvedEncoder]:
+    """Number the names of encoders that would otherwise share a label."""
+    taken: set[str] = set()
+    distinct = []
+    for encoder in encoders:
+        new, number = encoder, 1
+        while new.label in taken:
+            number += 1
+            new = replace(encoder, name=f"{encoder.name}~{number}")
+        taken.add(new.label)
+        distinct.append(new)
+    return distinct

@@ -6,10 +6,10 @@ there is not done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +19,26 @@ from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
 from nearkin.errors import InputError
-from nearkin.progress import Progress
+from nearkin.progress import Progress, Tell, unsaid
 from nearkin.runs.clips import Original
 from nearkin.runs.drawing import draw
 from nearkin.runs.originals import originals
 from nearkin.runs.queries import queries
 from nearkin.runs.session import Session
-from nearkin.runs.shards import clip_row
+from nearkin.runs.shards import Used, clip_row
 from nearkin.runs.spaces import LOST_ORIGINAL, AudioAtPoint, EncoderAtPoint, Space
 from nearkin.tables import OK
 from nearkin.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Described(NamedTuple):
+    """Rows of clips.parquet, and the SHA-256 of the recordings that were read, by name."""
+
+    clips: pd.DataFrame
+    heard: Mapping[str, str]
 
 
 def _originals_unit(session: Session, recording: Recording) -> None:
@@ -50,11 +57,11 @@ def _queries_unit(session: Session, clip_id: str) -> None:
         groups=session.groups if session.plan.others == "group" else None,
         columns=session.columns(clip_id),
     )
-    session.shards.write_queries(clip_id, found)
+    session.asked.write_queries(clip_id, found)
 
 
 def _points_unit(session: Session, index: int) -> None:
-    folder, gathered = session.folder, session.gathered
+    gathered = session.gathered
     pairs = _audio_pairs(session, index)
     spaces = [
         Space.of_audio(name, gathered.audio(number, index), pairs[number])
@@ -63,38 +70,55 @@ def _points_unit(session: Session, index: int) -> None:
     audio = AudioAtPoint(spaces, gathered.effective[:, index], gathered.audio_status(index))
     encoders = [_encoder_at(session, encoder, index) for encoder in session.encoders]
     queries, consistency = session.scorer.point(session.plan.points[index], audio, encoders)
-    folder.write(session.shards.point_path(index, "queries"), lambda file: queries.to_parquet(file))
-    # written last: it is what marks the point as done
-    folder.write(
-        session.shards.point_path(index, "consistency"), lambda file: consistency.to_parquet(file)
-    )
+    session.asked.write_point(index, {"queries": queries, "consistency": consistency})
 
 
 def _audio_pairs(session: Session, index: int) -> NDArray[np.float32]:
     """Return the audio distances between the drawn clips at one point, [distance, M, M]."""
     rows = []
     for clip in session.drawn:
-        kept = np.load(session.shards.distances_path(session.clip_ids[clip]), mmap_mode="r")
+        kept = np.load(session.asked.distances_path(session.clip_ids[clip]), mmap_mode="r")
         row = kept[:, index]
         rows.append(row if row.shape[1] == len(session.drawn) else row[:, session.drawn])
     return np.stack(rows, axis=1)
 
 
 def originals_stage(
-    session: Session, pool: Workers, recordings: Sequence[Recording], progress: Progress
-) -> pd.DataFrame:
-    """Describe originals until there are enough; return clips.parquet's rows."""
+    session: Session,
+    pool: Workers,
+    recordings: Sequence[Recording],
+    progress: Progress,
+    tell: Tell = unsaid,
+) -> Described:
+    """Describe originals until there are enough.
+
+    A recording that could not be used when the command was last given is tried again.
+    """
     import pandas as pd
 
-    plan, folder = session.plan, session.folder
+    plan, shards = session.plan, session.shards
     twins = _Twins(alike=plan.duplicates == "all")
+    tried: set[str] = set()
+
+    def read(recording: Recording) -> list[Original] | None:
+        clips = shards.read_originals(recording.name, audio=False)
+        if clips is None or recording.name in tried:
+            return clips
+        return None if any(clip.status.startswith("failed") for clip in clips) else clips
+
+    def make(todo: Sequence[Recording]) -> Iterator[object]:
+        for sentence in shards.told():
+            tell(sentence)
+        tried.update(recording.name for recording in todo)
+        yield from pool.map(_originals_unit, todo)
+
     taken = draw(
         recordings,
         wanted=plan.clips,
         seed=plan.seed,
         name=lambda recording: recording.name,
-        read=lambda recording: session.shards.read_originals(recording.name, audio=False),
-        make=lambda todo: pool.map(_originals_unit, todo),
+        read=read,
+        make=make,
         usable=lambda recording, clips: sum(
             clip.status == OK for clip in twins.marked(recording, clips)
         ),
@@ -112,17 +136,21 @@ def originals_stage(
             found.append((recording.name, clip))
     found.sort(key=lambda pair: pair[1].clip_id)
     table = pd.DataFrame([clip_row(clip) for _, clip in found])
-    used = [(clip.clip_id, recording, clip.group) for recording, clip in found if clip.status == OK]
+    used = [
+        Used(clip.clip_id, recording, clip.content_sha256, clip.group)
+        for recording, clip in found
+        if clip.status == OK
+    ]
     if len(used) < 2:
         raise InputError(_too_few(len(used), found))
-    (folder.work).mkdir(exist_ok=True)
-    folder.write_table("work/used", pd.DataFrame(used, columns=["clip_id", "recording", "group"]))
-    if plan.others == "group" and len({group for _, _, group in used}) < 2:
+    if plan.others == "group" and len({clip.group for clip in used}) < 2:
         raise InputError(
-            f"--others group: all {len(used)} clips are of one group ('{used[0][2]}'): nothing to "
-            "compare with; leave it out or add recordings of other groups"
+            f"--others group: all {len(used)} clips are of one group ('{used[0].group}'): nothing "
+            "to compare with; leave it out or add recordings of other groups"
         )
-    return table
+    shards.write_used(used)
+    heard = {name: clip.content_sha256 for name, clip in found if clip.content_sha256}
+    return Described(table, heard)
 
 
 def notes_of(clips: pd.DataFrame, most: int = 8) -> list[str]:
@@ -174,20 +202,20 @@ class _Twins:
         return self._whole[path]
 
 
-def queries_stage(session: Session, pool: Workers, progress: Progress) -> None:
+def queries_stage(session: Session, pool: Workers, progress: Progress, tell: Tell = unsaid) -> None:
     """Transform every usable clip and measure it against all originals."""
-    todo = [clip_id for clip_id in session.clip_ids if not session.shards.has_queries(clip_id)]
+    todo = [clip_id for clip_id in session.clip_ids if not session.asked.has_queries(clip_id)]
+    for sentence in session.asked.told():
+        tell(sentence)
     _do(pool, _queries_unit, todo, "queries", len(session.clip_ids), progress)
 
 
-def points_stage(session: Session, pool: Workers, progress: Progress) -> None:
+def points_stage(session: Session, pool: Workers, progress: Progress, tell: Tell = unsaid) -> None:
     """Score every point of the grid."""
     n_points = len(session.plan.points)
-    todo = [
-        index
-        for index in range(n_points)
-        if not session.shards.point_path(index, "consistency").is_file()
-    ]
+    todo = [index for index in range(n_points) if not session.asked.has_point(index)]
+    for sentence in session.asked.told():
+        tell(sentence)
     _do(pool, _points_unit, todo, "scores", n_points, progress)
 
 

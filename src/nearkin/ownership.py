@@ -1,0 +1,274 @@
+"""A folder is nearkin's own by a marker that nearkin wrote, which names every file of its own.
+
+The marker, ``.nearkin``, is text: a line of JSON that says what the folder is, then a line of JSON
+for each file, relative to the folder; ``"figures/"`` is a folder that nearkin made. Nothing that
+the marker does not name is replaced or deleted, and links are never followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from nearkin.errors import InputError, printable
+from nearkin.files import disk_full, refuse_links, write_whole
+
+MARKER = ".nearkin"
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
+"""Names that `nearkin.files.write_whole` gives to files in work."""
+
+
+class OwnFolder:
+    """A folder of nearkin's own, or one that is to become it.
+
+    Parameters
+    ----------
+    root : Path
+        It need not exist yet.
+    kind : str
+        What it holds: ``"run"``, ``"export"``.
+    content : sequence of str
+        The files and folders that nearkin may write at its top.
+    """
+
+    def __init__(self, root: Path, kind: str, content: Iterable[str]) -> None:
+        self.root = root
+        self.kind = kind
+        self.content = tuple(content)
+        self._known: set[str] | None = None
+
+    def names(self) -> set[str] | None:
+        """Return what the marker names; None where there is none of this kind."""
+        path = self.root / MARKER
+        try:
+            if not stat.S_ISREG(path.lstat().st_mode):
+                return None
+            first, *lines = path.read_bytes().split(b"\n")
+            described = json.loads(first)
+        except (OSError, ValueError):
+            return None
+        if not isinstance(described, dict) or described.get("nearkin folder") != self.kind:
+            return None
+        found = set()
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a last line that was cut short
+                found.add(str(json.loads(line)))
+        return {name for name in found if _is_inside(name)}
+
+    def is_own(self) -> bool:
+        """Tell whether the folder is nearkin's own, of this kind."""
+        return self._names() is not None
+
+    def owns(self, path: Path) -> bool:
+        """Tell whether a path is a file that the marker names, or in a folder that it names."""
+        names = self._names()
+        return names is not None and self._relative(path) in names
+
+    def decide(self, inputs: Iterable[Path] = ()) -> None:
+        """Refuse a folder that may not be written to; change nothing.
+
+        Parameters
+        ----------
+        inputs : iterable of Path
+            What the work is made from.
+
+        Raises
+        ------
+        InputError
+            If it is a file, holds something that is not nearkin's own where nearkin would write,
+            or holds an input.
+        """
+        told = printable(self.root)
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(f"--out {told}: is a file; name a folder")
+        own = self.root.resolve()
+        for path in inputs:
+            if own in (path.resolve(), *path.resolve().parents):
+                raise InputError(
+                    f"--out {told}: holds {printable(path)}, which is an input; name another folder"
+                )
+        if not self.root.is_dir():
+            return
+        self._known = None
+        names = self._names()
+        if names is None:
+            with told_errors(self.root):
+                # what a command left that was killed before it could mark the folder is no obstacle
+                if any(not TEMPORARY.fullmatch(path.name) for path in self.root.iterdir()):
+                    raise InputError(
+                        f"--out {told}: holds something that is no nearkin {self.kind}; name "
+                        "another folder"
+                    )
+            return
+        refuse_links(self.root, self.content)
+        for name in self.content:
+            path = self.root / name
+            if path.is_dir() and f"{name}/" not in names and any(path.iterdir()):
+                self._refuse(path)
+            if path.exists() and not path.is_dir() and name not in names:
+                self._refuse(path)
+
+    def claim(self, inputs: Iterable[Path] = ()) -> None:
+        """Make the folder nearkin's own, and sweep what killed commands left half-written.
+
+        Raises
+        ------
+        InputError
+            As `decide` does, and if the folder cannot be created or written.
+        """
+        self.decide(inputs)
+        with told_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe.{os.getpid()}.tmp"
+            with probe.open("xb"):
+                pass
+            probe.unlink()
+        if not self.is_own():
+            self._mark()
+        self.sweep()
+
+    def own(self, *paths: Path) -> None:
+        """Note files, or folders that are there, as nearkin's own; do so before they are written.
+
+        Nothing is noted where the folder is not nearkin's own.
+        """
+        names = self._names()
+        if names is None:
+            return
+        new = [name for name in map(self._relative, paths) if name and name not in names]
+        folders = {f"{parent}/" for name in new for parent in PurePosixPath(name).parents}
+        new += sorted(folders - {"./"} - names - set(new))
+        if not new:
+            return
+        text = "".join(f"{json.dumps(name)}\n" for name in new)
+        with told_errors(self.root), (self.root / MARKER).open("ab") as file:
+            file.write(text.encode())
+        names.update(new)
+
+    def refuse_foreign(self, path: Path) -> None:
+        """Refuse to write where something lies that is not nearkin's own.
+
+        Raises
+        ------
+        InputError
+        """
+        names = self._names()
+        if names is None:
+            return
+        name = self._relative(path)
+        if not name:
+            return
+        there = path.is_symlink() or path.exists()
+        if there and not path.is_dir() and name not in names:
+            self._refuse(path)
+        for parent in PurePosixPath(name).parents:
+            folder = self.root / parent
+            if str(parent) == "." or f"{parent}/" in names or not folder.exists():
+                continue
+            if not folder.is_dir() or any(folder.iterdir()):
+                self._refuse(folder)
+
+    def delete(self, paths: Iterable[Path]) -> None:
+        """Delete, in this order, those of some files and folders that are nearkin's own.
+
+        A folder goes when it is empty; what is gone is no longer named by the marker.
+        """
+        names = self._names()
+        if names is None:
+            return
+        relative = [self._relative(path) for path in paths]
+        self._delete([name for name in relative if name in names])
+        left = sorted(name for name in names if (self.root / name).exists())
+        self._mark(left)
+
+    def sweep(self) -> None:
+        """Delete the files that killed commands left half-written, in all folders of our own."""
+        names = self._names()
+        if names is None:
+            return
+        folders = [self.root, *(self.root / n for n in names if n.endswith("/"))]
+        for folder in folders:
+            if self._is_real(folder) and folder.is_dir():
+                for path in folder.iterdir():
+                    if TEMPORARY.fullmatch(path.name) and _is_regular(path):
+                        path.unlink(missing_ok=True)
+
+    def _delete(self, names: Iterable[str]) -> None:
+        folders = set()
+        for name in names:
+            path = self.root / name
+            if not self._is_real(path.parent):
+                continue
+            if name.endswith("/"):
+                folders.add(path)
+            elif _is_regular(path):
+                path.unlink(missing_ok=True)
+                folders.update(self.root / p for p in PurePosixPath(name).parents if str(p) != ".")
+        for folder in sorted(folders, key=lambda path: -len(path.parts)):
+            if self._is_real(folder):
+                with contextlib.suppress(OSError):  # it holds something that is not ours
+                    folder.rmdir()
+
+    def _mark(self, names: Iterable[str] = ()) -> None:
+        described = {"nearkin folder": self.kind, "nearkin": metadata.version("nearkin")}
+        text = "".join(f"{json.dumps(line)}\n" for line in (described, *names))
+        write_whole(self.root / MARKER, lambda file: file.write(text.encode()))
+        self._known = None
+
+    def _names(self) -> set[str] | None:
+        if self._known is None:
+            self._known = self.names()
+        return self._known
+
+    def _relative(self, path: Path) -> str:
+        """Return a path as the marker has it; empty for what is not inside."""
+        try:
+            name = path.relative_to(self.root).as_posix()
+        except ValueError:
+            return ""
+        return f"{name}/" if path.is_dir() and not path.is_symlink() else name
+
+    def _is_real(self, folder: Path) -> bool:
+        """Tell whether a folder is inside, and no link lies on the way to it."""
+        if folder == self.root:
+            return True
+        return not folder.is_symlink() and self._is_real(folder.parent)
+
+    def _refuse(self, path: Path) -> NoReturn:
+        raise InputError(
+            f"--out {printable(self.root)}: '{printable(path.relative_to(self.root))}' in it was "
+            "not written by nearkin and is in the way; move it or name another folder"
+        )
+
+
+@contextlib.contextmanager
+def told_errors(root: Path) -> Iterator[None]:
+    """Turn what the system refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(root) from error
+        raise InputError(
+            f"--out {printable(root)}: cannot be written ({error.strerror}); name another folder"
+        ) from error
+
+
+def _is_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not name.startswith("/") and ".." not in parts
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,147 @@
+"""What is nearkin's own is known by its marker: nothing else is deleted, replaced or followed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nearkin.errors import InputError
+from nearkin.ownership import MARKER, OwnFolder
+from support.commands import command, refused
+from support.runs import files_of, small_run
+
+
+@pytest.mark.parametrize("name", ["work/model.py", "figures/mine.svg", "run.json", "audio/a.mp3"])
+def test_a_folder_of_the_user_stays_as_it_is(name: str, tmp_path: Path, music: Path) -> None:
+    project = tmp_path / "proj"
+    path = project / name
+    path.parent.mkdir(parents=True)
+    path.write_text('{"nearkin": "0.1.0", "finished": null}')
+    before = files_of(project)
+    for force in (False, True):
+        with pytest.raises(InputError, match="is no nearkin run; name another folder"):
+            small_run(music, project, force=force)
+        assert files_of(project) == before
+
+
+def test_force_keeps_foreign_files_and_takes_the_rest(tmp_path: Path, music: Path) -> None:
+    out = tmp_path / "run"
+    small_run(music, out)
+    finished = files_of(out)
+    (out / "thoughts.md").write_text("mine")
+    (out / "embeddings" / "mine.npy").write_text("mine")
+    small_run(music, out, seed=1, force=True)
+    after = files_of(out)
+    assert after["thoughts.md"] == after["embeddings/mine.npy"] == b"mine"
+    assert {name for name in after if not name.startswith("audio/")} == {
+        *(name for name in finished if not name.startswith("audio/")),
+        *("thoughts.md", "embeddings/mine.npy"),
+    }
+    assert after["queries.parquet"] != finished["queries.parquet"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "figures/mine.svg", "comparison.csv"])
+def test_what_is_in_the_way_is_refused_before_anything_is_deleted(
+    name: str, tmp_path: Path, music: Path
+) -> None:
+    out = tmp_path / "run"
+    small_run(music, out)
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    before = files_of(out)
+    for force in (False, True):
+        with pytest.raises(InputError, match="was not written by nearkin and is in the way"):
+            small_run(music, out, seed=1, force=force)
+        assert files_of(out) == before
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_links_are_not_followed(force: bool, tmp_path: Path, music: Path) -> None:
+    out, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    small_run(music, out)
+    elsewhere.mkdir()
+    (elsewhere / ".queries.npz.1.tmp").write_text("mine")
+    (elsewhere / "3549c5121e6b18d287ba.npz").write_text("mine")
+    (out / "work").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="is a link"):
+        small_run(music, out, force=force)
+    assert len(files_of(elsewhere)) == 2
+
+
+def test_an_out_that_holds_or_is_an_input(tmp_path: Path, music: Path) -> None:
+    place = tmp_path / "music"
+    place.mkdir()
+    for path in sorted(music.iterdir()):
+        (place / path.name).write_bytes(path.read_bytes())
+    before = files_of(tmp_path)
+    for out in (place, tmp_path, place / "tune00.wav"):
+        with pytest.raises(InputError, match=r"which is an input|is a file"):
+            small_run(place, out)
+    manifest = tmp_path / "list" / "m.csv"
+    manifest.parent.mkdir()
+    manifest.write_text("path\n" + "".join(f"{path}\n" for path in sorted(place.iterdir())))
+    with pytest.raises(InputError, match="is no nearkin run"):
+        small_run(manifest, place)
+    out = tmp_path / "run"
+    small_run(music, out)
+    manifest.write_text("path\n../run/audio/x.wav\n")
+    for force in (False, True):
+        with pytest.raises(InputError, match="which is an input"):
+            small_run(manifest, out, force=force)
+    assert (out / "queries.parquet").is_file()
+    shutil.rmtree(out)
+    for grid in (tmp_path / "small-grid.yaml", place / "small-grid.yaml"):
+        grid.unlink()
+    manifest.unlink()
+    assert files_of(tmp_path) == before
+
+
+def test_names_in_a_marker_lead_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    root = tmp_path / "run"
+    folder = OwnFolder(root, "run", ())
+    folder.claim()
+    with (root / MARKER).open("a") as file:
+        file.write('"../mine.txt"\n"/etc/hostname"\n"a/../../mine.txt"\nnot JSON\n')
+    folder = OwnFolder(root, "run", ())
+    assert folder.names() == set()
+    folder.delete([root / ".." / "mine.txt"])
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_what_was_deleted_is_no_longer_own(tmp_path: Path) -> None:
+    folder = OwnFolder(tmp_path / "run", "run", ("a.txt",))
+    folder.claim()
+    path = tmp_path / "run" / "a.txt"
+    folder.own(path)
+    path.write_text("ours")
+    folder.delete([path])
+    path.write_text("mine")
+    assert not folder.owns(path)
+    with pytest.raises(InputError, match="in the way"):
+        folder.decide()
+
+
+def test_export_does_not_touch_a_data_set(tmp_path: Path, music: Path) -> None:
+    data = tmp_path / "data"
+    (data / "audio").mkdir(parents=True)
+    for path in sorted(music.iterdir()):
+        (data / "audio" / path.name).write_bytes(path.read_bytes())
+    (data / "manifest.csv").write_text("path,tags\naudio/tune00.wav,loud\n")
+    before = files_of(data)
+    for extra in ((), ("--force",)):
+        for source in (music, data / "audio"):
+            told = refused("export", source, "--out", data, *extra)
+            assert "is no nearkin export" in told or "which is an input" in told
+            assert files_of(data) == before
+
+
+def test_the_comparison_that_nearkin_wrote_is_no_obstacle(tmp_path: Path, music: Path) -> None:
+    out = tmp_path / "run"
+    small_run(music, out, encoders=("constant", "mfcc"))
+    assert command("compare", out, "--out", out).exit_code == 0
+    assert (out / "comparison.csv").is_file()
+    small_run(music, out, force=True)
+    assert not (out / "comparison.csv").exists()

@@ -1,0 +1,40 @@
+"""Small runs for tests of what becomes of their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nearkin.runs.run import run
+from nearkin.runs.sources import make_sources
+
+GRID = "{PN: [0], MP: [64]}"
+
+
+def small_run(
+    music: Path | list[Path],
+    out: Path,
+    *,
+    encoders: tuple[Any, ...] = ("constant",),
+    force: bool = False,
+    workers: int = 1,
+    **settings: Any,
+) -> list[str]:
+    """Do a run of two points with one or a few encoders; return what it told."""
+    told: list[str] = []
+    points = out.parent / "small-grid.yaml"
+    points.write_text(GRID)
+    wanted = {"grid": str(points), "references": "untrained", "resamples": 100, **settings}
+    plan, sources = make_sources(list(encoders), [{} for _ in encoders], wanted)
+    given = music if isinstance(music, list) else [music]
+    run(plan, given, out, encoders=sources, force=force, workers=workers, tell=told.append)
+    return told
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its content."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
