@@ -28,7 +28,7 @@ from nearkin.files import file_name, finite, sha256_of, write_whole
 from nearkin.lease import leased
 from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress
-from nearkin.runs.plan import EncoderChoice, Plan, changed_settings
+from nearkin.runs.plan import EncoderChoice, Plan, changed_settings, make_plan
 from nearkin.runs.queries import transformed
 from nearkin.runs.record import changed_audio, inputs_of
 from nearkin.runs.schema import read_export
@@ -223,11 +223,21 @@ def imported(
 
 
 def plan_of(settings: Mapping[str, Any], encoders: tuple[EncoderChoice, ...]) -> Plan:
-    """Rebuild a plan from `Plan.settings`, with other encoders."""
+    """Rebuild a plan from `Plan.settings`, with other encoders.
+
+    Raises
+    ------
+    InputError
+        If they are none, which a changed export.json may bring about.
+    """
     values = dict(settings)
-    grid = values.pop("grid")
-    points = tuple(Point(str(code), float(magnitude)) for code, magnitude in grid["points"])
-    return Plan(**{**values, "grid": Grid(grid["name"], points), "encoders": encoders})
+    grid = values.pop("grid", None)
+    try:
+        points = tuple(Point(str(code), float(magnitude)) for code, magnitude in grid["points"])
+        known = Grid(str(grid["name"]), points)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("'plan.grid' must hold a name and points; export anew") from error
+    return make_plan({**values, "grid": known, "encoders": encoders})
 
 
 def _clip_unit(work: Export, clip_id: str) -> None:
