@@ -30,7 +30,7 @@ from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings, make_plan
 from nearkin.runs.queries import transformed
-from nearkin.runs.record import changed_audio, inputs_of
+from nearkin.runs.record import audio_differences, changed_audio, inputs_of
 from nearkin.runs.schema import read_export
 from nearkin.runs.session import Session
 from nearkin.runs.shards import clear_shards, sweep_shards
@@ -213,11 +213,12 @@ def imported(
         raise InputError(
             f"{printable(manifest)}: the music it was made from is not where it was: {error}"
         ) from error
-    changed = changed_audio(settings["inputs"]["audio"], now, {})
-    if changed:
+    changed = audio_differences(settings["inputs"]["audio"], now, {})
+    names = sorted(name for names in changed.values() for name in names)
+    if names:
         raise InputError(
-            f"{printable(manifest)}: the music it was made from has changed ({changed[0]}); export "
-            "it anew"
+            f"{printable(manifest)}: the music it was made from has changed ({len(names)} files "
+            f"{' or '.join(changed)}, such as '{names[0]}'); export it anew"
         )
     return plan, recordings, sources
 

@@ -179,7 +179,19 @@ def changed_audio(
     heard: Mapping[str, str],
     progress: Progress = silent,
 ) -> list[str]:
-    """Tell how recordings differ from those that were taken down; the content of those heard.
+    """Tell in words how recordings differ from those that were taken down; empty if they do not."""
+    found = audio_differences(old, recordings, heard, progress)
+    parts = [f"{len(names)} {how} such as '{min(names)}'" for how, names in found.items()]
+    return [f"audio ({', '.join(parts)})"] if parts else []
+
+
+def audio_differences(
+    old: Mapping[str, Any],
+    recordings: Sequence[Recording],
+    heard: Mapping[str, str],
+    progress: Progress = silent,
+) -> dict[str, set[str]]:
+    """Return which recordings differ from those that were taken down, by how they differ.
 
     Parameters
     ----------
@@ -208,18 +220,14 @@ def changed_audio(
                 other.append(name)
     if both:
         progress("audio compared", len(both), len(both))
-    parts = [
-        f"{len(names)} {word} such as '{min(names)}'"
-        for names, word in (
-            (now.keys() - rows.keys(), "added"),
-            (rows.keys() - now.keys(), "gone"),
-            (moved, "with another start_s"),
-            (gone, "that cannot be read now"),
-            (other, "with other content"),
-        )
-        if names
-    ]
-    return [f"audio ({', '.join(parts)})"] if parts else []
+    found = {
+        "added": now.keys() - rows.keys(),
+        "gone": rows.keys() - now.keys(),
+        "with another start_s": set(moved),
+        "that cannot be read now": set(gone),
+        "with other content": set(other),
+    }
+    return {how: names for how, names in found.items() if names}
 
 
 def _difference(old: Any, new: Any) -> str:
