@@ -152,6 +152,10 @@ class Shards:
             for number, row in enumerate(notes["rows"])
         ]
 
+    def has_originals(self, recording: str) -> bool:
+        """Tell whether the clips of one recording are there, whole; what is damaged is removed."""
+        return self.read(self.originals_path(recording), recording) is not None
+
     def queries_path(self, clip_id: str) -> Path:
         """Return where the queries of one clip are kept while the run works."""
         return self.work / "queries" / f"{key(clip_id)}.npz"

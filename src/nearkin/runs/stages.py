@@ -101,6 +101,8 @@ def originals_stage(
     tried: set[str] = set()
 
     def read(recording: Recording) -> list[Original] | None:
+        if recording.name not in tried and not shards.has_originals(recording.name):
+            return None
         clips = shards.read_originals(recording.name, audio=False)
         if clips is None or recording.name in tried:
             return clips
