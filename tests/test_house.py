@@ -18,6 +18,7 @@ PACKAGE = Path(nearkin.__file__).parent
 LAYERS = (
     ("errors", "seeds", "progress", "tables"),
     ("registry", "optional", "files", "workers", "written"),
+    ("ownership", "lease"),
     ("audio",),
     ("distances", "transforms", "networks", "corpora", "statistics"),
     ("consistency", "encoders", "tasks"),
