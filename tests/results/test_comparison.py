@@ -450,7 +450,7 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
     shutil.copytree(small_run, twin)
     done = command("compare", small_run, twin, "--encoder", "mfcc", "--quiet", "--out", out)
     assert done.exit_code == 0
-    assert done.stdout == ""
+    assert done.stdout.split() == ["table:", str(out / "comparison.csv")]
     again = pd.read_parquet(out / "comparison.parquet")
     assert (again.loc[again["level"] == "overall", "difference"] == 0).all()
     assert "is named twice" in refused("compare", small_run, small_run)
