@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from nearkin.results import verdicts
+from nearkin.results.deciding import decide
 from nearkin.results.verdicts import caveat, verdict
 from support.fabricated import COLUMNS, IMPERCEPTIBLE, PAPER, fabricate
 
@@ -124,7 +125,7 @@ def chances(true: float, n: int) -> tuple[float, float]:
     held = fails = 0.0
     for count in right[weight > 1e-12]:
         ends = stats.binomtest(int(count), n).proportion_ci()
-        word = verdicts.decide(ends.low, ends.high, verdicts.NEAR)
+        word = decide(ends.low, ends.high, verdicts.NEAR)
         held += weight[count] * (word == "holds")
         fails += weight[count] * (word == "does not hold")
     return held, fails

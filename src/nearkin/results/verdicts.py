@@ -25,10 +25,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import pandas as pd
 
+from nearkin.results.deciding import Number, Word, judged
 from nearkin.results.remarks import (
     as_float,
     correlation_with_audio,
@@ -49,9 +50,6 @@ from nearkin.results.systems import (
     of,
     systems_of,
 )
-from nearkin.statistics import settling
-from nearkin.statistics.intervals import EXACT
-from nearkin.tables import MEASURES
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
@@ -60,7 +58,6 @@ NEAR = 0.95
 MONOTONE = 0.9
 """Mean rank correlation from which the distance counts as growing with the severity."""
 
-Word = Literal["holds", "does not hold", "not settled", "undefined"]
 
 RULES = (
     f"Assumption (i) is asked at the mildest magnitude of every transformation and direction in "
@@ -73,28 +70,6 @@ RULES = (
     f"The thresholds are conventions of this report, not of the paper, and C_W falls as a "
     f"collection grows: every verdict is about a collection of the N clips of this run."
 )
-
-
-class Number(NamedTuple):
-    """One number a verdict rests on, with its 95 % interval (NaN where undefined)."""
-
-    what: str
-    distance: str
-    value: float
-    ci_low: float
-    ci_high: float
-    audio: float = math.nan
-    """The audio space's value beside it: the lower of its distances."""
-    code: str = ""
-    side: str = ""
-    word: Word = "undefined"
-    clips: int | None = None
-    """How many clips would settle it; None where it is settled or no number would do."""
-    asked: int = 0
-    failed: int = 0
-    """Queries asked, and those among them that the encoder failed."""
-    reason: str = ""
-    """Why there is no interval, where there is none."""
 
 
 @dataclass(frozen=True)
@@ -216,50 +191,7 @@ def caveat(consistency: pd.DataFrame) -> str:
     )
 
 
-# -- the rule ------------------------------------------------------------------------------------
-
-
-def decide(low: float, high: float, threshold: float) -> Word:
-    """Return the word of one number: by where its interval lies.
-
-    Examples
-    --------
-    >>> decide(0.96, 1.0, 0.95), decide(0.5, 0.7, 0.95), decide(0.929, 1.0, 0.95)
-    ('holds', 'does not hold', 'not settled')
-    """
-    if low >= threshold:
-        return "holds"
-    return "does not hold" if high < threshold else "not settled"
-
-
-def _judged(number: Number, row: Any, measure: str, threshold: float, n: int) -> Number:
-    """Return a number with its word, and how many clips would settle it."""
-    asked = int(as_float(row.n)) if math.isfinite(as_float(row.n)) else n
-    failed = as_float(getattr(row, "n_failed", 0))
-    number = number._replace(asked=asked, failed=int(failed) if math.isfinite(failed) else 0)
-    value, low, high = number.value, number.ci_low, number.ci_high
-    if not math.isfinite(value):
-        return number
-    ends = MEASURES[measure].low, MEASURES[measure].high
-    if not (math.isfinite(low) and math.isfinite(high)):
-        if value not in ends or not asked:
-            told = str(row.status).partition("no interval: ")[2].partition(";")[0]
-            return number._replace(word="not settled", reason=told or "no interval")
-        # Every clip has the same, most extreme value: no bootstrap, but an exact bound.
-        low, high = settling.bounded_interval(value, *ends, asked)
-        number = number._replace(ci_low=low, ci_high=high)
-    word = decide(low, high, threshold)
-    if word != "not settled":
-        return number._replace(word=word)
-    method = str(getattr(row, "ci_method", EXACT))
-    if measure == "C_W" and method in (EXACT, "", "nan"):
-        clips = settling.clips_for_share(value, threshold)
-    elif value in ends:
-        clips = settling.clips_for_share(1.0, 1 - (ends[1] - threshold) / (ends[1] - ends[0]))
-    else:
-        reach = value - low if value > threshold else high - value
-        clips = settling.clips_for_mean(value, reach, asked, threshold)
-    return number._replace(word=word, clips=clips)
+# -- words --------------------------------------------------------------------------------------
 
 
 def _finding(numbers: Sequence[Number], why: str, n: int, said: Iterable[str]) -> Finding:
@@ -417,7 +349,7 @@ def _c_w_at(
                 point.code,
                 point.side,
             )
-            numbers.append(_judged(number, row, "C_W", NEAR, n))
+            numbers.append(judged(number, row, "C_W", NEAR, n))
     return numbers
 
 
@@ -448,7 +380,7 @@ def _graver(
                 code,
                 str(row.side),
             )
-            numbers.append(_judged(number, row, "monotonicity", MONOTONE, n))
+            numbers.append(judged(number, row, "monotonicity", MONOTONE, n))
     known = [number for number in numbers if math.isfinite(number.value)]
     said = []
     if known:
