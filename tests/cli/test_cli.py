@@ -6,6 +6,7 @@ nothing is lost and no traceback is shown.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import nearkin
 from conftest import RATE, tune, write_tunes
 from nearkin.audio import encode_mp3
 from nearkin.encoders import REFERENCES, TRAINED
+from nearkin.report.page import build
 from support.commands import command, refused
 
 SMALL_GRID = "{PN: [30], TS: [1.1], MP: [64]}\n"
@@ -414,9 +416,15 @@ def test_identical_clips_are_reported_and_tie(strange: Path, tmp_path: Path) -> 
 
 
 def test_hostile_names_stay_text_in_the_report(strange_run: tuple[Any, Path]) -> None:
-    page = (strange_run[1] / "report.html").read_text("utf-8")
+    result = nearkin.load(strange_run[1])
+    assert "<script>alert(1)" not in (result.path / "report.html").read_text("utf-8")
+    data = result.report_data()
+    named = data.clips["path"].str.contains("alert(1)", regex=False)
+    assert named.sum() == 1
+    clips = data.clips.assign(status=data.clips["status"].mask(named, "skipped: for this test"))
+    page = build(dataclasses.replace(data, clips=clips))  # what is skipped is listed by name
     assert "<script>alert(1)" not in page
-    assert "alert(1)" in page  # the name is there, as text
+    assert "&lt;script&gt;alert(1)" in page
 
 
 # -- bad encoders: one run, a sentence for each ----------------------------------------------------
