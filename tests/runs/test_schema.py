@@ -28,9 +28,8 @@ ANYTHING = st.recursive(
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the way to every value inside a JSON value."""
     found = [path] if path else []
-    rows = value.items() if isinstance(value, dict) else enumerate(value)
     if isinstance(value, dict | list):
-        for name, inner in rows:
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             found += places(inner, (*path, name))
     return found
 
