@@ -23,7 +23,6 @@ from nearkin.distances import DISTANCES
 from nearkin.encoders.check import changed_answers
 from nearkin.errors import InputError, printable
 from nearkin.files import finite, key, sha256_of
-from nearkin.progress import Progress, silent
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.opening import Opened
 from nearkin.runs.plan import Plan, changed_settings
@@ -139,7 +138,6 @@ def require_same_run(
     recordings: Sequence[Recording],
     *,
     heard: Mapping[str, str],
-    progress: Progress = silent,
 ) -> None:
     """Refuse to go on with a run that differs: in settings, audio, or what its encoders answer.
 
@@ -153,8 +151,6 @@ def require_same_run(
         The recordings there are now.
     heard : mapping
         The SHA-256 of what was heard before, by recording.
-    progress : callable
-        Told how many recordings are compared.
 
     Raises
     ------
@@ -165,7 +161,7 @@ def require_same_run(
     inputs = inputs_of(session, recordings)
     inputs.pop("audio")
     audio = (before.get("inputs") or {}).get("audio", {})
-    also = changed_audio(audio, recordings, heard, progress)
+    also = changed_audio(audio, recordings, heard)
     for row, came in zip(before.get("encoders", []), session.resolved, strict=False):
         if came.label in checked and row.get("spec") == came.spec:
             told = changed_answers(row.get("check"), checked[came.label])
@@ -177,10 +173,9 @@ def changed_audio(
     old: Mapping[str, Any],
     recordings: Sequence[Recording],
     heard: Mapping[str, str],
-    progress: Progress = silent,
 ) -> list[str]:
     """Tell in words how recordings differ from those that were taken down; empty if they do not."""
-    found = audio_differences(old, recordings, heard, progress)
+    found = audio_differences(old, recordings, heard)
     parts = [f"{len(names)} {how} such as '{min(names)}'" for how, names in found.items()]
     return [f"audio ({', '.join(parts)})"] if parts else []
 
@@ -189,7 +184,6 @@ def audio_differences(
     old: Mapping[str, Any],
     recordings: Sequence[Recording],
     heard: Mapping[str, str],
-    progress: Progress = silent,
 ) -> dict[str, set[str]]:
     """Return which recordings differ from those that were taken down, by how they differ.
 
@@ -201,25 +195,20 @@ def audio_differences(
         Those there are now.
     heard : mapping
         SHA-256 by name, beside those in `old`.
-    progress : callable
-        Told how many recordings are compared.
     """
     now = {recording.name: recording for recording in recordings}
     rows = {name: row if isinstance(row, Mapping) else {} for name, row in old.items()}
     both = [name for name in now if name in rows]
     moved = [name for name in both if rows[name].get("start_s") != finite(now[name].start_s)]
     other, gone = [], []
-    for done, name in enumerate(both):
+    for name in both:
         before = heard.get(name) or rows[name].get("sha256")
         if before:
-            progress("audio compared", done, len(both))
             sha256 = sha256_of(now[name].path)
             if not sha256:
                 gone.append(name)
             elif sha256 != before:
                 other.append(name)
-    if both:
-        progress("audio compared", len(both), len(both))
     found = {
         "added": now.keys() - rows.keys(),
         "gone": rows.keys() - now.keys(),

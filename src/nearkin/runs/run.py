@@ -94,7 +94,7 @@ def run(
     with leased(out) as lease:
         if force:
             folder.clear()
-        before = _begun(opened, recordings, folder, progress, tell)
+        before = _begun(opened, recordings, folder, tell)
         if before is not None and before["finished"]:
             tell(f"{printable(out)}: finished on {before['finished']}, nothing was computed")
             folder.finish()
@@ -158,7 +158,6 @@ def _begun(
     opened: Opened,
     recordings: Sequence[Recording],
     folder: RunFolder,
-    progress: Progress,
     tell: Tell,
 ) -> dict[str, Any] | None:
     """Return run.json where a run may go on, or is finished; None where one is to begin.
@@ -185,7 +184,7 @@ def _begun(
                 heard[recording.name] = clips[0].content_sha256
         for sentence in shards.told():
             tell(sentence)
-    require_same_run(before, opened, recordings, heard=heard, progress=progress)
+    require_same_run(before, opened, recordings, heard=heard)
     if not before["finished"]:
         return before
     damaged = folder.damaged(before)
