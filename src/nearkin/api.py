@@ -129,8 +129,8 @@ class Result:
                 "role": one.role,
                 "assumption_i": one.near.word,
                 "assumption_i_line": one.near.line,
-                "assumption_ii": one.graver.word,
-                "assumption_ii_line": one.graver.line,
+                "assumption_ii": one.further.word,
+                "assumption_ii_line": one.further.line,
             }
             for one in self.verdicts
         ]
@@ -213,7 +213,7 @@ class Result:
 
         rows = "".join(
             f"<tr>{cell(one.label)}{cell(one.near.line or one.near.word)}"
-            f"{cell(one.graver.line or one.graver.word)}</tr>"
+            f"{cell(one.further.line or one.further.word)}</tr>"
             for one in self.verdicts
             if one.role != "audio"
         )

@@ -14,7 +14,7 @@ from nearkin.corpora.rendered import arrangement, plan, predominant, scores, syn
 from nearkin.corpora.rendered.arrangement import Passage, Timed
 from nearkin.corpora.rendered.ensemble import Performance
 from nearkin.corpora.rendered.orchestra import CLASSES, FAMILIES, compass, kindred
-from nearkin.corpora.rendered.scores import Note, Score, Source
+from nearkin.corpora.rendered.scores import MusicScore, Note, Source
 from nearkin.errors import ExtraError, InputError, RunError
 from nearkin.seeds import stream
 
@@ -33,12 +33,14 @@ needs_libraries = pytest.mark.usefixtures("_libraries")
 
 def tune(
     pitches: list[int], *, metre: tuple[int, int] = (4, 4), collection: str = "essen"
-) -> Score:
+) -> MusicScore:
     """A score of one part in quarter notes."""
     notes = tuple(Note(float(k), 1.0, pitch) for k, pitch in enumerate(pitches))
     bar = 4.0 * metre[0] / metre[1]
     bars = tuple(np.arange(0.0, len(pitches), bar).tolist())
-    return Score(Source(collection, "x", "x", 0), (notes,), bars, metre, "", float(len(pitches)))
+    return MusicScore(
+        Source(collection, "x", "x", 0), (notes,), bars, metre, "", float(len(pitches))
+    )
 
 
 def level_db(y: np.ndarray) -> float:

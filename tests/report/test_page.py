@@ -233,7 +233,7 @@ def test_the_verdict_table_names_the_transformations(data, page):
 
     shown = " ".join(" ".join(page.texts).split())
     said = verdicts.verdicts(data.consistency, data.queries, data.run)
-    lines = {one.near.line for one in said} | {one.graver.line for one in said}
+    lines = {one.near.line for one in said} | {one.further.line for one in said}
     assert any("holds for" in line or "fails for" in line for line in lines)
     for line in lines:
         assert " ".join(line.split()) in shown

@@ -49,7 +49,7 @@ def near(consistency, run=RUN):
 
 
 def graver(consistency):
-    return verdict(consistency, NO_QUERIES, RUN, "x").graver
+    return verdict(consistency, NO_QUERIES, RUN, "x").further
 
 
 def test_assumption_i_at_its_boundaries():
@@ -99,7 +99,7 @@ def test_equal_rank_correlations_have_an_exact_bound_instead_of_an_interval():
     for n, word in ((71, "not settled"), (72, "holds")):
         made = table(n=n)
         made.loc[made["measure"] == "monotonicity", ["ci_low", "ci_high"]] = np.nan
-        found = verdict(made, NO_QUERIES, RUN | {"n": n}, "x").graver
+        found = verdict(made, NO_QUERIES, RUN | {"n": n}, "x").further
         assert found.word == word
     assert "n = 72 would settle it" in graver_of_few(50)
     blank = table(rho=0.97)
@@ -115,7 +115,7 @@ def test_equal_rank_correlations_have_an_exact_bound_instead_of_an_interval():
 def graver_of_few(n):
     made = table(n=n)
     made.loc[made["measure"] == "monotonicity", ["ci_low", "ci_high"]] = np.nan
-    return verdict(made, NO_QUERIES, RUN | {"n": n}, "x").graver.sentence
+    return verdict(made, NO_QUERIES, RUN | {"n": n}, "x").further.sentence
 
 
 def chances(true: float, n: int) -> tuple[float, float]:
@@ -184,16 +184,16 @@ def test_a_shortfall_is_set_beside_the_audio_space_without_overclaiming(audio, w
 
 def test_undefined_is_said_with_its_reason():
     found = verdict(table(np.nan, np.nan, original=np.nan), NO_QUERIES, RUN, "x")
-    assert found.near.word == found.graver.word == "undefined"
+    assert found.near.word == found.further.word == "undefined"
     assert "all distances are equal" in found.near.sentence
     assert verdict(table().head(0), NO_QUERIES, RUN, "x").near.word == "undefined"
 
 
 def test_partly_undefined_is_counted():
     found = verdict(table(at={POINTS[0]: np.nan}, rho_at={SIDES[0]: np.nan}), NO_QUERIES, RUN, "x")
-    assert found.near.word == found.graver.word == "holds"
+    assert found.near.word == found.further.word == "holds"
     assert "1 of 7 cases are undefined" in found.near.sentence
-    assert "1 of 3 cases are undefined" in found.graver.sentence
+    assert "1 of 3 cases are undefined" in found.further.sentence
 
 
 def test_the_constant_encoder_fails_in_plain_words():
@@ -201,7 +201,7 @@ def test_the_constant_encoder_fails_in_plain_words():
     found = verdict(data.consistency, data.queries, data.run, "constant")
     assert found.near.word == "does not hold"
     assert "even for the unchanged clips" in found.near.sentence
-    assert found.graver.word == "undefined"
+    assert found.further.word == "undefined"
     assert any("15 clips share their embedding" in note for note in found.notes)
     assert any(note.startswith("C_B_rho: Undefined") for note in found.notes)
 

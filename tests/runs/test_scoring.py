@@ -19,7 +19,7 @@ from nearkin.runs.spaces import (
     NO_COSINE,
     AudioAtPoint,
     EncoderAtPoint,
-    Moved,
+    OwnDistances,
     Space,
     drawn_clips,
     latent_space,
@@ -238,7 +238,7 @@ def test_monotonicity_says_why() -> None:
     scorer = Scorer(PLAN, [f"c{i}" for i in range(n)])
 
     def moved(code: str, magnitude: float, d_own: Any, failed: Any, asked: Any, why: str) -> Any:
-        one = Moved("e", "", 1, "latent", "cosine", np.array(d_own), failed, asked, why)
+        one = OwnDistances("e", "", 1, "latent", "cosine", np.array(d_own), failed, asked, why)
         return Point(code, magnitude), magnitude, [one]
 
     every, none = np.ones(n, bool), np.zeros(n, bool)

@@ -22,10 +22,10 @@ def demo_command(
 ) -> None:
     """Run on built-in synthetic clips with the built-in encoders: a report in about a minute."""
     with sentences():
-        from nearkin.cli.settings import Settings
+        from nearkin.cli.settings import RunOptions
 
         run_settings(
-            Settings(
+            RunOptions(
                 audio=[str(write_clips(out))],
                 encoder=["mfcc", "logmel-projection", "constant"],
                 out=str(out),

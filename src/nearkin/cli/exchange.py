@@ -91,12 +91,12 @@ def score_command(
 ) -> None:
     """Score embeddings of exported clips: the tables and the report that a run would give."""
     with sentences():
-        from nearkin.cli.settings import Settings
+        from nearkin.cli.settings import RunOptions
         from nearkin.runs.exchange import imported
         from nearkin.workers import available_cores
 
         plan, audio, sources = imported(manifest, embeddings, names=name or ())
-        settings = Settings(
+        settings = RunOptions(
             audio=audio,
             out="nearkin-run" if out is None else str(out),
             force=force,

@@ -25,7 +25,7 @@ from nearkin.cli.common import (
 
 if TYPE_CHECKING:
     from nearkin.api import Result
-    from nearkin.cli.settings import Settings
+    from nearkin.cli.settings import RunOptions
     from nearkin.runs.plan import Plan
     from nearkin.runs.sources import EncoderSource
 
@@ -145,25 +145,25 @@ def run_command(
         run_settings(merged(given(ctx), config))
 
 
-def run_settings(settings: Settings) -> None:
+def run_settings(settings: RunOptions) -> None:
     """Do what settings ask for: a run, or an estimate of one."""
     plan, sources, workers = settings.resolved()
     if settings.dry_run:
         from nearkin.runs.estimate import estimate
 
-        outlook = estimate(plan, settings.audio, encoders=sources, workers=workers)
-        for line in outlook.lines():
+        expected = estimate(plan, settings.audio, encoders=sources, workers=workers)
+        for line in expected.lines():
             say(line)
         if settings.json_line:
-            say(json.dumps(outlook.as_dict()))
+            say(json.dumps(expected.as_dict()))
         return
     run_and_tell(settings, plan, sources, workers)
 
 
 def run_and_tell(
-    settings: Settings, plan: Plan, sources: Sequence[EncoderSource], workers: int
+    settings: RunOptions, plan: Plan, sources: Sequence[EncoderSource], workers: int
 ) -> NoReturn:
-    """Do a run, write its report, tell its essence, and leave with its exit code."""
+    """Do a run, write its report, tell what came of it, and leave with its exit code."""
     from nearkin.api import Result
     from nearkin.cli.bars import show
     from nearkin.progress import unsaid

@@ -1,7 +1,7 @@
 """What a user may set, from flags and a YAML file, on its way to a plan.
 
 Flags override the file; the file's keys are the flags' names (``excerpts_per_file`` or
-``excerpts-per-file``). Settings that change a number go into the `Plan`, the rest stays here.
+``excerpts-per-file``). RunOptions that change a number go into the `Plan`, the rest stays here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nearkin.workers import available_cores
 from nearkin.written import parse_json, read_yaml
 
 
-class Settings(BaseModel):
+class RunOptions(BaseModel):
     """Everything the command ``run`` takes; lists and texts are what they are, never guessed.
 
     Attributes
@@ -111,7 +111,7 @@ class CorpusOptions(BaseModel):
 
 
 class TrainOptions(BaseModel):
-    """What the command ``train`` takes beside the `nearkin.training.Settings`.
+    """What the command ``train`` takes beside the `nearkin.training.RunOptions`.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class TrainOptions(BaseModel):
 Options = TypeVar("Options", bound=BaseModel)
 
 
-def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
+def merged(flags: Mapping[str, Any], config: Path | None) -> RunOptions:
     """Lay the flags of ``run`` over a configuration file.
 
     Parameters
@@ -152,7 +152,7 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
 
     Returns
     -------
-    Settings
+    RunOptions
 
     Raises
     ------
@@ -160,7 +160,7 @@ def merged(flags: Mapping[str, Any], config: Path | None) -> Settings:
         Naming every key that is unknown or wrong, and what is wrong with the file.
     """
     known = of_plan(name for name in Plan.model_fields if name != "encoders")
-    return laid_over(Settings, flags, config, known=known, rest="plan")
+    return laid_over(RunOptions, flags, config, known=known, rest="plan")
 
 
 def of_plan(names: Iterable[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ DISTANCE = "cosine"
 
 @dataclass(frozen=True)
 class Summary:
-    """The essence of a run.
+    """What came of a run.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Summary:
         Clips compared.
     encoders : list of dict
         Name, role, status, verdicts (a word, and the line that names the transformations), and the
-        median C_W over the mildest and over the gravest magnitude of every transformation and
+        median C_W over the mildest and over the most severe magnitude of every transformation and
         side, with the worst of them beside it.
     notes : list of str
         What was skipped or failed, in sentences.
@@ -84,14 +84,14 @@ class Summary:
             f"{self.n} clips, chance {1 / self.n:.3g}; cosine distance, median and worst of the"
         )
         told = [
-            f"{chance} mildest and of the gravest changes; (i) small changes stay nearest, (ii) "
-            "graver changes move further, under every distance"
+            f"{chance} mildest and of the most severe changes; (i) small changes stay nearest, "
+            "(ii) more severe changes move further, under every distance"
         ]
         return [*told, head, *rows, *self.notes, f"report: {self.report}"]
 
 
 def summary(result: Result) -> Summary:
-    """Draw the essence from a finished run."""
+    """Sum up a finished run."""
     encoders = [
         _encoder_row(result, encoder)
         for encoder in sorted(result.run["encoders"], key=lambda row: row["role"] != "tested")
@@ -124,7 +124,7 @@ def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
     ].set_index(["transformation", "magnitude"])["value"]
     points = [(str(code), float(value)) for code, value in result.run["grid"]["points"]]
     mild = [(point.code, point.magnitude) for point in magnitudes.mildest(points)]
-    grave = [(point.code, point.magnitude) for point in magnitudes.gravest(points)]
+    grave = [(point.code, point.magnitude) for point in magnitudes.most_severe(points)]
     return {
         "name": encoder["label"],
         "role": encoder["role"],
@@ -135,8 +135,8 @@ def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
         "worst_grave": _worst(rows.reindex(grave)),
         "assumption_i": found.near.word,
         "assumption_i_line": found.near.line,
-        "assumption_ii": found.graver.word,
-        "assumption_ii_line": found.graver.line,
+        "assumption_ii": found.further.word,
+        "assumption_ii_line": found.further.line,
     }
 
 

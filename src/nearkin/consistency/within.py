@@ -124,12 +124,12 @@ def within_space_at_by_clip(rank: ArrayLike, *, n: int, n_clips: int) -> Floats:
 def monotonicity(
     severity: ArrayLike, d_own: ArrayLike, *, failed: ArrayLike | None = None
 ) -> Floats:
-    """Test assumption (ii) clip by clip: a graver change should move the clip further.
+    """Test assumption (ii) clip by clip: a more severe change should move the clip further.
 
     Parameters
     ----------
     severity : array_like, shape [P]
-        Severity of the P magnitudes of one side of one transformation, larger is graver.
+        Severity of the P magnitudes of one side of one transformation, larger is more severe.
     d_own : array_like, shape [n, P]
         Distance of every clip's transformed versions to its own original; NaN where it is missing.
     failed : array_like of bool, shape [n, P], optional

@@ -24,7 +24,7 @@ POINTS_TIMED = 8
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PerformanceEstimate:
     """Counts and times of the work.
 
     Attributes
@@ -67,7 +67,7 @@ def estimate(
     plan: Plan,
     split: str,
     workers: int,
-) -> Estimate:
+) -> PerformanceEstimate:
     """Count the work, and measure a few points of one clip of each task.
 
     Raises
@@ -82,7 +82,7 @@ def estimate(
         for test in tests
     }
     seconds = sum(_seconds(session, test) * clips[test.task] for test in tests)
-    return Estimate(
+    return PerformanceEstimate(
         clips=clips,
         models=len(models),
         points=len(plan.grid.points),

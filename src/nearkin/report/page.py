@@ -213,17 +213,17 @@ def _overview(said: Iterable[verdicts.Verdict]) -> list[dict[str, Any]]:
     rows = []
     for one in said:
         near = [number for number in one.near.numbers if math.isfinite(number.value)]
-        graver = [number for number in one.graver.numbers if math.isfinite(number.value)]
+        further = [number for number in one.further.numbers if math.isfinite(number.value)]
         rows.append(
             {
                 "label": one.label,
                 "role": {"audio": "audio space"}.get(one.role, one.role),
                 "near": one.near.word,
                 "near_line": one.near.line,
-                "graver": one.graver.word,
-                "graver_line": one.graver.line,
+                "further": one.further.word,
+                "further_line": one.further.line,
                 "c_w": min(near, key=lambda number: number.value) if near else None,
-                "rho": min(graver, key=lambda number: number.value) if graver else None,
+                "rho": min(further, key=lambda number: number.value) if further else None,
             }
         )
     return rows
@@ -266,7 +266,7 @@ def _figures(
         ),
         _block(
             "gravest",
-            figures.figure_12(table, run=run, end="gravest"),
+            figures.figure_12(table, run=run, end="most severe"),
             "The same at the gravest change of every transformation in the grid.",
         ),
         _block(

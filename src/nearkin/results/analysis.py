@@ -41,8 +41,8 @@ from nearkin.results.trials import (
     KEYS,
     MEASURES,
     TASK_SCORES,
+    Response,
     RunScores,
-    Score,
     modelled,
     rows_of,
     scores_of,
@@ -256,7 +256,7 @@ def _contrasts(model: Gam, factor: str, at: At, clips: ClipMeans) -> pd.DataFram
     return table
 
 
-def _named(table: pd.DataFrame, score: Score) -> pd.DataFrame:
+def _named(table: pd.DataFrame, score: Response) -> pd.DataFrame:
     return _first(table.assign(**score._asdict()), KEYS)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from nearkin.results.analysis import Analysis
 from nearkin.results.systems import distance_name
-from nearkin.results.trials import KEYS, PERFORMANCE, Score
+from nearkin.results.trials import KEYS, PERFORMANCE, Response
 
 NAMES = {
     "encoder": "the encoder's",
@@ -41,7 +41,7 @@ def sentences(analysis: Analysis) -> list[str]:
     if single and len(single) < len(analysis.trials):
         few = f"one trial only of {', '.join(single)}: these very models, not their kind"
     told = [
-        " ".join(_about(analysis.tables, Score(*map(str, key)), few))
+        " ".join(_about(analysis.tables, Response(*map(str, key)), few))
         for key in analysis.tables["gam"][KEYS].itertuples(index=False, name=None)
     ]
     told += _correlations(analysis.tables["correlations"])
@@ -127,7 +127,7 @@ def _between_trials(means: pd.DataFrame) -> str:
     )
 
 
-def _about(tables: Mapping[str, pd.DataFrame], score: Score, few: str) -> list[str]:
+def _about(tables: Mapping[str, pd.DataFrame], score: Response, few: str) -> list[str]:
     fit = _rows(tables["gam"], score).iloc[0]
     told = [
         f"{in_words(score)}: the model explains {100 * fit['r2']:.1f} % of the variance (adjusted "
@@ -154,7 +154,7 @@ def _about(tables: Mapping[str, pd.DataFrame], score: Score, few: str) -> list[s
     return [sentence for sentence in told if sentence]
 
 
-def in_words(score: Score) -> str:
+def in_words(score: Response) -> str:
     """Return a score's name in running text."""
     if score.measure == PERFORMANCE:
         return "Task performance (standardised within each task)"
@@ -256,7 +256,7 @@ def _correlations(table: pd.DataFrame) -> list[str]:
     return told
 
 
-def _rows(table: pd.DataFrame, score: Score) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, score: Response) -> pd.DataFrame:
     here = pd.Series(True, index=table.index)
     for column, name in zip(KEYS, score, strict=True):
         here &= table[column] == name

@@ -120,7 +120,7 @@ def card(
         "",
         f"- **A small change moves a clip very little**: {_told(found.near.line, found.near.word)}",
         "- **A more severe change moves it further**: "
-        f"{_told(found.graver.line, found.graver.word)}",
+        f"{_told(found.further.line, found.further.word)}",
         "",
         f"Share of changed clips nearest their own original (C_W, {table.distance} distance, 95 % "
         f"interval; chance is {1 / table.n:.3g}), at the mildest change of each kind:",

@@ -29,7 +29,7 @@ from nearkin.results.answers import (
     used_clips,
 )
 from nearkin.results.systems import systems_of
-from nearkin.results.trials import RunScores, Score
+from nearkin.results.trials import Response, RunScores
 
 Floats = NDArray[np.float64]
 
@@ -70,14 +70,14 @@ class ClipErrors:
                 mine = {question: (answer, units) for question, answer in answers.items()}
                 self._found.setdefault((run.name, system.label), mine)
 
-    def means(self, rows: pd.DataFrame, score: Score, factors: Sequence[str]) -> ClipMeans:
+    def means(self, rows: pd.DataFrame, score: Response, factors: Sequence[str]) -> ClipMeans:
         """Return the means of some factors' levels, clip by clip where that is known.
 
         Parameters
         ----------
         rows : pandas.DataFrame
             The scores of the model, of one measure and pair of distances.
-        score : Score
+        score : Response
             Which.
         factors : sequence of str
             The model's factors.
@@ -93,7 +93,7 @@ class ClipErrors:
                 bounds[names] = float(widths.mean()) / (2 * NORMAL)
         return ClipMeans(list(factors), cells, bounds)
 
-    def _cell(self, part: pd.DataFrame, score: Score) -> Floats | None:
+    def _cell(self, part: pd.DataFrame, score: Response) -> Floats | None:
         first = part.iloc[0]
         mine = self._found.get((str(first["run"]), str(first["encoder"])), {})
         known = mine.get(Question(*score))

@@ -172,7 +172,7 @@ def _points(rows: pd.DataFrame, at: str) -> list[Point]:
     if at == "mildest":
         return magnitudes.mildest(there)
     if at == "most-severe":
-        return magnitudes.gravest(there)
+        return magnitudes.most_severe(there)
     points = []
     for part in at.split(","):
         code, sign, number = (piece.strip() for piece in part.partition("="))

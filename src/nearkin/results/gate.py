@@ -265,7 +265,7 @@ def _imperceptible(code: str, magnitude: float) -> bool:
 
 def _known(code: str, rows: pd.DataFrame) -> str:
     if code == IMPERCEPTIBLE:
-        return "its mildest magnitudes are graver than the paper's; run --grid imperceptible"
+        return "its mildest magnitudes are more severe than the paper's; run --grid imperceptible"
     values = sorted(rows.loc[rows["transformation"] == code, "magnitude"].unique())
     told = ", ".join(f"{value:g}" for value in values[:6])
     return f"{code} has {told}" + (f" ... {values[-1]:g}" if len(values) > 6 else "")

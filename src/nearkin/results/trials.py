@@ -30,7 +30,7 @@ PERFORMANCE_FACTORS = ["encoder", "task", "transformation"]
 KEYS = ["measure", "audio_distance", "latent_distance"]
 
 
-class Score(NamedTuple):
+class Response(NamedTuple):
     """What is analysed: a measure and its distances."""
 
     measure: str
@@ -43,7 +43,7 @@ class Score(NamedTuple):
         return f"{self.measure}[{names}]" if names else self.measure
 
 
-TASK_SCORES = Score(PERFORMANCE, "", "")
+TASK_SCORES = Response(PERFORMANCE, "", "")
 
 
 class RunScores(NamedTuple):
@@ -189,16 +189,16 @@ def _asked(
     return found
 
 
-def scores_of(rows: pd.DataFrame) -> list[Score]:
+def scores_of(rows: pd.DataFrame) -> list[Response]:
     """Return the measures and distances there are, in page order."""
     audio, latent = (distance_order(rows[name]) for name in ("audio_distance", "latent_distance"))
     present = set(rows[KEYS].drop_duplicates().itertuples(index=False, name=None))
-    every = [Score("C_W", "", one) for one in latent]
-    every += [Score(m, a, z) for m in MEASURES[1:] for a in audio for z in latent]
+    every = [Response("C_W", "", one) for one in latent]
+    every += [Response(m, a, z) for m in MEASURES[1:] for a in audio for z in latent]
     return [score for score in every if tuple(score) in present]
 
 
-def rows_of(rows: pd.DataFrame, score: Score) -> pd.DataFrame:
+def rows_of(rows: pd.DataFrame, score: Response) -> pd.DataFrame:
     """Return the rows of one score."""
     return rows[rows_where(rows, KEYS, score)]
 

@@ -103,7 +103,7 @@ class Verdict:
     ----------
     label, role : str
         Name on the page; ``"tested"``, ``"reference"`` or ``"audio"``.
-    near, graver : Finding
+    near, further : Finding
         Assumptions (i) and (ii).
     notes : tuple of str
         Further sentences: failed queries, identical embeddings, the worst transformation, C_B_rho.
@@ -112,7 +112,7 @@ class Verdict:
     label: str
     role: str
     near: Finding
-    graver: Finding
+    further: Finding
     notes: tuple[str, ...] = ()
 
 
@@ -165,7 +165,7 @@ def verdict(
     mine = headline(of(consistency, system))
     column = "audio_distance" if encoder == AUDIO else "latent_distance"
     near = _near(mine, consistency, column, run)
-    graver = _graver(mine, consistency, column, run)
+    further = _further(mine, consistency, column, run)
     notes = [
         *failed_queries(mine, column),
         *identical_embeddings(mine, queries, system, column),
@@ -174,7 +174,7 @@ def verdict(
         *over_trials(consistency, system),
     ]
     label = "audio space (MFCC sequences)" if encoder == AUDIO else system.label
-    return Verdict(label, system.role, near, graver, tuple(notes))
+    return Verdict(label, system.role, near, further, tuple(notes))
 
 
 def caveat(consistency: pd.DataFrame) -> str:
@@ -186,8 +186,8 @@ def caveat(consistency: pd.DataFrame) -> str:
         return ""
     names = _listed([magnitudes.in_words(point.code, point.magnitude) for point in loud])
     return (
-        f"This grid's mildest changes are graver than what the paper takes as hardly perceptible "
-        f"for {names}: there, assumption (i) is tested on a change that may be heard."
+        f"This grid's mildest changes are more severe than what the paper takes as hardly "
+        f"perceptible for {names}: there, assumption (i) is tested on a change that may be heard."
     )
 
 
@@ -353,7 +353,7 @@ def _c_w_at(
     return numbers
 
 
-def _graver(
+def _further(
     mine: pd.DataFrame, consistency: pd.DataFrame, column: str, run: Mapping[str, Any]
 ) -> Finding:
     rows = mine[mine["measure"] == "monotonicity"]

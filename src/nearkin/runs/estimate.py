@@ -32,7 +32,7 @@ TRIED = 5
 
 
 @dataclass(frozen=True)
-class Outlook:
+class RunEstimate:
     """Counts and estimates of a run that was not done.
 
     Attributes
@@ -89,7 +89,7 @@ def estimate(
     encoders: Sequence[EncoderSource],
     workers: int,
     tell: Tell = unsaid,
-) -> Outlook:
+) -> RunEstimate:
     """Count a run's work and measure it on one clip, with the encoders as the run would use them.
 
     Raises
@@ -117,7 +117,7 @@ def estimate(
     seconds = float("nan")
     if clip is not None:
         seconds = _measure(session, clip, n_clips) / min(workers, n_clips)
-    return Outlook(
+    return RunEstimate(
         recordings=len(recordings),
         clips=n_clips,
         points=len(plan.grid.points),

@@ -13,7 +13,7 @@ from nearkin.files import read_parquet
 from nearkin.runs.failures import candidates
 from nearkin.runs.session import Session
 from nearkin.runs.shards import AGAIN
-from nearkin.runs.spaces import Moved
+from nearkin.runs.spaces import OwnDistances
 from nearkin.tables import OK
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def write_tables(session: Session) -> pd.DataFrame:
     return pd.concat(lost, ignore_index=True)
 
 
-def _moved(rows: pd.DataFrame) -> list[Moved]:
+def _moved(rows: pd.DataFrame) -> list[OwnDistances]:
     """Return how far every clip was moved at one point, from its rows of queries.parquet."""
     keys = ["encoder", "task", "trial", "space", "distance"]
     found = []
@@ -111,7 +111,7 @@ def _moved(rows: pd.DataFrame) -> list[Moved]:
         asked = part["error"].notna().to_numpy(bool)
         told = part.loc[part["status"] != OK, "status"]
         found.append(
-            Moved(
+            OwnDistances(
                 *cast("tuple[str, str, int, str, str]", key),
                 d_own=d_own,
                 failed=asked & np.isnan(d_own),

@@ -16,7 +16,7 @@ from nearkin.tables import OK
 
 
 @dataclass(frozen=True)
-class Gathered:
+class QueryArrays:
     """What the queries left behind, by clip and point.
 
     Attributes
@@ -59,7 +59,7 @@ class Gathered:
         return [marks.get((clip, point), OK) for clip in range(len(self.effective))]
 
 
-def gather(shards: Shards, clip_ids: Sequence[str]) -> Gathered:
+def gather(shards: Shards, clip_ids: Sequence[str]) -> QueryArrays:
     """Join what the queries of all clips left behind.
 
     Raises
@@ -83,4 +83,4 @@ def gather(shards: Shards, clip_ids: Sequence[str]) -> Gathered:
                 if text != OK:
                     not_ok.setdefault(label, {})[clip, point] = text
     found = {name: np.stack(parts, axis=1) for name, parts in audio.items()}
-    return Gathered(effective=np.stack(effective), not_ok=not_ok, **found)
+    return QueryArrays(effective=np.stack(effective), not_ok=not_ok, **found)

@@ -30,7 +30,7 @@ from nearkin.runs.plan import Plan
 from nearkin.runs.spaces import (
     AudioAtPoint,
     EncoderAtPoint,
-    Moved,
+    OwnDistances,
     RankedAtPoint,
     Space,
     drawn_clips,
@@ -151,12 +151,14 @@ class Scorer:
         ]
         return pd.concat(queries, ignore_index=True), self._table(here)
 
-    def monotonicity(self, points: Sequence[tuple[Point, float, Sequence[Moved]]]) -> pd.DataFrame:
+    def monotonicity(
+        self, points: Sequence[tuple[Point, float, Sequence[OwnDistances]]]
+    ) -> pd.DataFrame:
         """Test assumption (ii) over all points of the grid.
 
         Parameters
         ----------
-        points : sequence of (Point, effective magnitude, sequence of Moved)
+        points : sequence of (Point, effective magnitude, sequence of OwnDistances)
             All points but the identity; every one with the same spaces in the same order.
 
         Returns
@@ -188,7 +190,7 @@ class Scorer:
 
     # -- scores ----------------------------------------------------------------------------------
 
-    def _growth(self, severity: Sequence[float], moved: Sequence[Moved]) -> Score:
+    def _growth(self, severity: Sequence[float], moved: Sequence[OwnDistances]) -> Score:
         one = moved[0]
         failed = np.stack([at.failed for at in moved], axis=1)
         d_own = np.stack([at.d_own for at in moved], axis=1)

@@ -22,7 +22,7 @@ from nearkin.encoders.calling.unsteady import averaged, one_by_one
 from nearkin.errors import RunError
 from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
-from nearkin.runs.gathered import Gathered, gather
+from nearkin.runs.gathered import QueryArrays, gather
 from nearkin.runs.plan import DEFAULT_CALLS, Plan
 from nearkin.runs.queries import noise_library
 from nearkin.runs.scoring import Scorer
@@ -163,7 +163,7 @@ class Session:
         return Scorer(self.plan, self.clip_ids, groups=self.groups)
 
     @functools.cached_property
-    def gathered(self) -> Gathered:
+    def gathered(self) -> QueryArrays:
         """What the queries of all clips left behind, but for the distances."""
         return gather(self.asked, self.clip_ids)
 

@@ -112,7 +112,7 @@ class AudioAtPoint:
 
 
 @dataclass(frozen=True)
-class Moved:
+class OwnDistances:
     """How far every clip was moved at one point, in one space: what monotonicity needs.
 
     Attributes

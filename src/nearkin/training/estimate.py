@@ -34,7 +34,7 @@ NOTHING = "nothing was written"
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrainingEstimate:
     """Counts and times of a training.
 
     Attributes
@@ -76,7 +76,7 @@ class Estimate:
         ]
 
 
-def estimate(settings: Settings, manifest: Path, *, workers: int) -> Estimate:
+def estimate(settings: Settings, manifest: Path, *, workers: int) -> TrainingEstimate:
     """Count a training's work, and measure a few steps and the decoding of a few recordings.
 
     Raises
@@ -97,7 +97,7 @@ def estimate(settings: Settings, manifest: Path, *, workers: int) -> Estimate:
     training = steps * _step_seconds(settings, what, labels, splits["train"])
     if settings.max_minutes is not None:
         training = min(training, 60 * settings.max_minutes)
-    return Estimate(
+    return TrainingEstimate(
         recordings={split: len(part) for split, part in splits.items()},
         steps=steps,
         epochs=round(steps * settings.batch / n_train, 3),

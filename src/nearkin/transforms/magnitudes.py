@@ -1,4 +1,4 @@
-"""Points of a grid and how they are read: axis, severity, side, the mildest and the gravest.
+"""Points of a grid and how they are read: axis, severity, side, the mildest and the most severe.
 
 Tables in, points out; no plots, no audio. What a magnitude means stands on its transformation's
 class (`nearkin.transforms.Transformation.axis`); the grid is the paper's Figure 3, the
@@ -88,15 +88,15 @@ def mildest(points: Iterable[tuple[str, float]]) -> list[Point]:
     >>> [point.magnitude for point in mildest([("PN", 10), ("PN", 30), ("PS", -2), ("PS", 1)])]
     [30.0, -2.0, 1.0]
     """
-    return _extreme(points, gravest=False)
+    return _extreme(points, severe=False)
 
 
-def gravest(points: Iterable[tuple[str, float]]) -> list[Point]:
-    """Return the gravest magnitude present of every transformation and side, in page order."""
-    return _extreme(points, gravest=True)
+def most_severe(points: Iterable[tuple[str, float]]) -> list[Point]:
+    """Return the most severe magnitude present of every transformation and side, in page order."""
+    return _extreme(points, severe=True)
 
 
-def _extreme(points: Iterable[tuple[str, float]], *, gravest: bool) -> list[Point]:
+def _extreme(points: Iterable[tuple[str, float]], *, severe: bool) -> list[Point]:
     best: dict[tuple[str, str], Point] = {}
     for code, value in points:
         if code == ORIGINAL:
@@ -107,7 +107,7 @@ def _extreme(points: Iterable[tuple[str, float]], *, gravest: bool) -> list[Poin
             best[key] = point
             continue
         step = severity(code, value) - severity(code, best[key].magnitude)
-        if (step > 0) if gravest else (step < 0):
+        if (step > 0) if severe else (step < 0):
             best[key] = point
     codes = code_order(code for code, _ in best)
     return sorted(

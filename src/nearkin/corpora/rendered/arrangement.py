@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nearkin.corpora.rendered.scores import Note, Score
+from nearkin.corpora.rendered.scores import MusicScore, Note
 
 # Krumhansl & Kessler (1982), as in Krumhansl: Cognitive foundations of musical pitch (1990), p. 30.
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -74,7 +74,7 @@ class Timed(NamedTuple):
     velocity: int
 
 
-def bar_quarters(score: Score) -> float:
+def bar_quarters(score: MusicScore) -> float:
     """Return the length of a bar in quarters, 4 where the score does not say."""
     numerator, denominator = score.metre
     return 4.0 * numerator / denominator if denominator else 4.0
@@ -88,7 +88,9 @@ def note_quarters(part: Sequence[Note]) -> float:
     return float(np.mean(gaps)) if gaps.size else 1.0
 
 
-def passage(score: Score, *, quarters: float, rng: np.random.Generator, lead: int = 0) -> Passage:
+def passage(
+    score: MusicScore, *, quarters: float, rng: np.random.Generator, lead: int = 0
+) -> Passage:
     """Take a passage in which the part `lead` is busy; a score that is too short is repeated."""
     bar = bar_quarters(score)
     length = max(bar, np.ceil(score.length / bar) * bar)
@@ -205,7 +207,7 @@ def bass_part(
     return notes
 
 
-def drum_part(taken: Passage, score: Score, rng: np.random.Generator) -> list[Note]:
+def drum_part(taken: Passage, score: MusicScore, rng: np.random.Generator) -> list[Note]:
     """Beat time: kick, snare and hi-hat as the metre has it, some strokes left out for good."""
     numerator, _ = score.metre
     kind = 6 if numerator in (6, 9, 12) else numerator if numerator in (2, 3) else 4

@@ -13,7 +13,7 @@ import numpy as np
 from nearkin.corpora.rendered import arrangement, synthesis
 from nearkin.corpora.rendered.arrangement import Key, Passage
 from nearkin.corpora.rendered.orchestra import FAMILIES, Family, compass
-from nearkin.corpora.rendered.scores import Note, Score
+from nearkin.corpora.rendered.scores import MusicScore, Note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +75,7 @@ class Clip(NamedTuple):
 
 
 def drawn_performance(
-    score: Score,
+    score: MusicScore,
     lead: int,
     rng: np.random.Generator,
     *,
@@ -95,7 +95,7 @@ def drawn_performance(
     )
 
 
-def drawn_lead(score: Score, rng: np.random.Generator) -> int:
+def drawn_lead(score: MusicScore, rng: np.random.Generator) -> int:
     """Draw the part that has the melody: mostly the highest."""
     if len(score.parts) == 1 or rng.random() < 0.6:
         return 0
@@ -103,14 +103,14 @@ def drawn_lead(score: Score, rng: np.random.Generator) -> int:
 
 
 def passage_for(
-    score: Score, performance: Performance, rng: np.random.Generator, *, lead: int
+    score: MusicScore, performance: Performance, rng: np.random.Generator, *, lead: int
 ) -> Passage:
     """Take the passage of a score that fills a clip."""
     quarters = performance.seconds / performance.quarter_s
     return arrangement.passage(score, quarters=quarters, rng=rng, lead=lead)
 
 
-def key_of(score: Score) -> Key:
+def key_of(score: MusicScore) -> Key:
     """Return a score's key."""
     return arrangement.key_of([note for part in score.parts for note in part])
 
@@ -137,7 +137,7 @@ def drawn_families(
 
 
 def accompaniment(
-    score: Score,
+    score: MusicScore,
     taken: Passage,
     rng: np.random.Generator,
     *,
@@ -184,7 +184,7 @@ def accompaniment(
 
 
 def harmony(
-    score: Score,
+    score: MusicScore,
     taken: Passage,
     rng: np.random.Generator,
     *,

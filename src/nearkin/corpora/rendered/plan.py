@@ -199,7 +199,7 @@ def _turn(rendering: Rendering, unit: int) -> _Turn:
     return _Turn(collection, split, members, earlier)
 
 
-def _score(rendering: Rendering, unit: int) -> tuple[scores.Source, scores.Score, str]:
+def _score(rendering: Rendering, unit: int) -> tuple[scores.Source, scores.MusicScore, str]:
     """Draw the score of a unit: works by chance."""
     collection, split, members, earlier = _turn(rendering, unit)
     permuted = stream(rendering.seed, "scores", collection, split).permutation(len(members))

@@ -13,7 +13,7 @@ from nearkin.corpora.irmas import INSTRUMENTS
 from nearkin.corpora.rendered import ensemble, synthesis
 from nearkin.corpora.rendered.arrangement import Passage
 from nearkin.corpora.rendered.orchestra import CLASSES, kindred
-from nearkin.corpora.rendered.scores import Note, Score
+from nearkin.corpora.rendered.scores import MusicScore, Note
 from nearkin.seeds import stream
 
 SECONDS = 6.0
@@ -28,12 +28,12 @@ def instrument_of(number: int, *, seed: int) -> str:
     return INSTRUMENTS[int(stream(seed, "classes", block).permutation(len(INSTRUMENTS))[place])]
 
 
-def clip(score: Score, *, number: int, seed: int) -> ensemble.Clip:
+def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
     """Render a clip of a score.
 
     Parameters
     ----------
-    score : Score
+    score : MusicScore
         What is played.
     number : int
         Which clip it is; names the draws together with `seed`, and its instrument.
@@ -57,7 +57,7 @@ def clip(score: Score, *, number: int, seed: int) -> ensemble.Clip:
 
 
 def stems(
-    score: Score, instrument: str, rng: np.random.Generator
+    score: MusicScore, instrument: str, rng: np.random.Generator
 ) -> tuple[synthesis.Samples, synthesis.Samples, dict[str, object]]:
     """Return the predominant instrument, its accompaniment, and what is known about both."""
     family = CLASSES[instrument]
@@ -82,7 +82,7 @@ def stems(
 
 def _fuller(
     notes: list[Note],
-    score: Score,
+    score: MusicScore,
     taken: Passage,
     lead: int,
     rng: np.random.Generator,

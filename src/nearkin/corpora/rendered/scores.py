@@ -76,7 +76,7 @@ class Source(NamedTuple):
     number: int
 
 
-class Score(NamedTuple):
+class MusicScore(NamedTuple):
     """A score as notes.
 
     Attributes
@@ -188,12 +188,12 @@ def tunes(text: str) -> list[str]:
     return re.split(r"(?m)^(?=X:)", text)[1:]
 
 
-def read_score(source: Source) -> Score | None:
+def read_score(source: Source) -> MusicScore | None:
     """Have music21 parse a score.
 
     Returns
     -------
-    Score or None
+    MusicScore or None
         None where there is nothing to play: music21 cannot read it, or it has next to no notes.
     """
     converter = need("music21.converter", extra=EXTRA)
@@ -216,7 +216,7 @@ def read_score(source: Source) -> Score | None:
     return _as_notes(source, parsed, kind)
 
 
-def _as_notes(source: Source, parsed: Any, kind: str) -> Score | None:
+def _as_notes(source: Source, parsed: Any, kind: str) -> MusicScore | None:
     streams = list(parsed.parts) if hasattr(parsed, "parts") else []
     parts = [part for part in (_notes(one) for one in streams or [parsed]) if len(part) >= 12]
     if not parts:
@@ -227,7 +227,7 @@ def _as_notes(source: Source, parsed: Any, kind: str) -> Score | None:
     signature = next(iter(first.recurse().getElementsByClass("TimeSignature")), None)
     metre = (int(signature.numerator), int(signature.denominator)) if signature else (0, 0)
     length = max(note.onset + note.duration for part in parts for note in part)
-    return Score(source, tuple(parts), tuple(bars), metre, kind, float(length))
+    return MusicScore(source, tuple(parts), tuple(bars), metre, kind, float(length))
 
 
 def _notes(part: Any) -> tuple[Note, ...]:

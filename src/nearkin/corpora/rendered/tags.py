@@ -22,7 +22,7 @@ from nearkin.corpora.rendered import arrangement, ensemble, synthesis
 from nearkin.corpora.rendered.arrangement import Passage
 from nearkin.corpora.rendered.ensemble import Line, Performance
 from nearkin.corpora.rendered.orchestra import FAMILIES
-from nearkin.corpora.rendered.scores import Note, Score
+from nearkin.corpora.rendered.scores import MusicScore, Note
 from nearkin.seeds import stream
 
 SECONDS = 10.0
@@ -91,12 +91,12 @@ STACCATO, LEGATO = 0.5, 0.99
 """Shares of their duration for which notes are held: at most and at least."""
 
 
-def clip(score: Score, *, number: int, seed: int) -> ensemble.Clip:
+def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
     """Render a clip of a score.
 
     Parameters
     ----------
-    score : Score
+    score : MusicScore
         What is played.
     number : int
         Which clip it is; names the draws together with `seed`.
@@ -137,7 +137,7 @@ def clip(score: Score, *, number: int, seed: int) -> ensemble.Clip:
     )
 
 
-def of_score(score: Score) -> set[str]:
+def of_score(score: MusicScore) -> set[str]:
     """Return the tags that follow from the score alone: style, kind, region, metre, mode."""
     tags = {STYLES[score.source.collection], ensemble.key_of(score).mode}
     if score.kind:
@@ -152,7 +152,7 @@ def of_score(score: Score) -> set[str]:
     return tags
 
 
-def beat_quarters(score: Score) -> float:
+def beat_quarters(score: MusicScore) -> float:
     """Return the length of a beat in quarters: dotted in compound metres, 1 where there is none."""
     numerator, denominator = score.metre
     if not denominator:
@@ -161,7 +161,7 @@ def beat_quarters(score: Score) -> float:
 
 
 def of_performance(
-    score: Score, performance: Performance, played: list[tuple[str, list[Note]]]
+    score: MusicScore, performance: Performance, played: list[tuple[str, list[Note]]]
 ) -> set[str]:
     """Return the tags that follow from how it is played.
 
@@ -193,7 +193,7 @@ def of_performance(
 
 
 def _tune(
-    score: Score, taken: Passage, rng: np.random.Generator, preferred: tuple[str, ...]
+    score: MusicScore, taken: Passage, rng: np.random.Generator, preferred: tuple[str, ...]
 ) -> tuple[list[Line], set[str]]:
     """Arrange a melody: alone, doubled, with chords and a bass."""
     melody = taken.parts[0]
@@ -211,7 +211,7 @@ def _tune(
 
 
 def _parts(
-    score: Score,
+    score: MusicScore,
     taken: Passage,
     lead: int,
     rng: np.random.Generator,

@@ -11,7 +11,7 @@ import numpy as np
 
 from nearkin.corpora.rendered import ensemble, synthesis
 from nearkin.corpora.rendered.orchestra import FAMILIES, kindred
-from nearkin.corpora.rendered.scores import Note, Score
+from nearkin.corpora.rendered.scores import MusicScore, Note
 from nearkin.seeds import stream
 
 SECONDS = 10.0
@@ -20,12 +20,12 @@ CLIPS_PER_SCORE = 3
 _VOICE = FAMILIES["choir"]
 
 
-def clip(score: Score, *, number: int, seed: int) -> ensemble.Clip:
+def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
     """Render a clip of a score.
 
     Parameters
     ----------
-    score : Score
+    score : MusicScore
         What is sung and played.
     number : int
         Which clip it is; names the draws together with `seed`.
@@ -77,7 +77,7 @@ def clip(score: Score, *, number: int, seed: int) -> ensemble.Clip:
     )
 
 
-def _median_quarters(score: Score, lead: int) -> float:
+def _median_quarters(score: MusicScore, lead: int) -> float:
     return float(np.median([note.duration for note in score.parts[lead]]))
 
 

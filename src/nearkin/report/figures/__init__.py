@@ -2,8 +2,8 @@
 
 Every function of ``FIGURES`` takes the consistency table and the run's record; figures 5, 8 and 11
 take an analysis's marginal means as well, figure 4 takes task scores instead. Conventions: the
-magnitude axis is in true units and says on which side changes are graver; C_W and C_B_acc run from
-0 to 1; values are rounded at the sixth decimal; undefined values are left out of curves and named
+magnitude axis is in true units and says on which side changes are more severe; C_W and C_B_acc run
+from 0 to 1; values are rounded at the sixth decimal; undefined values are left out of curves, named
 where there is a place for it. Numbers of figures are those of Kim, Urbano, Liem and Hanjalic
 (2019), doi 10.3389/fams.2019.00053.
 """

@@ -346,7 +346,7 @@ def _panel(
 def x_channel(code: str, xs: Sequence[float], **axis: Any) -> dict[str, Any]:
     """Return the magnitude channel of a transformation: true units, no zero forced in.
 
-    The axis title says on which side changes are graver; the ticks of a logarithmic axis are
+    The axis title says on which side changes are more severe; the ticks of a logarithmic axis are
     magnitudes that were run, each at least about twice the one before.
     """
     how = magnitudes.axis(code)

@@ -1,4 +1,4 @@
-"""Figures 3, 12 and 13: the grid, the mildest (or gravest) changes, the originals; drawn as dots.
+"""Figures 3, 12 and 13: the grid, the mildest or most severe changes, the originals; as dots.
 
 In figure 12 each dot is one transformation, and PS and TS are split by direction; bars are the
 95 % intervals of the table; the black tick is the median over the dots of an encoder.
@@ -111,7 +111,7 @@ def figure_12(
     consistency: pd.DataFrame,
     *,
     run: Mapping[str, Any],
-    end: Literal["mildest", "gravest"] = "mildest",
+    end: Literal["mildest", "most severe"] = "mildest",
     performance: pd.DataFrame | None = None,
 ) -> Any:
     """Draw C_W, C_B_acc and C_B_rho at one end of the grid, a dot per transformation and side.
@@ -124,7 +124,7 @@ def figure_12(
         The run's consistency table.
     run : mapping
         The run's record.
-    end : {"mildest", "gravest"}
+    end : {"mildest", "most severe"}
         Which magnitude of every transformation and side: the paper's Figure 12 is the mildest.
     performance : pandas.DataFrame, optional
         The run's task scores.
@@ -134,7 +134,7 @@ def figure_12(
     altair chart
         Latent distances down, measures across; several trials give a dot each.
     """
-    choose = magnitudes.mildest if end == "mildest" else magnitudes.gravest
+    choose = magnitudes.mildest if end == "mildest" else magnitudes.most_severe
     points = choose(grid_points(run, consistency))
     series = systems_of(run, consistency)
     rows = []

@@ -147,7 +147,7 @@ class Standing(NamedTuple):
     rows : pandas.DataFrame
         Standardised scores of changed clips.
     points : list of Point
-        The mildest (or gravest) of every transformation and side.
+        The mildest (or most severe) of every transformation and side.
     series : list of System
     levels : list of dict
         ``series`` and ``value``: where the unchanged clips are.
@@ -176,7 +176,7 @@ def standing(
     run : mapping
         The run's record.
     choose : callable
-        `nearkin.transforms.magnitudes.mildest` or `gravest`.
+        `nearkin.transforms.magnitudes.mildest` or `most_severe`.
     """
     performance = _checked(performance)
     rows = standardised_scores(performance)
