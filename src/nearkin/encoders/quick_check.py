@@ -7,6 +7,7 @@ clip as far as another clip lies. The clips are nearkin's synthetic music, at th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -204,6 +205,11 @@ def changed_answers(before: Mapping[str, Any] | None, now: Steadiness) -> str:
 
 def sample_music(rate: int, seconds: float) -> NDArray[np.float32]:
     """Return float32[4, samples]: four different pieces at the encoder's rate."""
+    return _sample_music(rate, seconds).copy()
+
+
+@functools.lru_cache(maxsize=8)
+def _sample_music(rate: int, seconds: float) -> NDArray[np.float32]:
     pieces = [y for _, y in clips(4, seconds=max(seconds, 1.0))]
     n_samples = round(seconds * rate)
     return np.stack(
