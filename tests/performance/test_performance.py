@@ -215,7 +215,7 @@ def test_voice_and_mixture_stay_together(scored: Path) -> None:
         shifted = mine.loc[code, magnitude]["value"]
         # where a frame begins moves with the tempo, and with it what is in it
         assert (shifted - original).abs().max() < 3, (code, magnitude)
-        assert shifted.median() == pytest.approx(original.median(), abs=1.5)
+        assert shifted.median() == pytest.approx(original.median(), abs=2.5)
 
 
 def test_the_gain_of_the_mixture_is_on_the_voice(labelled: Path, tmp_path: Path) -> None:

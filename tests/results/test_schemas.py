@@ -117,7 +117,8 @@ def test_a_file_that_is_no_table_is_told(small_run: Path, tmp_path: Path) -> Non
     for junk in (b"", b"PAR1", b"x" * 99, (run / "clips.parquet").read_bytes()[:-9]):
         (run / "queries.parquet").write_bytes(junk)
         with pytest.raises(
-            RunError, match=r"queries\.parquet: cannot be read .*give the nearkin ru"
+            RunError,
+            match=r"queries\.parquet: was changed or damaged .* give the run's command again",
         ):
             _ = nearkin.load(run).queries
 
