@@ -22,8 +22,8 @@ from nearkin.results.analysis import TABLES, Analysis, analyze
 from nearkin.results.analysis_words import limits, sentences
 from nearkin.results.trials import (
     FACTORS,
+    Response,
     RunScores,
-    Score,
     join,
     join_performance,
 )
@@ -37,7 +37,7 @@ GRID = {
     "MP": [8.0, 16.0, 32.0, 64.0, 128.0],
 }
 EFFECT = {"PN": 0.0, "TS": 0.1, "MP": -0.1}
-CW = Score("C_W", "", "cosine")
+CW = Response("C_W", "", "cosine")
 
 
 def scores(
@@ -95,7 +95,7 @@ def scores(
     return RunScores(name, record, full)
 
 
-def of(table: pd.DataFrame, score: Score = CW, **where: Any) -> pd.DataFrame:
+def of(table: pd.DataFrame, score: Response = CW, **where: Any) -> pd.DataFrame:
     for column, value in {**score._asdict(), **where}.items():
         table = table[table[column] == value]
     return table
@@ -151,7 +151,7 @@ def test_tables_are_the_models_own() -> None:
             values, value = np.log2(values), np.log2(value)
         scaled.append((value - values.min()) / np.ptp(values))
     model = gam(rows.assign(x=scaled), response="value", factors=FACTORS, smooth="x", k=4)
-    score = Score("C_B_acc", "dtw", "euclidean")
+    score = Response("C_B_acc", "dtw", "euclidean")
     fit = of(found.tables["gam"], score).iloc[0]
     assert (fit["r2_adj"], fit["residual_df"]) == pytest.approx((model.r2_adj, model.residual_df))
     anova = of(found.tables["anova"], score)
@@ -311,7 +311,7 @@ def test_errors_over_clips_are_those_of_a_bootstrap() -> None:
     wrong = by_clip_of("latent", "cosine")
     heard = by_clip_of("audio", "dtw").droplevel("encoder")
     for measure, audio in (("C_W", ""), ("C_B_acc", "dtw")):
-        score = Score(measure, audio, "cosine")
+        score = Response(measure, audio, "cosine")
         value = {}
         for encoder in ("good", "poor"):
             mine = wrong.loc[encoder]
@@ -512,7 +512,7 @@ def test_figures_show_every_mean() -> None:
         spec = chart.to_dict(validate=True)
         assert len(spec["vconcat"]) == rows
         left, right = spec["vconcat"][0]["concat"]
-        score = Score(measure, "" if measure == "C_W" else "dtw", "euclidean")
+        score = Response(measure, "" if measure == "C_W" else "dtw", "euclidean")
         shown = {one["series"]: one["value"] for one in left["data"]["values"]}
         truth = of(means, score, factor="encoder").set_index("level")["mean"]
         assert shown == pytest.approx(truth.to_dict(), abs=1e-6)
@@ -521,7 +521,7 @@ def test_figures_show_every_mean() -> None:
 
 # -- task performance ----------------------------------------------------------------------------
 
-PERFORMANCE = Score("performance", "", "")
+PERFORMANCE = Response("performance", "", "")
 SHORT = {
     "PN": [-15.0, 0.0, 6.0, 12.0, 18.0, 30.0],
     "TS": [0.5, 0.7, 0.8, 0.9, 1.1, 1.3],
