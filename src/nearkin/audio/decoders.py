@@ -67,8 +67,8 @@ def as_channels(block: Signal, channels: int) -> Signal:
 
     Examples
     --------
-    >>> as_channels(np.float32([[0.5, 0.1]]), 1).round(3).tolist()
-    [[0.3]]
+    >>> as_channels(np.float32([[0.5, 0.25]]), 1).tolist()
+    [[0.375]]
     """
     if block.shape[1] == channels:
         return block

@@ -104,7 +104,7 @@ def sound_files(
     ...     for file in ("b.wav", "a.WV", "._a.WV", "notes.txt"):
     ...         (Path(name) / file).touch()
     ...     found = sound_files(name)
-    >>> [file.name for file in found.files], [gone.reason for gone in found.left_out]
+    >>> [file.name for file in found.files], [gone.reason[:9] for gone in found.left_out]
     (['a.WV', 'b.wav'], ['is hidden'])
     """
     files: list[Path] = []
