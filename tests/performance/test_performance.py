@@ -594,10 +594,10 @@ def test_changed_settings_are_refused_by_name(labelled: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match=r"device \(was cpu, now cuda\)"):
         perform([MadeUp(loudness, device="cuda")], [labelled], out, plan=plan)
     other = MadeUp(loudness, sha256="cd" * 32)
-    with pytest.raises(InputError, match=r"model vgg · ae, trial 1 \(was abab.*, now cdcd"):
+    with pytest.raises(InputError, match=r"model vgg-ae, trial 1 \(was abab.*, now cdcd"):
         perform([other], [labelled], out, plan=plan)
     more = [MadeUp(loudness), MadeUp(loudness, trial=2)]
-    with pytest.raises(InputError, match=r"model vgg · ae, trial 2 \(was unset, now abab"):
+    with pytest.raises(InputError, match=r"model vgg-ae, trial 2 \(was unset, now abab"):
         perform(more, [labelled], out, plan=plan)
     assert (out / "performance.parquet").read_bytes() == before
     perform(more, [labelled], out, plan=plan, force=True)
@@ -689,7 +689,7 @@ def test_bad_input_is_one_sentence(
     assert refused([]).startswith("no model given")
     assert refused(manifests=[]).startswith("no manifest given")
     twins = refused([MadeUp(loudness), MadeUp(loudness)])
-    assert "both are vgg · ae, trial 1: must be told apart" in twins
+    assert "both are vgg-ae, trial 1: must be told apart" in twins
     assert refused(split="tset").startswith("--split tset: did you mean 'test'")
     nothing = tmp_path / "nothing.csv"
     assert "nothing.csv: cannot be read (No such file" in refused(manifests=[nothing])
@@ -751,7 +751,7 @@ def test_the_summary_tells_the_score_against_chance_and_the_worst(scored: Path) 
     mine = table[(table["task"] == "vs") & (table["transformation"] != "OG")]
     assert separation["worst"] == mine["value"].min()
     assert separation["worst_at"] == "PN at 0 dB"
-    line = next(line for line in told.lines() if line.startswith("vgg · vs"))
+    line = next(line for line in told.lines() if line.startswith("vgg-vs"))
     assert "SDR" in line
     assert f"{separation['value']:.3f} [" in line
     json.dumps(told.as_dict(), allow_nan=False)

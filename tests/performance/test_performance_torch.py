@@ -252,7 +252,7 @@ def test_the_command_line_end_to_end(
     told = json.loads(done.stdout.splitlines()[-1])
     assert [row["task"] for row in told["models"]] == ["ir", "ae"]
     assert told["exit"] == 0
-    assert "mfcc · ae, trial 1" in done.stdout
+    assert "mfcc-ae, trial 1" in done.stdout
     assert (tmp_path / "out" / "figures" / "figure_4.svg").is_file()
     table = pd.read_csv(tmp_path / "out" / "performance.csv", keep_default_na=False)
     assert set(table["task"]) == {"ae", "ir"}

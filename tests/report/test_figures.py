@@ -101,7 +101,7 @@ def test_within_space_axes_run_from_0_to_1(data):
 def test_trials_are_points_and_their_mean_the_curve(trials):
     spec = figure_7(trials.consistency, run=trials.run).to_dict(validate=False)
     panel = spec["vconcat"][0]["concat"][0]
-    curve = [one for one in panel["data"]["values"] if one["series"] == "vgg · at"]
+    curve = [one for one in panel["data"]["values"] if one["series"] == "vgg-at"]
     assert {one["trial"] for one in curve} == {0}
     (points,) = [
         layer["data"]["values"]

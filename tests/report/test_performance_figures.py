@@ -131,10 +131,10 @@ def test_figure_12_has_task_scores_on_top(scores, data) -> None:
             ("MP", ("MP", 192.0)),
         ):
             expected = table["vgg", task, *point]
-            assert drawn[f"vgg · {task}", direction] == pytest.approx(expected, abs=1e-6)
+            assert drawn[f"vgg-{task}", direction] == pytest.approx(expected, abs=1e-6)
     assert len(drawn) == 2 * 4 * 4
     levels = {one["series"]: one["value"] for one in panel["layer"][-1]["data"]["values"]}
-    assert levels["vgg · ae"] == pytest.approx(table["vgg", "ae", "OG", 0.0], abs=1e-6)
+    assert levels["vgg-ae"] == pytest.approx(table["vgg", "ae", "OG", 0.0], abs=1e-6)
 
 
 def test_one_legend_where_the_grids_differ(scores, data) -> None:

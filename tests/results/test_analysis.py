@@ -257,12 +257,19 @@ def test_the_papers_design_has_the_papers_rows() -> None:
     assert of(found.tables["anova"])["df"].tolist() == [4, 4, 16]
 
 
+def test_two_encoders_of_one_label_are_not_modelled_as_one() -> None:
+    one = scores({"vgg/ae": 0.7, "other": 0.6}, tasks={"vgg/ae": "ae"})
+    two = scores({"vgg-ae": 0.4, "third": 0.6}, name="two")
+    with pytest.raises(InputError, match="two encoders are called 'vgg-ae'"):
+        join([one, two])
+
+
 def test_references_are_left_out_unless_trained_or_named() -> None:
     """`constant` and the projection made C_B_acc's F eight to 25 times as large (819 for 33)."""
     run = scores({"mine": 0.7, "vgg/at": 0.5, "constant": 0.1, "mfcc": 0.6}, tasks={"vgg/at": "at"})
     for entry in run.record["encoders"][1:]:
         entry["role"] = "reference"
-    assert list(join([run])["encoder"].cat.categories) == ["mine", "vgg · at"]
+    assert list(join([run])["encoder"].cat.categories) == ["mine", "vgg-at"]
     named = join([run], encoders=["mine", "mfcc"])
     assert list(named["encoder"].cat.categories) == ["mine", "mfcc"]
     alone = scores({"mine": 0.7, "mfcc": 0.6})
@@ -719,8 +726,8 @@ def test_undefined_and_constant_task_scores_are_left_out_and_named() -> None:
     table.loc[mfcc & (table["task"] == "vs"), "value"] = 2.0
     table.loc[mfcc & (table["task"] == "ir") & (table["magnitude"] == -15), "value"] = np.inf
     told = " ".join(analysed(performing(table)).notes)
-    assert "mfcc · vs left out: its 18 scores are all 2" in told
-    assert "1 undefined scores of mfcc · ir are left out" in told
+    assert "mfcc-vs left out: its 18 scores are all 2" in told
+    assert "1 undefined scores of mfcc-ir are left out" in told
 
 
 def test_encoders_of_task_scores_are_chosen_as_the_others() -> None:
@@ -729,7 +736,7 @@ def test_encoders_of_task_scores_are_chosen_as_the_others() -> None:
         rows = join_performance([run], encoders=names)
         assert rows is not None
         assert set(rows["encoder"]) == kept
-    rows = join_performance([run], encoders=["vgg · at"])
+    rows = join_performance([run], encoders=["vgg-at"])
     assert rows is not None
     assert set(zip(rows["encoder"], rows["task"], strict=True)) == {("vgg", "at")}
     twin = run._replace(name="twin", performance=performance(grid=SHORT, trials=1, seed=1))

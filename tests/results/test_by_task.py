@@ -42,7 +42,7 @@ def test_tasks_apart_are_named_with_their_difference() -> None:
     assert len(pairs) == 6  # three pairs of tasks, two distances
     told = on_tasks(run)
     assert "4 of 6 differences between two tasks under one distance can be told" in told
-    assert "vgg · at over vgg · ae by 0.4" in told
+    assert "vgg-at over vgg-ae by 0.4" in told
     assert "need not be the cause" not in told
     by = run.queries[(run.queries["space"] == "latent") & (run.queries["transformation"] != "OG")]
     truth = 1 - by.groupby("task")["error"].mean()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from nearkin.errors import InputError
 from nearkin.results.gate import judge, junit
+from nearkin.results.systems import systems_of
 from nearkin.tables import CONSISTENCY
 from support.fabricated import fabricate
 
@@ -180,13 +181,23 @@ def test_several_trials_are_judged_by_their_mean() -> None:
     data = fabricate(
         grid={"PN": [0, 30]}, tested=(("vgg", "at"), ("vgg", "ae")), references=(), n=20, trials=3
     )
-    (found,) = judge(['C_W["vgg · at",cosine] >= 0 @ PN=30'], data.consistency, data.run)
+    (found,) = judge(["C_W[vgg-at,cosine] >= 0 @ PN=30"], data.consistency, data.run)
     rows = data.consistency.query(
         "task == 'at' and trial == 0 and measure == 'C_W' and latent_distance == 'cosine' "
         "and transformation == 'PN' and magnitude == 30"
     )
     assert found.value == rows["value"].item()
     assert judge(["C_W[vgg] >= 0 @ PN=30"], data.consistency, data.run)[0].places == 4
+    (before,) = judge(['C_W["vgg · at",cosine] >= 0 @ PN=30'], data.consistency, data.run)
+    assert (before.value, before.encoder) == (found.value, "vgg-at")  # its name in older gates
+
+
+def test_two_encoders_never_share_a_label() -> None:
+    data = fabricate(grid={"PN": [30]}, tested=(("vgg-ae", ""), ("vgg", "ae")), references=(), n=9)
+    assert [one.label for one in systems_of(data.run, data.consistency)] == [
+        "vgg-ae",
+        "vgg-ae (ae)",
+    ]
 
 
 def test_junit_xml_is_whole_whatever_the_names() -> None:

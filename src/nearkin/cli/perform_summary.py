@@ -60,7 +60,7 @@ class Summary:
             trial = "mean of trials" if row["trial"] == 0 else f"trial {row['trial']}"
             rows.append(
                 (
-                    f"{row['encoder']} · {row['task']}, {trial}",
+                    f"{row['encoder']}-{row['task']}, {trial}",
                     _measured(row["measure"]),
                     f"{_number(row['value'])} [{_number(row['ci_low'])}, "
                     f"{_number(row['ci_high'])}]",
@@ -125,7 +125,7 @@ def _notes(table: pd.DataFrame, sets: Mapping[str, Mapping[str, Any]]) -> list[s
     reasons = Counter(keys)
     for (encoder, task, status), n_rows in list(reasons.items())[:LISTED]:
         points = "point" if n_rows == 1 else "points"
-        notes.append(f"{encoder} · {task}, at {n_rows} {points}: {status}")
+        notes.append(f"{encoder}-{task}, at {n_rows} {points}: {status}")
     if len(reasons) > LISTED:
         notes.append(f"and {len(reasons) - LISTED} more reasons: see performance.csv")
     return notes

@@ -103,9 +103,9 @@ def label(model: Scored) -> str:
     --------
     >>> from types import SimpleNamespace
     >>> label(SimpleNamespace(encoder="vgg", task="at", trial=2))
-    'vgg · at, trial 2'
+    'vgg-at, trial 2'
     """
-    return f"{model.encoder} · {model.task}, trial {model.trial}"
+    return f"{model.encoder}-{model.task}, trial {model.trial}"
 
 
 class TrainedModel:

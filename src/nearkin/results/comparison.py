@@ -126,8 +126,8 @@ def compare(
     runs : sequence of RunTables
         One or more runs of the same grid.
     encoders : sequence of str
-        Which encoders, by name or "name · task"; all of a single run by default, the tested ones
-        of several. "audio" is the audio space itself, for runs that differ in it.
+        Which encoders, by name or name and task (vgg-ae); all of a single run by default, the
+        tested ones of several. "audio" is the audio space itself, for runs that differ in it.
     against : str
         One of them: only its differences from the others are taken. Empty: every pair.
     n : int, optional

@@ -24,16 +24,21 @@ AUDIO = "audio"
 
 
 class System(NamedTuple):
-    """One encoder and task; ``role`` is ``"tested"`` or ``"reference"``."""
+    """One encoder and task; ``role`` is ``"tested"`` or ``"reference"``.
+
+    ``shown`` is a label of its own, for the rare one whose encoder and task read like the name of
+    another.
+    """
 
     encoder: str
     task: str
     role: str
+    shown: str = ""
 
     @property
     def label(self) -> str:
-        """The name on legends and headings: encoder, and task where it has one."""
-        return f"{self.encoder} · {self.task}" if self.task else self.encoder
+        """The one name of it everywhere: encoder, and task where it has one (``vgg-ae``)."""
+        return self.shown or (f"{self.encoder}-{self.task}" if self.task else self.encoder)
 
 
 def systems_of(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[System]:
@@ -47,13 +52,35 @@ def systems_of(run: Mapping[str, Any], consistency: pd.DataFrame) -> list[System
             found.setdefault(key, System(*key, str(entry.get("role", "tested"))))
     for key in present:
         found.setdefault(key, System(*key, "tested"))
-    return sorted(found.values(), key=lambda system: system.role != "tested")
+    return sorted(_told_apart(found.values()), key=lambda system: system.role != "tested")
+
+
+def _told_apart(systems: Iterable[System]) -> list[System]:
+    """Give every system a label of its own.
+
+    Examples
+    --------
+    >>> one, two = System("vgg-ae", "", "tested"), System("vgg", "ae", "reference")
+    >>> [system.label for system in _told_apart([one, two])]
+    ['vgg-ae', 'vgg-ae (ae)']
+    """
+    systems = list(systems)
+    taken = {one.label for one in systems if not one.task}
+    apart = []
+    for one in systems:
+        label = one.label
+        while one.task and label in taken:
+            label += f" ({one.task})"
+        taken.add(label)
+        apart.append(one._replace(shown=label) if label != one.label else one)
+    return apart
 
 
 def named(name: str, systems: Iterable[System], run: Mapping[str, Any]) -> list[System]:
     """Return the encoders a user means: by name, name and task, or the SPEC they were run with.
 
-    The name that an encoder had before means it too, and today's name one of an older run.
+    The name that an encoder had before means it too ("vgg · ae" for vgg-ae), and today's name one
+    of an older run.
     """
     names = {name, *(pair[0] for pair in ALIASES.items() if pair[1] == name)}
     names |= {ALIASES.get(name, name)}
@@ -65,7 +92,8 @@ def named(name: str, systems: Iterable[System], run: Mapping[str, Any]) -> list[
     return [
         one
         for one in systems
-        if names & {one.encoder, one.label} or (one.encoder, one.task) in specs
+        if names & {one.encoder, one.label, f"{one.encoder} · {one.task}"}
+        or (one.encoder, one.task) in specs
     ]
 
 

@@ -68,8 +68,8 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     runs : sequence of RunScores
         Of equal N, because C_W falls as a collection grows.
     encoders : sequence of str
-        Which, by name or "name · task"; by default the tested ones and the trained references: the
-        scores of the others would decide what is the largest effect.
+        Which, by name or name and task (vgg-ae); by default the tested ones and the trained
+        references: the scores of the others would decide what is the largest effect.
 
     Returns
     -------
@@ -108,6 +108,7 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     record = {"encoders": [entry for run in runs for entry in run.record["encoders"]]}
     wanted = _wanted(list(order), encoders, record)
     labels = {(one.encoder, one.task): one.label for one in wanted}
+    _require_apart(labels)
     pairs = list(zip(rows["encoder"], rows["task"], strict=True))
     rows = rows[[pair in labels for pair in pairs]].copy()
     names = [labels[pair] for pair in zip(rows["encoder"], rows["task"], strict=True)]
@@ -126,6 +127,18 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     return rows
 
 
+def _require_apart(labels: Mapping[tuple[str, str], str]) -> None:
+    """Refuse encoders of several runs that have one label: they would be modelled as one."""
+    seen: dict[str, tuple[str, str]] = {}
+    for pair, label in labels.items():
+        if label in seen:
+            raise InputError(
+                f"two encoders are called '{label}' ({' and '.join(map(str, (seen[label], pair)))}"
+                "): must be told apart; analyse their runs separately, or rename one"
+            )
+        seen[label] = pair
+
+
 def join_performance(
     runs: Sequence[RunScores], *, encoders: Sequence[str] = ()
 ) -> pd.DataFrame | None:
@@ -136,7 +149,7 @@ def join_performance(
     runs : sequence of RunScores
         Those without task scores are passed over.
     encoders : sequence of str
-        Which, by name or "name · task"; all by default.
+        Which, by name or name and task (vgg-ae); all by default.
 
     Returns
     -------
@@ -328,7 +341,7 @@ def modelled(rows: pd.DataFrame, factors: list[str]) -> tuple[pd.DataFrame, list
 
 
 def _label(key: Iterable[Any]) -> str:
-    return " · ".join(map(str, key))
+    return "-".join(map(str, key))
 
 
 def _too_few(rows: pd.DataFrame, keys: list[str]) -> list[tuple[Any, ...]]:

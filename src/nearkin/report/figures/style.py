@@ -31,16 +31,16 @@ REFERENCE = {
     "logmel-projection": "#6f7f80",
     "random": "#6f7f80",  # its name in older runs
     "constant": "#a3a3a3",
-    "vgg · ae": "#9a8fc4",
-    "vgg · at": "#6fa58f",
-    "vgg · ir": "#c08a76",
-    "vgg · vs": "#86a3c9",
+    "vgg-ae": "#9a8fc4",
+    "vgg-at": "#6fa58f",
+    "vgg-ir": "#c08a76",
+    "vgg-vs": "#86a3c9",
 }
 """Colours by label: untrained ones grey and brown, trained ones pale."""
 REFERENCE_DASH = {
     **{"mfcc": (7, 3), "constant": (1, 3)},
     **{"logmel-projection": (4, 2), "random": (4, 2)},
-    **{"vgg · ae": (8, 2), "vgg · at": (5, 2), "vgg · ir": (3, 2), "vgg · vs": (2, 2)},
+    **{"vgg-ae": (8, 2), "vgg-at": (5, 2), "vgg-ir": (3, 2), "vgg-vs": (2, 2)},
 }
 AUDIO_GREY = "#b4b4b4"
 AUDIO_COLOUR = {"dtw": "#0072b2", "simple": "#d55e00"}
