@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nearkin
-from support.commands import command
+from support.commands import command, refused
 from support.fabricated import fabricate
 from support.folders import write_folder
 
@@ -58,3 +58,30 @@ def test_quiet_says_what_a_run_found_and_what_failed(tmp_path: Path) -> None:
     assert done.stdout.count("\n") == 1
     assert done.stdout.startswith("mfcc: (i) ")
     assert "; 1 clip or encoder failed; report: " in done.stdout
+
+
+def test_other_settings_are_told_alone_and_before_an_encoder_is_loaded(
+    small_run: Path, music: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "heavy.py"
+    path.write_text("raise RuntimeError('it was loaded')\ndef embed(audio, sample_rate): ...\n")
+    grid = tmp_path / "small.yaml"
+    grid.write_text("{PN: [30]}")
+    words = ("run", music, "--encoder", f"{path}:embed", "--out", small_run, "--grid", grid)
+    told = refused(*words, "--references", "all")
+    settings = told.partition("other settings: ")[2].partition("; name another")[0]
+    names = [part.partition(" (was")[0] for part in settings.split("; ")]
+    assert names == ["encoders", "grid"]
+
+
+def test_a_corpus_of_two_folders(music: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "m.csv")
+    told = refused("corpus", "folder", "--root", music, "--root", tmp_path, *out)
+    assert "--root is given 2 times" in told
+    for name in ("bach", "ellington"):
+        (tmp_path / "two" / name).mkdir(parents=True)
+        (tmp_path / "two" / name / "a.wav").write_bytes(next(music.iterdir()).read_bytes())
+    told = refused("corpus", "folder", "--root", tmp_path / "two", *out)
+    assert "holds 2 groups (bach, ellington)" in told
+    assert "train, valid and test need 3" in told
+    assert not (tmp_path / "m.csv").exists()

@@ -10,6 +10,7 @@ import typer
 
 from nearkin.cli.common import Config, Json, Quiet, Workers, given, say, sentences, tell
 from nearkin.corpora import CORPORA
+from nearkin.errors import InputError
 
 if TYPE_CHECKING:
     from nearkin.corpora.index import Contents
@@ -23,7 +24,8 @@ def corpus_command(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(help=f"{', '.join(CORPORA)}.")] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Where the data set lies; a rendered one is written there.")
+        list[Path] | None,
+        typer.Option(help="Where the data set lies; a rendered one is written there."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The manifest to write, .csv or .parquet.")
@@ -45,7 +47,13 @@ def corpus_command(
         from nearkin.corpora.index import index
         from nearkin.workers import available_cores
 
-        options = laid_over(CorpusOptions, given(ctx), config)
+        if root and len(root) > 1:
+            raise InputError(
+                f"--root is given {len(root)} times: a data set lies in one folder; name the "
+                "folder that holds them all, or make a manifest of each"
+            )
+        flags = given(ctx) | ({"root": root[0]} if root else {})
+        options = laid_over(CorpusOptions, flags, config)
         written = Path(options.out)
         with show(quiet=options.quiet) as progress:
             found = index(

@@ -80,6 +80,11 @@ def _writable(junit: Path) -> Path:
     target = junit.resolve()
     if target.exists() and not target.is_file():
         raise InputError(f"--junit {printable(junit)}: is no regular file; name a file")
+    if not target.parent.is_dir():
+        raise InputError(
+            f"--junit {printable(junit)}: there is no folder {printable(target.parent)}; make it, "
+            "or name a file elsewhere"
+        )
     return target
 
 

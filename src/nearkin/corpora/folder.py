@@ -56,10 +56,13 @@ def folder(
     paths = [file.relative_to(root) for file in found.seconds]
     groups = [path.parts[0] for path in paths]
     if len(set(groups)) < len(EIGHTY_TEN_TEN):
+        named = sorted(set(groups))
+        count = "1 group" if len(named) == 1 else f"{len(named)} groups"
         raise InputError(
-            f"{printable(root)}: holds sound in {len(set(groups))} of its folders: must hold 3 "
-            "groups or more, because a group stays in one split; name the folder that holds the "
-            "artists' or albums' folders, or one of single files"
+            f"{printable(root)}: holds {count} ({printable(', '.join(named))}), and a "
+            "folder in it is a group, which stays in one split: train, valid and test need 3; "
+            "divide them by artist or album, or name a folder of single files (nearkin run needs "
+            "no manifest: give it the folder itself)"
         )
     splits = split_by_group(groups, EIGHTY_TEN_TEN, seed=seed, purpose="folder")
     table = indexed(

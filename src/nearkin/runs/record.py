@@ -132,6 +132,28 @@ def require_same(
         )
 
 
+def require_same_settings(
+    before: Mapping[str, Any] | None, settings: Mapping[str, Any], folder: RunFolder
+) -> None:
+    """Refuse other settings before anything is loaded: by the names of those alone.
+
+    Parameters
+    ----------
+    before : mapping or None
+        The record of what is there.
+    settings : mapping
+        Of what is asked for.
+    folder : RunFolder
+
+    Raises
+    ------
+    InputError
+        With every setting that changed, its old and its new value.
+    """
+    if before is not None:
+        require_same(before, settings, before.get("inputs") or {}, folder)
+
+
 def require_same_run(
     before: Mapping[str, Any],
     opened: Opened,

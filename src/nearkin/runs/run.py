@@ -27,6 +27,7 @@ from nearkin.runs.record import (
     new_record,
     now,
     require_same_run,
+    require_same_settings,
 )
 from nearkin.runs.sources import EncoderSource, refuse_shared_ids
 from nearkin.runs.stages import notes_of, originals_stage, points_stage, queries_stage
@@ -84,6 +85,8 @@ def run(
         need("fastdtw", extra="fastdtw")
     folder = RunFolder(out)
     folder.decide([Path(path) for path in audio])
+    if not force:
+        require_same_settings(folder.read_run(), plan.settings(), folder)
     sources = [*encoders, *(EncoderSource(n, {}, "reference") for n in references_for(plan))]
     opened = open_session(plan, out, sources, keep_distances=keep_distances, tell=tell)
     recordings = collect(audio, split=plan.split, out=out)

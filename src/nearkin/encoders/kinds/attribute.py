@@ -24,6 +24,7 @@ from nearkin.encoders.calling.options import Options, read_options
 from nearkin.encoders.foreign import foreign_code, told
 from nearkin.encoders.identity import files_in, joined, sha256_of_files
 from nearkin.encoders.kinds import hear, xares
+from nearkin.encoders.kinds.definitions import choose, definitions
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.registry import suggest
@@ -32,6 +33,12 @@ NO_ENCODER = (
     "must be an object with sample_rate, embedding_size and embed(audio), a HEAR module "
     "(load_model, get_scene_embeddings), an X-ARES encoder (sampling_rate, output_dim, forward), "
     "or a callable f(audio, sample_rate)"
+)
+
+
+_ARGUMENTS = (
+    "; pass what it takes with --encoder-options '{\"NAME\": VALUE}', or make the object in a file "
+    "and name that, as ./file.py:OBJECT"
 )
 
 
@@ -51,6 +58,8 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         attribute = ""
     elif not place or not attribute:
         raise InputError(f"encoder '{spec}': must be MODULE:ATTRIBUTE or FILE.py:ATTRIBUTE")
+    if not attribute:
+        _require_whole(place, spec=spec)
     module, sha256 = load_module(place, spec=spec)
     stem = Path(place).stem if place.endswith(".py") else place
     if not attribute:
@@ -69,6 +78,19 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         handling=handling,
         sha256=sha256,
     )
+
+
+def _require_whole(place: str, *, spec: str) -> None:
+    """Refuse a file that is no encoder by itself before it is run, and say what to write."""
+    path = Path(place)
+    if not place.endswith(".py") or not path.is_file():
+        return
+    found = definitions(path)
+    if found is not None and not found.is_whole:
+        raise InputError(
+            f"encoder '{spec}': names a file, but not what in it is the encoder; "
+            f"{choose(spec, found)}"
+        )
 
 
 def from_hear_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> ResolvedEncoder:
@@ -122,6 +144,7 @@ def from_object(
         except Exception as error:  # the border to foreign code: anything may come
             raise InputError(
                 f"encoder '{spec}': {told(error).replace(':', ' while constructing it:', 1)}"
+                f"{_ARGUMENTS if isinstance(error, TypeError) else ''}"
             ) from error
     encoder, matched = _match(thing, kind=kind, spec=spec, options=given, handling=handling)
     return ResolvedEncoder(
@@ -154,11 +177,12 @@ def _match(
         chosen = read_options(options, handling, spec=spec)
         return xares.from_xares(thing, spec=spec, options=chosen)
     if isinstance(thing, ModuleType):
-        names = [name for name in vars(thing) if not name.startswith("_")]
+        file = source_of(thing)
+        found = definitions(file[0]) if file else None
         raise InputError(
             f"encoder '{spec}': the module itself is no encoder; it has neither load_model and "
-            "get_scene_embeddings (HEAR) nor sample_rate, embedding_size and embed: name an "
-            f"attribute as {spec}:NAME, it has {', '.join(names[:8]) or 'none'}"
+            "get_scene_embeddings (HEAR) nor sample_rate, embedding_size and embed; "
+            + (f"name what in it is one, as {spec}:NAME" if found is None else choose(spec, found))
         )
     if callable(thing):
         return _plain(thing, kind=kind, spec=spec, options=options, handling=handling)
