@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from numpy.typing import NDArray
+
+from support.signals import write_float
 
 RATE = 22_050
 
@@ -34,7 +35,7 @@ def write_tunes(folder: Path, n: int, *, seconds: float = 5.0, first: int = 0) -
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + n):
         path = folder / f"tune{seed:02d}.wav"
-        soundfile.write(path, tune(seed, seconds=seconds), RATE, subtype="FLOAT")
+        write_float(path, tune(seed, seconds=seconds), RATE)
     return folder
 
 

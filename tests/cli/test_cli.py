@@ -27,6 +27,7 @@ from nearkin.audio import encode_mp3
 from nearkin.encoders import REFERENCES, TRAINED
 from nearkin.report.page import build
 from support.commands import command, refused
+from support.signals import write_float
 
 SMALL_GRID = "{PN: [30], TS: [1.1], MP: [64]}\n"
 
@@ -310,13 +311,13 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put("short.wav", y[: int(2.5 * RATE)])
     put("three seconds.wav", y[: 3 * RATE])
     put("silence.wav", np.zeros(5 * RATE, np.float32))
-    put("dc.wav", np.full(5 * RATE, 0.3, np.float32), subtype="FLOAT")
-    put("faint.wav", y * np.float32(1e-5), subtype="FLOAT")
+    write_float(folder / "dc.wav", np.full(5 * RATE, 0.3, np.float32), RATE)
+    write_float(folder / "faint.wav", y * np.float32(1e-5), RATE)
     bad = y.copy()
     bad[::1000] = np.nan
-    put("nan.wav", bad, subtype="FLOAT")
+    write_float(folder / "nan.wav", bad, RATE)
     bad[::1000] = np.inf
-    put("inf.wav", bad, subtype="FLOAT")
+    write_float(folder / "inf.wav", bad, RATE)
     put("8k.wav", tune(53, rate=8_000), 8_000)
     put("192k.wav", tune(54, rate=192_000), 192_000)
     six = np.stack([tune(60 + channel) for channel in range(6)], axis=1)

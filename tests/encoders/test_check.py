@@ -23,6 +23,7 @@ from nearkin.encoders.check import (
     steadiness,
 )
 from nearkin.runs.folder import RunFolder
+from support.signals import write_float
 
 ZOO = '''
 import numpy as np
@@ -410,12 +411,11 @@ class High:
 
 def test_what_an_encoder_of_a_higher_rate_hears(tmp_path: Path) -> None:
     """White noise at 44.1 kHz: of its power 10.05 / 22.05 lies above 12 kHz, if it is kept."""
-    import soundfile
 
     (tmp_path / "music").mkdir()
     for number in range(3):
         noise = np.random.default_rng(number).normal(scale=0.1, size=5 * 44_100)
-        soundfile.write(tmp_path / "music" / f"{number}.wav", noise, 44_100, subtype="FLOAT")
+        write_float(tmp_path / "music" / f"{number}.wav", noise, 44_100)
     (tmp_path / "high.py").write_text(HIGH)
     (tmp_path / "g.yaml").write_text("{MP: [128]}")
     words = ["run", str(tmp_path / "music"), "--encoder", f"{tmp_path}/high.py:High", "--grid",

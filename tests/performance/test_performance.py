@@ -30,6 +30,7 @@ from nearkin.runs.plan import Plan
 from nearkin.tasks import TASKS, task
 from nearkin.tasks.separation import sdr_per_clip
 from nearkin.transforms.grids import Point
+from support.signals import write_float
 
 N_CLIPS = 4
 COLUMNS = [
@@ -284,7 +285,7 @@ def test_accuracy_is_a_share_with_a_binomial_interval(scored: Path) -> None:
 def test_silent_vocals_are_left_out_and_counted(labelled: Path, tmp_path: Path) -> None:
     table = pd.read_csv(labelled)
     silent = tmp_path / "silent.wav"
-    soundfile.write(silent, np.zeros(5 * RATE, np.float32), RATE, subtype="FLOAT")
+    write_float(silent, np.zeros(5 * RATE, np.float32), RATE)
     table["path"] = [str(labelled.parent / name) for name in table["path"]]
     table["vocals_path"] = [str(labelled.parent / name) for name in table["vocals_path"]]
     table.loc[1, "vocals_path"] = str(silent)
@@ -324,8 +325,8 @@ def test_clips_that_cannot_be_used_keep_their_rows(labelled: Path, tmp_path: Pat
     table = pd.read_csv(labelled)
     for column in ("path", "vocals_path"):
         table[column] = [str(labelled.parent / name) for name in table[column]]
-    soundfile.write(tmp_path / "short.wav", tune(9, seconds=2.5), RATE, subtype="FLOAT")
-    soundfile.write(tmp_path / "half.wav", tune(9, seconds=1.5), RATE, subtype="FLOAT")
+    write_float(tmp_path / "short.wav", tune(9, seconds=2.5), RATE)
+    write_float(tmp_path / "half.wav", tune(9, seconds=1.5), RATE)
     (tmp_path / "text.wav").write_text("no sound")
     extra = table.iloc[[0, 0, 0]].assign(
         clip_id=["half", "short", "text"],

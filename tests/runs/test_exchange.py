@@ -94,6 +94,15 @@ def test_the_same_tables(
     assert (tmp_path / "run" / "report.html").is_file()
 
 
+def test_an_exported_file_does_not_hold_the_clock(manifest: Path) -> None:
+    """Same seed, same bytes: libsndfile's PEAK chunk would carry the second of writing."""
+    for path in pd.read_csv(manifest)["path"]:
+        content = (manifest.parent / path).read_bytes()
+        assert content[:4] == b"RIFF"
+        assert b"PEAK" not in content[:100]
+        assert soundfile.info(manifest.parent / path).subtype == "FLOAT"
+
+
 def test_an_export_is_not_done_twice(folder: Path, manifest: Path, music: Path) -> None:
     words = ("export", music, "--out", manifest.parent, "--sample-rate", str(RATE), "--grid")
     before = {path: path.stat().st_mtime_ns for path in manifest.parent.rglob("*")}

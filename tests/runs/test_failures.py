@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyloudnorm
 import pytest
-import soundfile
 
 import nearkin
 from conftest import RATE, tune
 from nearkin.audio import decode_mp3
+from support.signals import write_float
 
 
 def test_players_keep_the_loudness_of_a_changed_clip(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_players_keep_the_loudness_of_a_changed_clip(tmp_path: Path) -> None:
     for seed in range(5):
         y = tune(seed)
         loud = np.tanh(12 * y / np.abs(y).max()).astype(np.float32)
-        soundfile.write(folder / f"{seed}.wav", loud, RATE, subtype="FLOAT")
+        write_float(folder / f"{seed}.wav", loud, RATE)
     grid = tmp_path / "grid.yaml"
     grid.write_text("{PN: [-15], PS: [-12, 12], MP: [8]}")
     result = nearkin.evaluate(["mfcc"], folder, grid=str(grid), out=tmp_path / "run")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 
 from conftest import tune, write_tunes
 from nearkin.errors import InputError, RunError
@@ -17,6 +16,7 @@ from nearkin.runs import run as runs_run
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.shards import Shards
 from support.runs import files_of, small_run
+from support.signals import write_float
 
 
 class Bands:
@@ -53,7 +53,7 @@ def test_audio_of_the_same_size_and_time_is_told_by_its_content(tmp_path: Path) 
     small_run(folder, out)
     path = folder / "tune02.wav"
     before = path.stat()
-    soundfile.write(path, tune(9), 22_050, subtype="FLOAT")
+    write_float(path, tune(9), 22_050)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     with pytest.raises(InputError, match=r"audio \(1 with other content such as 'tune02.wav'\)"):

@@ -21,6 +21,7 @@ from nearkin.runs.plan import Plan, make_plan
 from nearkin.runs.queries import noise_library, queries, transformation_at, transformed
 from nearkin.tables import OK
 from nearkin.transforms.grids import Grid, Point
+from support.signals import write_float
 
 
 def plan_for(points: list[tuple[str, float]], **settings: Any) -> Plan:
@@ -34,7 +35,7 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("long") / "long.wav"
     t = np.arange(40 * RATE) / RATE
     y = 0.2 * np.sin(2 * np.pi * 440 * t) + t / 100
-    soundfile.write(path, y.astype(np.float32), RATE, subtype="FLOAT")
+    write_float(path, y.astype(np.float32), RATE)
     return path
 
 
@@ -96,7 +97,7 @@ def test_a_given_start_is_kept(long_file: Path) -> None:
 @pytest.fixture(scope="module")
 def tune_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tune") / "tune.wav"
-    soundfile.write(path, tune(3), RATE, subtype="FLOAT")
+    write_float(path, tune(3), RATE)
     return path
 
 
@@ -151,11 +152,11 @@ def test_mu_law_is_what_everything_hears(tune_file: Path) -> None:
 def test_loudness_may_be_matched_over_the_whole_context(tmp_path: Path) -> None:
     """A crescendo played faster: the context keeps its loudness, what is heard of it does not."""
     y = tune(3) * np.geomspace(0.05, 1.0, len(tune(3))).astype(np.float32)
-    soundfile.write(tmp_path / "crescendo.wav", y, RATE, subtype="FLOAT")
+    write_float(tmp_path / "crescendo.wav", y, RATE)
     meter = pyloudnorm.Meter(RATE, filter_class="DeMan")
     for window in ("full", "clip"):
         plan = plan_for([("TS", 1.5)], loudness_window=window)
-        (clip,) = take(tmp_path / "crescendo.wav", plan)
+        (clip,) = take(tmp_path / "crescendo.wav", plan, start_s=0.8)
         version = transformed(plan, clip, plan.grid.points[0], noise=noise_library(plan))
         whole = meter.integrated_loudness(clip.context.astype(float))
         heard = centre(clip.context, plan.clip_samples)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
+
+from support.signals import write_float
 
 SR = 22_050
 
@@ -21,8 +22,8 @@ def make_corpus(folder: Path, *, n: int = 10, seconds: float = 2.0) -> Path:
         voice = 0.05 * np.sin(2 * np.pi * (200 + 20 * rng.integers(20)) * t)
         tone = 0.2 * np.sign(np.sin(2 * np.pi * (700 + 30 * rng.integers(20)) * t))
         other, word = (tone, "organ") if k % 2 else (0.2 * rng.standard_normal(len(t)), "drum")
-        soundfile.write(folder / f"mix{k}.wav", voice + other, SR, subtype="FLOAT")
-        soundfile.write(folder / f"voice{k}.wav", voice, SR, subtype="FLOAT")
+        write_float(folder / f"mix{k}.wav", voice + other, SR)
+        write_float(folder / f"voice{k}.wav", voice, SR)
         lines.append(f"mix{k}.wav,{split},song{k},{word};any,{word},voice{k}.wav")
     manifest = folder / "manifest.csv"
     manifest.write_text("\n".join(lines) + "\n")

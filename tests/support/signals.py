@@ -9,9 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from scipy.io import wavfile
 
 FFMPEG = ["ffmpeg", "-v", "error", "-nostdin", "-y"]
 SR = 22_050
+
+
+def write_float(path: str | Path, y: np.ndarray, sr: int) -> None:
+    """Write a WAV of 32-bit floats whose bytes are the same at any time of day.
+
+    libsndfile puts the clock into the header of such a file, and which excerpt is drawn hangs on
+    the content of the file.
+    """
+    wavfile.write(path, sr, np.asarray(y, np.float32))
 
 
 def sine(hz: float, seconds: float, sr: int = SR, level: float = 1.0) -> np.ndarray:
@@ -68,7 +78,7 @@ def ffmpeg_loudness(y: np.ndarray, sr: int, folder: Path) -> float:
 
 def ffmpeg_mp3(y: np.ndarray, sr: int, kbps: int, folder: Path) -> np.ndarray:
     """The signal after an MP3 file made and read by the ffmpeg program."""
-    soundfile.write(folder / "y.wav", y, sr, subtype="FLOAT")
+    write_float(folder / "y.wav", y, sr)
     mp3, back = str(folder / "y.mp3"), str(folder / "back.wav")
     rate = f"{kbps}k"
     encode = ["-i", str(folder / "y.wav"), "-c:a", "libmp3lame", "-b:a", rate, mp3]

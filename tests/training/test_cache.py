@@ -17,6 +17,7 @@ from nearkin.errors import RunError
 from nearkin.training import AudioCache
 from nearkin.training.cache import quantised
 from support.labelled_tones import SR, make_corpus
+from support.signals import write_float
 
 
 def test_the_cache_holds_what_the_reader_reads(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_what_was_being_written_when_it_was_killed_is_written_anew(tmp_path: Pat
     paths = []
     for k in range(3):
         paths.append(tmp_path / f"{k}.wav")
-        soundfile.write(paths[-1], np.linspace(-0.5, 0.5, SR + k), SR, subtype="FLOAT")
+        write_float(paths[-1], np.linspace(-0.5, 0.5, SR + k), SR)
     store = AudioCache(tmp_path / "cache")
     store.fill(paths[:2])
     with store.samples_path.open("ab") as file:  # samples without a row of the index

@@ -65,7 +65,7 @@ def test_an_offset_is_no_part_of_the_signal(y, cls, offset, tmp_path):
 
 def test_an_offset_of_the_recording_is_no_noise(y, tmp_path):
     recorded = 0.5 + 0.01 * signals.white(6.0)
-    soundfile.write(tmp_path / "dc.wav", recorded, SR, subtype="FLOAT")
+    signals.write_float(tmp_path / "dc.wav", recorded, SR)
     added = EnvironmentalNoise(10, NoiseLibrary.from_path(tmp_path / "dc.wav"))
     noise = added(y, sr=SR, rng=rng()).astype(float) - y
     assert 20 * np.log10(rms(y) / rms(noise)) == pytest.approx(10, abs=0.01)
@@ -274,7 +274,7 @@ def test_quiet_stretches_are_never_drawn(tmp_path, monkeypatch, floor, whole_s):
     monkeypatch.setattr(noise_library, "_WHOLE_S", whole_s)
     gate = np.repeat([0, 1, 0, 1, 0], [5 * SR, 3 * SR, 6 * SR, 3 * SR, 2 * SR])
     y = np.where(gate, 0.1, floor) * signals.white(len(gate) / SR)
-    soundfile.write(tmp_path / "gaps.wav", y, SR, subtype="FLOAT")
+    signals.write_float(tmp_path / "gaps.wav", y, SR)
     library = NoiseLibrary.from_path(tmp_path / "gaps.wav")
     starts = set()
     for seed in range(40):
@@ -286,7 +286,7 @@ def test_quiet_stretches_are_never_drawn(tmp_path, monkeypatch, floor, whole_s):
 
 def test_places_are_all_of_those_that_are_loud_and_equally_likely(tmp_path):
     y = np.concatenate([np.zeros(3000), signals.white(4000 / SR), np.zeros(3000)])
-    soundfile.write(tmp_path / "burst.wav", y, SR, subtype="FLOAT")
+    signals.write_float(tmp_path / "burst.wav", y, SR)
     library = NoiseLibrary.from_path(tmp_path / "burst.wav")
     starts = []
     for seed in range(400):
@@ -302,7 +302,7 @@ def test_places_are_all_of_those_that_are_loud_and_equally_likely(tmp_path):
 def test_of_a_recording_of_short_bursts_a_loud_whole_will_do(tmp_path):
     y = np.zeros(20 * SR)
     y[:: 5 * SR] = 0.9  # a click every five seconds
-    soundfile.write(tmp_path / "clicks.wav", y, SR, subtype="FLOAT")
+    signals.write_float(tmp_path / "clicks.wav", y, SR)
     library = NoiseLibrary.from_path(tmp_path / "clicks.wav")
     for seed in range(20):
         assert np.max(library.excerpt(2 * SR, sr=SR, rng=rng(seed))) > 0.5

@@ -278,9 +278,9 @@ def _sound(work: Export, clip_id: str, point: Point) -> Path:
 
 
 def _write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:
-    import soundfile
+    from scipy.io import wavfile  # libsndfile would put the time of writing into the header
 
-    soundfile.write(file, y, sr, format="WAV", subtype="FLOAT")
+    wavfile.write(file, sr, y)
 
 
 def _put(content: bytes, file: BinaryIO) -> None:
