@@ -25,6 +25,7 @@ LAYERS = (
     ("training", "runs", "results"),
     ("performance", "report"),
     ("api",),
+    ("study",),
     ("cli",),
     ("__init__", "__main__"),
 )
