@@ -425,6 +425,18 @@ def test_holm_leaves_out_what_is_undefined() -> None:
     assert holm([0.01, np.nan, 0.02]) == pytest.approx([0.02, np.nan, 0.02], nan_ok=True)
 
 
+def test_one_measure_and_distance_alone_have_the_numbers_they_have_among_all() -> None:
+    run = fabricated(n=12, tested=(("good", ""), ("poor", "")), references=())
+    whole = compare([run], n_resamples=200).table
+    alone = compare([run], measure="C_W", distance="cosine", n_resamples=200).table
+    chosen = whole[(whole["measure"] == "C_W") & (whole["latent_distance"] == "cosine")]
+    assert set(alone["measure"]) == {"C_W"}
+    columns = ["level", "transformation", "difference", "ci_low", "ci_high", "p", "n"]
+    pd.testing.assert_frame_equal(
+        alone[columns].reset_index(drop=True), chosen[columns].reset_index(drop=True)
+    )
+
+
 def test_equal_seeds_give_equal_tables() -> None:
     one = compare([fabricated()], n_resamples=200).table
     two = compare([fabricated()], n_resamples=200).table

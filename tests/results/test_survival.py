@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import nearkin
-from nearkin.results.survival import answer, difference, of_run, survival
+from nearkin.results.survival import answer, difference, of_run, survival, yardstick_of
 from nearkin.results.systems import System
 
 N = 20
@@ -69,13 +69,13 @@ def test_rows_order_decides_nothing_and_gaps_are_passed_over() -> None:
 
 def test_the_answer_says_what_the_table_holds() -> None:
     rows, system = table(), System("a", "", "tested")
-    text = answer(system, survival(rows), rows, {})
+    text = answer(system, survival(rows), rows, "cosine")
     assert "Of 20 clips 18 stay with their original at the worst of the mildest" in text
     assert "MP at 64 kb/s" in text
     assert "PN at 3 dB (8 of 20 stay)" in text
     assert "Never below 0.95 in this grid: TS+." in text
     whole = rows[rows["transformation"] != "MP"]
-    assert answer(system, survival(whole), whole, {}).startswith(
+    assert answer(system, survival(whole), whole, "cosine").startswith(
         "Keeps 20 of 20 clips through the mildest change of every kind."
     )
 
@@ -88,14 +88,16 @@ def test_cosine_comes_first_and_another_distance_where_there_is_none() -> None:
 
 def test_against_the_untrained_reference(small_run: Path) -> None:
     result = nearkin.load(small_run)
-    systems = [system for system, _ in of_run(result.consistency, result.run)[1]]
-    asked = (result.consistency, result.queries, result.clips, result.run)
-    by_name = {system.encoder: system for system in systems}
-    told = difference(by_name["constant"], *asked)
+    distance, found = of_run(result.consistency, result.run)
+    by_name = {system.encoder: system for system, _ in found}
+    yardstick = yardstick_of(by_name.values())
+    assert yardstick is not None
+    asked = (distance, result.queries, result.clips, result.run)
+    told = difference(by_name["constant"], yardstick, *asked)
     # five clips have 32 patterns of signs: their smallest p is 1/16, no difference can be shown
     assert "over the whole grid: no difference shown (-0.9" in told
-    yardstick = next(one for one in systems if one.encoder in ("random", "logmel-projection"))
-    assert difference(yardstick, *asked) == ""
+    assert yardstick.encoder in ("random", "logmel-projection")
+    assert difference(yardstick, yardstick, *asked) == ""
 
 
 def test_the_report_opens_with_it(small_run: Path, tmp_path: Path) -> None:

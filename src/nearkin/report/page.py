@@ -26,8 +26,10 @@ from nearkin.report.data import ReportData
 from nearkin.results import survival, verdicts
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks
-from nearkin.results.systems import AUDIO, distance_name, distance_order, systems_of
+from nearkin.results.systems import AUDIO, System, distance_name, distance_order, systems_of
 from nearkin.transforms import magnitudes
+
+Survivals = list[tuple[System, list[survival.Survival]]]
 
 __all__ = ["FigureBlock", "build", "json_for_script"]
 
@@ -62,20 +64,21 @@ def build(data: ReportData) -> str:
     made = [str(method) for method in used]
     audio_distances = distance_order(consistency["audio_distance"].dropna())
     latent_distances = distance_order(latent["latent_distance"].dropna())
+    distance, survivals = survival.of_run(consistency, run)
     page = _environment().get_template("report.html.j2")
     html = page.render(
         run=run,
         lead=_lead(run, consistency),
         verdicts=[one for one in said if one.role == "tested"],
         references=[one for one in said if one.role != "tested"],
-        answers=_answers(data),
-        survived=_survived(consistency, run),
+        answers=_answers(data, distance, survivals),
+        survived=_survived(distance, survivals),
         overview=_overview(said),
         rules=verdicts.RULES,
         caveat=verdicts.caveat(consistency),
         on_tasks=on_tasks(RunTables("", run, data.clips, data.queries)),
         n=run.get("n", 0),
-        figures=_figures(data, audio_distances, latent_distances),
+        figures=_figures(data),
         task_scores=listings.task_scores_of(data),
         on_performance=methods.on_performance(data.performed),
         analysis=data.words,
@@ -159,24 +162,25 @@ def _lead(run: Mapping[str, Any], consistency: pd.DataFrame) -> str:
     return "; ".join(parts) + "."
 
 
-def _answers(data: ReportData) -> list[dict[str, str]]:
+def _answers(data: ReportData, distance: str, found: Survivals) -> list[dict[str, str]]:
     """Return what the first screen says of every tested encoder."""
-    _, found = survival.of_run(data.consistency, data.run)
+    yardstick = survival.yardstick_of(one for one, _ in found)
     rows = []
     for system, reached in found:
         if system.role == "tested":
-            against = survival.difference(
-                system, data.consistency, data.queries, data.clips, data.run
+            against = (
+                survival.difference(system, yardstick, distance, data.queries, data.clips, data.run)
+                if yardstick
+                else ""
             )
-            told = survival.answer(system, reached, data.consistency, data.run, against)
+            told = survival.answer(system, reached, data.consistency, distance, against)
             if told:
                 rows.append({"label": system.label, "text": told})
     return rows
 
 
-def _survived(consistency: pd.DataFrame, run: Mapping[str, Any]) -> dict[str, Any]:
+def _survived(distance: str, found: Survivals) -> dict[str, Any]:
     """Return the table of the first screen: the most severe magnitude every encoder survives."""
-    distance, found = survival.of_run(consistency, run)
     heads = list(dict.fromkeys((one.code, one.side) for _, row in found for one in row))
     rows = []
     for system, reached in found:
@@ -229,9 +233,7 @@ def _overview(said: Iterable[verdicts.Verdict]) -> list[dict[str, Any]]:
     return rows
 
 
-def _figures(
-    data: ReportData, audio_distances: list[str], latent_distances: list[str]
-) -> dict[str, FigureBlock]:
+def _figures(data: ReportData) -> dict[str, FigureBlock]:
     run, table = data.run, data.consistency
     bands = "Bands are 95 % intervals; dotted lines the value of the unchanged clips."
     behind = "References are dashed."
@@ -297,20 +299,6 @@ def _figures(
         )
     if data.analysis:
         blocks += _figures_of_means(data)
-    for audio in audio_distances:
-        for latent in latent_distances:
-            pair = f"{distance_name(audio)} and {distance_name(latent)}"
-            chart = figures.figure_10(
-                table, run=run, acc_pair=(audio, latent), rho_pair=(audio, latent)
-            )
-            blocks.append(
-                _block(
-                    f"figure-10-{audio}-{latent}",
-                    chart,
-                    f"C_B_acc and C_B_rho for {pair}.",
-                    title=pair,
-                )
-            )
     return {block.id: block for block in blocks}
 
 

@@ -116,6 +116,8 @@ def compare(
     against: str = "",
     n: int | None = None,
     points: bool = False,
+    measure: str = "",
+    distance: str = "",
     n_resamples: int = 10_000,
     seed: int = 0,
 ) -> Comparison:
@@ -135,6 +137,8 @@ def compare(
         there C_W itself and C_B_acc depend on the others and are not compared.
     points : bool
         Also a row for every single magnitude.
+    measure, distance : str
+        Only this measure, and only this latent distance; Holm's correction is then over fewer rows.
     n_resamples, seed : int
         Of the bootstrap; ``2 / n_resamples`` is about the smallest p.
 
@@ -163,7 +167,13 @@ def compare(
         np.float64
     )
     answers = {
-        index: answers_of(one, shared, n=n, same_clips=same_clips)
+        index: answers_of(
+            one,
+            shared,
+            n=n,
+            same_clips=same_clips,
+            ladders=measure in ("", "monotonicity"),
+        )
         for index, one in enumerate(systems)
         if any(index in pair for pair in pairs)
     }
@@ -171,6 +181,10 @@ def compare(
     for a, b in pairs:
         both = [question for question in answers[a] if question in answers[b]]
         for question in both:
+            if (measure and measure != question.measure) or (
+                distance and distance != question.latent_distance
+            ):
+                continue
             names = _names(systems[a], systems[b], question)
             found = _differences(
                 answers[a][question],

@@ -8,7 +8,7 @@ direction. All values are of one latent distance.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -122,11 +122,16 @@ def of_run(
     return distance, [(one, survival(of(rows, one))) for one in systems_of(run, rows)]
 
 
+def yardstick_of(systems: Iterable[System]) -> System | None:
+    """Return the untrained reference that a trained encoder should beat, if the run has it."""
+    return next((one for one in systems if one.encoder in YARDSTICKS), None)
+
+
 def answer(
     system: System,
     found: list[Survival],
     consistency: pd.DataFrame,
-    run: Mapping[str, Any],
+    distance: str,
     against: str = "",
 ) -> str:
     """Return the answer about one encoder, in a few sentences.
@@ -139,8 +144,8 @@ def answer(
         How far it survives.
     consistency : pandas.DataFrame
         The run's table.
-    run : mapping
-        The run's record.
+    distance : str
+        The latent distance, of `of_run`.
     against : str
         A sentence on the difference from a reference, of `difference`.
 
@@ -151,7 +156,6 @@ def answer(
     """
     if not found:
         return ""
-    distance, _ = of_run(consistency, run)
     within = headline(consistency[consistency["measure"] == "C_W"])
     mine = of(within[within["latent_distance"].fillna("") == distance], system)
     mildest = [mine[_at(mine, point)] for point in magnitudes.mildest(_points(mine))]
@@ -181,30 +185,42 @@ def answer(
 
 def difference(
     system: System,
-    consistency: pd.DataFrame,
+    yardstick: System,
+    distance: str,
     queries: pd.DataFrame,
     clips: pd.DataFrame,
     run: Mapping[str, Any],
 ) -> str:
     """Say how an encoder differs from the untrained projection over the whole grid.
 
+    Parameters
+    ----------
+    system, yardstick : System
+        The encoder, and the reference of `yardstick_of`.
+    distance : str
+        The latent distance, of `of_run`.
+    queries, clips : pandas.DataFrame
+        The run's tables.
+    run : mapping
+        The run's record.
+
     Returns
     -------
     str
-        A sentence with the paired difference of C_W and its 95 % interval; empty where the run
-        has no such reference, or the encoder is it.
+        A sentence with the paired difference of C_W and its 95 % interval; empty where they cannot
+        be compared, or the encoder is the reference.
     """
-    distance, found = of_run(consistency, run)
-    yardstick = next((one for one, _ in found if one.encoder in YARDSTICKS), None)
-    if yardstick is None or yardstick == system or len(clips) < 2 or "grid" not in run:
+    if yardstick == system or len(clips) < 2 or "grid" not in run:
         return ""
     tables = RunTables("run", run, clips, queries)
-    table = compare([tables], encoders=[system.label, yardstick.label], n_resamples=RESAMPLES).table
-    row = table[
-        (table["measure"] == "C_W")
-        & (table["latent_distance"] == distance)
-        & (table["level"] == "overall")
-    ]
+    table = compare(
+        [tables],
+        encoders=[system.label, yardstick.label],
+        measure="C_W",
+        distance=distance,
+        n_resamples=RESAMPLES,
+    ).table
+    row = table[table["level"] == "overall"]
     if row.empty or not math.isfinite(row["ci_low"].iloc[0]):
         return ""
     value, low, high = (float(row[name].iloc[0]) for name in ("difference", "ci_low", "ci_high"))

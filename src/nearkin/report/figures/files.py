@@ -7,6 +7,7 @@ and graphics states in the order of a hash table: equal pages, not always equal 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -58,8 +59,8 @@ def write_spec(
     """
     version = vega_lite_version()
     write: dict[str, Callable[[], bytes]] = {
-        "svg": lambda: vl_convert.vegalite_to_svg(spec, vl_version=version).encode("utf-8"),
-        "pdf": lambda: vl_convert.vegalite_to_pdf(spec, vl_version=version),
+        "svg": lambda: svg_of(spec).encode("utf-8"),
+        "pdf": lambda: vl_convert.svg_to_pdf(svg_of(spec)),
         "png": lambda: vl_convert.vegalite_to_png(spec, vl_version=version, ppi=ppi),
     }
     paths = []
@@ -68,6 +69,16 @@ def write_spec(
         write_whole(path, functools.partial(_put, write[form]()))
         paths.append(path)
     return paths
+
+
+def svg_of(spec: dict[str, Any]) -> str:
+    """Return a spec's SVG; what was drawn last is kept, because a page and its files share it."""
+    return _svg(json.dumps(spec))
+
+
+@functools.lru_cache(maxsize=16)
+def _svg(spec: str) -> str:
+    return str(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()))
 
 
 def drawable(chart: Any) -> dict[str, Any]:

@@ -140,8 +140,13 @@ class Figure(alt.TopLevelMixin, alt.TopLevelVConcatSpec):  # type: ignore[misc]
 
     def to_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
         """Return the spec; a character in it that no file can hold is written as its escape."""
-        spec: dict[str, Any] = Visible()(super().to_dict(*args, **options))
-        return spec
+        rows: list[dict[str, Any]] = self["vconcat"]
+        self.vconcat = []  # the rows are plain specs already: altair would copy every record
+        try:
+            spec: dict[str, Any] = super().to_dict(*args, **options)
+        finally:
+            self.vconcat = rows
+        return dict(Visible()({**spec, "vconcat": rows}))
 
 
 class Visible:
