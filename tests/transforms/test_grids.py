@@ -80,7 +80,7 @@ def test_yaml_of_both_forms(tmp_path):
         (
             "{pm: [10], ts: [1], TS: [0, 1.1], MP: [100], PS: ['one'], OG: [0], PN: [10, 10.0]}",
             [
-                "'pm': known: EN",
+                "'pm': known: AA",
                 "'ts': did you mean 'TS'",
                 "ratio=0",
                 "kbps=100",

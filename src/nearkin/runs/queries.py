@@ -117,6 +117,8 @@ def transformed(
 ) -> Version:
     """Transform one clip's context at one point, cut the clip out, and match its loudness.
 
+    Where a transformation keeps its loudness (`Transformation.loudness`), nothing is matched.
+
     Parameters
     ----------
     plan : Plan
@@ -129,10 +131,11 @@ def transformed(
         What EN adds.
     companions : float32[k, samples], optional
         Signals as long as the context that have to stay with it, such as the voice in a mixture.
-        A transformation that moves time or pitch (`Transformation.moves_time`) treats context and
-        companions as channels of one call, so that they stay aligned (the context then comes out a
-        little different from how it would alone: a stretcher looks at all channels); the others
-        change the context only. The context's loudness gain is applied to all.
+        A transformation that moves time or pitch (`Transformation.moves_time`), or does the same
+        to every part of a mixture (`Transformation.of_every_part`), treats context and companions
+        as channels of one call, so that they stay aligned (the context then comes out a little
+        different from how it would alone: a stretcher looks at all channels); the others change the
+        context only. The context's loudness gain is applied to all.
 
     Returns
     -------
@@ -146,7 +149,7 @@ def transformed(
     """
     change = transformation_at(plan, point, noise=noise)
     signal = original.context
-    if companions is not None and change.moves_time:
+    if companions is not None and (change.moves_time or change.of_every_part):
         signal = np.vstack([signal, companions])
     out, magnitude = change.apply(
         signal, sr=plan.working_rate, rng=original.stream(plan, point.code)
@@ -167,7 +170,7 @@ def transformed(
             f"the transformed clip lasts {len(changed) / plan.working_rate:.2f} s: must fill "
             f"{plan.clip_seconds:g} s"
         )
-    if point.code == IDENTITY.code:
+    if point.code == IDENTITY.code or change.loudness == "kept":
         return Version(stored(plan, heard), stored(plan, changed), magnitude, 0.0, companions)
     measured = changed if plan.loudness_window == "full" else heard
     gain_db = original.loudness_lufs - audio.loudness_lufs(measured, sr=plan.working_rate)

@@ -47,8 +47,12 @@ class Axis:
     imperceptible : tuple of float
         The magnitudes, one a side, that are hardly perceived (the paper's footnote 4); empty
         where nobody claims any.
+    defaults : tuple of float
+        The magnitudes that are tried where nobody names any, growing.
     least, greatest : float
         The range of possible magnitudes.
+    whole : bool
+        Whether magnitudes are whole numbers.
     remedy : str
         What an error says about a magnitude outside, ``"30 dB is hardly heard"``.
 
@@ -70,8 +74,10 @@ class Axis:
     identity: float | None = None
     sides: tuple[str, ...] = ()
     imperceptible: tuple[float, ...] = ()
+    defaults: tuple[float, ...] = ()
     least: float = -math.inf
     greatest: float = math.inf
+    whole: bool = False
     remedy: str = "pass a magnitude in this range"
 
     def __post_init__(self) -> None:
@@ -132,7 +138,7 @@ class Axis:
         Raises
         ------
         InputError
-            If it is no number, not finite or out of range.
+            If it is no number, not finite, out of range, or broken where whole ones are asked for.
         """
         if isinstance(value, (bool, np.bool_)) or not isinstance(
             value, (int, float, np.integer, np.floating)
@@ -147,4 +153,6 @@ class Axis:
                 f"{name}={number:g}: must be from {self.least:g} to {self.greatest:g}; "
                 f"{self.remedy}"
             )
+        if self.whole and number != round(number):
+            raise InputError(f"{name}={number:g}: must be a whole number; {self.remedy}")
         return number + 0.0

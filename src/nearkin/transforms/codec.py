@@ -67,6 +67,7 @@ class MP3(Transformation):
         more_severe="lower",
         scale="log",
         imperceptible=(192.0,),
+        defaults=(8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192),
         least=KBPS[0],
         greatest=KBPS[-1],
         remedy="MP3 knows " + ", ".join(map(str, KBPS)),

@@ -15,7 +15,7 @@ from nearkin.audio.folders import irregular
 from nearkin.errors import InputError, printable, shown
 from nearkin.registry import suggest
 from nearkin.transforms.magnitudes import ORIGINAL, Point
-from nearkin.transforms.table import TRANSFORMATIONS, transformation
+from nearkin.transforms.table import TRANSFORMATIONS, transformation, transformation_class
 from nearkin.written import read_yaml
 
 __all__ = ["GRIDS", "Grid", "Point", "grid"]
@@ -78,17 +78,7 @@ class Grid:
         return tuple(point.magnitude for point in self.points if point.code == code)
 
 
-_SNR_DB = (-15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30)
-_SLOWER = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98)
-_FASTER = (1.02, 1.04, 1.06, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5)
-_SEMITONES = (0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12)
-_PAPER: dict[str, tuple[float, ...]] = {
-    "PN": _SNR_DB,
-    "EN": _SNR_DB,
-    "TS": (*_SLOWER, *_FASTER),
-    "PS": (*(-semitones for semitones in reversed(_SEMITONES)), *_SEMITONES),
-    "MP": (8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192),
-}
+_PAPER = {code: transformation_class(code).axis.defaults for code in ("PN", "EN", "TS", "PS", "MP")}
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "paper": _PAPER,

@@ -18,12 +18,16 @@ from nearkin.errors import InputError, shown
 from nearkin.transforms.axis import Axis
 from nearkin.transforms.babble import pink_noise
 from nearkin.transforms.noise_library import NoiseLibrary
-from nearkin.transforms.protocol import Transformation
+from nearkin.transforms.protocol import Transformation, drawn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Signal = NDArray[np.float32]
+
+
+SNR_DB = (-15, -10, -6, -3, 3, 6, 9, 12, 15, 18, 21, 24, 27, 27.5, 28, 28.5, 29, 29.5, 30)
+"""The paper's levels (Table 2)."""
 
 
 def _axis(title: str) -> Axis:
@@ -34,6 +38,7 @@ def _axis(title: str) -> Axis:
         noun="noisy clip",
         more_severe="lower",
         imperceptible=(30.0,),
+        defaults=SNR_DB,
         least=-100.0,
         greatest=200.0,
         remedy="30 dB is hardly heard",
@@ -51,10 +56,7 @@ class AddedNoise(Transformation):
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> NDArray[np.float64]:
         """Add the noise, the same to every channel."""
-        if rng is None:
-            raise InputError(
-                "rng=None: noise needs a generator; pass rng=numpy.random.default_rng(0)"
-            )
+        rng = drawn(rng, what="noise")
         signal = y - y.mean(axis=-1, keepdims=True, dtype=np.float64)
         level = float(np.sqrt(np.mean(signal**2)))
         if level == 0.0:

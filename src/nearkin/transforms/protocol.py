@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,15 @@ class Transformation(ABC):
     moves_time: ClassVar[bool] = False
     """Whether it moves time or pitch: what has to stay with a signal (the voice in a mixture) then
     goes through it together with the signal, as further channels of one call."""
+    of_every_part: ClassVar[bool] = False
+    """Whether what it does to a mixture it does to each part of it alike (a gain): the parts then
+    go through it too."""
+    loudness: ClassVar[Literal["matched", "kept"]] = "matched"
+    """Whether the result is made as loud as the original, or left as loud as it came out, where
+    matching would undo what was done (a gain, a gap)."""
+    delay_samples: ClassVar[int] = 0
+    """By how many samples a codec comes out late, at the rate it codes at; `change` takes them
+    away, so that the result is aligned to the sample."""
 
     def __post_init__(self) -> None:
         """Normalise and check the magnitude."""
@@ -191,6 +200,15 @@ def checked_signal(y: ArrayLike, *, sr: int) -> Signal:
     if not np.isfinite(signal).all():
         raise InputError("y has NaN or infinite samples: must be finite; repair the signal")
     return signal
+
+
+def drawn(rng: np.random.Generator | None, *, what: str) -> np.random.Generator:
+    """Return the generator that a transformation needs, or say that it is missing."""
+    if rng is None:
+        raise InputError(
+            f"rng=None: {what} needs a generator; pass rng=numpy.random.default_rng(0)"
+        )
+    return rng
 
 
 def checked_choice(value: Any, *, name: str, among: Iterable[str]) -> str:

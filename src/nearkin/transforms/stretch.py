@@ -61,6 +61,10 @@ class TempoShift(Transformation):
         identity=1.0,
         sides=("slower", "faster"),
         imperceptible=(0.98, 1.02),
+        defaults=(
+            *(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98),
+            *(1.02, 1.04, 1.06, 1.08, 1.1, 1.2, 1.3, 1.4, 1.5),
+        ),
         least=0.05,
         greatest=20.0,
         remedy="1.1 is ten per cent faster",
@@ -118,6 +122,10 @@ class PitchShift(Transformation):
         identity=0.0,
         sides=("down", "up"),
         imperceptible=(-0.25, 0.25),
+        defaults=(
+            *(-12, -10, -8, -6, -4, -2, -1, -0.75, -0.5, -0.25),
+            *(0.25, 0.5, 0.75, 1, 2, 4, 6, 8, 10, 12),
+        ),
         least=-48.0,
         greatest=48.0,
         remedy="12 is an octave up",
