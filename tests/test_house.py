@@ -25,7 +25,7 @@ LAYERS = (
     ("training", "runs", "results"),
     ("performance", "report"),
     ("api",),
-    ("study",),
+    ("ask", "study"),
     ("cli",),
     ("__init__", "__main__"),
 )

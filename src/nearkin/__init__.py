@@ -14,6 +14,10 @@ _EXPORTS = {
     "Result": "nearkin.api:Result",
     "evaluate": "nearkin.api:evaluate",
     "load": "nearkin.api:load",
+    "analyze": "nearkin.ask:analyze",
+    "check": "nearkin.ask:check",
+    "compare": "nearkin.ask:compare",
+    "gate": "nearkin.ask:gate",
     "within_space": "nearkin.consistency:within_space",
     "between_space_rho": "nearkin.consistency:between_space_rho",
     "between_space_accuracy": "nearkin.consistency:between_space_accuracy",
@@ -24,6 +28,7 @@ _EXPORTS = {
 
 if TYPE_CHECKING:
     from nearkin.api import Result, evaluate, load
+    from nearkin.ask import analyze, check, compare, gate
     from nearkin.consistency import between_space_accuracy, between_space_rho, within_space
     from nearkin.errors import InputError, NearkinError, RunError
 
@@ -33,9 +38,13 @@ __all__ = [
     "Result",
     "RunError",
     "__version__",
+    "analyze",
     "between_space_accuracy",
     "between_space_rho",
+    "check",
+    "compare",
     "evaluate",
+    "gate",
     "load",
     "within_space",
 ]

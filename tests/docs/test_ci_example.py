@@ -28,6 +28,6 @@ def test_the_workflow_says_what_nearkin_understands() -> None:
         names |= {f"--{name.replace('_', '-')}" for name in source.__annotations__}
         assert set(options) <= names, line
     requirements = [line[i + 1] for line in calls for i, w in enumerate(line) if w == "--require"]
-    assert len(requirements) == 2
+    assert len(requirements) == 3
     for requirement in requirements:
         parse(requirement)

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearkin.errors import InputError
-from nearkin.results.gate import judge, junit
+from nearkin.results.gate import judge
+from nearkin.results.gate_reports import junit
 from nearkin.results.systems import systems_of
 from nearkin.tables import CONSISTENCY
 from support.fabricated import fabricate
@@ -217,7 +218,7 @@ def test_junit_xml_is_whole_whatever_the_names() -> None:
 def test_the_command(tmp_path: Path, small_run: Path) -> None:
     from support.commands import command, refused
 
-    file = tmp_path / "new" / "junit.xml"
+    file = tmp_path / "junit.xml"
     good, bad = "C_W[mfcc,cosine] >= 0 @ MP>=32", "C_W[mfcc,cosine] < 0.1 @ PN=30"
     done = command("gate", small_run, "--require", good, "--junit", file, "--json")
     assert done.exit_code == 0, (done.stderr, done.exception)

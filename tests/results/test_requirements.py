@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from nearkin.errors import InputError
 from nearkin.results import requirements as language
-from nearkin.results.requirements import COMPARISONS, Condition, Requirement, parse
+from nearkin.results.requirement import Condition, Requirement
+from nearkin.results.requirements import COMPARISONS, parse
 from nearkin.tables import MEASURES
 
 PLAIN_CODE = re.compile(r"(?!and\b|in\b|imperceptible\b)[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -62,22 +63,32 @@ def conditions(draw: st.DrawFn, measure: str) -> Condition:
 
 @st.composite
 def requirements(draw: st.DrawFn) -> Requirement:
-    measure = draw(st.sampled_from(sorted(MEASURES)))
+    measure = draw(st.sampled_from([*sorted(MEASURES), "N"]))
+    comparison = draw(st.sampled_from(COMPARISONS))
+    if measure == "N":
+        return Requirement("N", comparison, float(draw(st.integers(0, 10**9))))
     low, high = MEASURES[measure].low, MEASURES[measure].high
     encoder = draw(st.one_of(st.just(""), names))
     most = 2 if measure in ("C_B_rho", "C_B_acc", "kappa") else 1
     group = st.lists(conditions(measure), min_size=1, max_size=3).map(tuple)
     if measure != "monotonicity":
         group = st.one_of(group, st.just((Condition("imperceptible"),)))
+    baseline = draw(st.booleans())
+    rival = "" if baseline else draw(st.one_of(st.just(""), names))
+    if baseline or rival:
+        low, high = -2.0, 2.0
     return Requirement(
         measure=measure,
-        comparison=draw(st.sampled_from(COMPARISONS)),
+        comparison=comparison,
         bound=draw(st.floats(low, high).map(lambda x: x + 0.0)),
         size=draw(st.one_of(st.just(0), st.integers(2, 10**6))) if measure == "C_W" else 0,
         encoder=encoder,
         distances=tuple(draw(st.lists(names, max_size=most))) if encoder else (),
         reduction=draw(st.sampled_from(["", "mean", "median"])),
         places=tuple(draw(st.lists(group, max_size=3))),
+        rival=rival,
+        rival_distances=tuple(draw(st.lists(names, max_size=most))) if rival else (),
+        baseline=baseline,
     )
 
 
@@ -125,6 +136,21 @@ def test_pieces_in_any_order_are_read_or_refused_in_one_short_sentence(
     with pytest.raises(InputError) as caught:
         parse(text)
     assert len(str(caught.value)) < 700
+
+
+def test_what_stands_on_the_right() -> None:
+    required = parse("mean(C_W[a]) >= mean(C_W[b, cosine]) - .05 @ MP")
+    assert (required.rival, required.rival_distances, required.bound) == ("b", ("cosine",), -0.05)
+    assert required.is_relative
+    assert not required.baseline
+    assert parse("C_W >= baseline + 0.1").baseline
+    assert parse("N >= 59") == Requirement("N", ">=", 59.0)
+    assert not parse("N >= 59").is_relative
+
+
+def test_a_task_written_as_labels_once_were() -> None:
+    assert parse("C_W[vgg · ae, cosine] >= 0.9").encoder == "vgg · ae"
+    assert parse("C_W[vgg · ae] >= C_W[vgg · at]").rival == "vgg · at"
 
 
 def test_the_parts_of_a_requirement() -> None:
@@ -188,6 +214,15 @@ def test_the_parts_of_a_requirement() -> None:
         ("mean(C_W > 0.5", 10, "expected ')'"),
         ("monotonicity > 0.5 @ PS>1", 22, "a transformation alone"),
         ("__import__('os') > 1", 1, "unknown measure"),
+        ("C_W[a] >= C_B_rho[b]", 11, "the left side's measure of another encoder"),
+        ("C_W[a] >= C_W", 11, "such as 'C_W[random]'"),
+        ("mean(C_W[a]) >= C_W[b]", 17, "such as 'mean(C_W[random])'"),
+        ("C_W[a] >= basline", 11, "expected a number, 'baseline', or a score"),
+        ("C_W[a] >= C_W[b] - 3", 20, "a number in 0..2"),
+        ("C_W[a] >= baseline - x", 22, "a number"),
+        ("N >= 59.5", 6, "a number of clips"),
+        ("N >= 59 @ MP", 9, "N is that of the whole run"),
+        ("mean(N) >= 3", 6, "unknown measure 'N'"),
     ],
 )
 def test_what_is_malformed_says_where(text: str, position: int, told: str) -> None:

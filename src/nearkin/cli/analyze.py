@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, run_names, say, sentences, tell
+from nearkin.cli.common import Json, Quiet, say, sentences, tell
 
 
 def analyze_command(
@@ -33,35 +33,25 @@ def analyze_command(
         import pandas as pd
 
         from nearkin.api import load
+        from nearkin.ask import analyze, scores_of
+        from nearkin.cli.bars import show
         from nearkin.errors import InputError
         from nearkin.files import finite
         from nearkin.report.figures import holds_performance, write_means
-        from nearkin.results.analysis import analyze
         from nearkin.results.analysis_words import sentences as in_words
-        from nearkin.results.trials import RunScores, join, join_performance
         from nearkin.runs.folder import RunFolder
 
-        results = [load(folder) for folder in runs]
         if out is None and len(runs) > 1:
             raise InputError(f"{len(runs)} runs: their analysis belongs to none; pass --out DIR")
-        scores = [
-            RunScores(
-                name,
-                result.run,
-                result.consistency,
-                result.performance,
-                result.clips,
-                result.queries,
+        results = [load(folder) for folder in runs]
+        scores = scores_of(results)
+        with show(quiet=bool(quiet)) as progress:
+            found = analyze(
+                *results,
+                encoders=encoder or (),
+                at=at,  # type: ignore[arg-type]
+                progress=progress,
             )
-            for name, result in zip(run_names(runs), results, strict=True)
-        ]
-        chosen = encoder or ()
-        found = analyze(
-            join(scores, encoders=chosen),
-            join_performance(scores, encoders=chosen),
-            at=at,  # type: ignore[arg-type]
-            runs=scores,
-        )
         told = in_words(found)
         target = RunFolder(runs[0] / "analysis" if out is None else out)
         for name, table in found.tables.items():

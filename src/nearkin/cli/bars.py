@@ -18,6 +18,7 @@ STAGES = {
     "scores": "points scored",
     "report": "figures and report",
     "clips": "clips transformed and written",
+    "analysis": "measures modelled",
 }
 _SECONDS_BETWEEN_LINES = 10.0
 

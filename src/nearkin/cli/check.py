@@ -30,14 +30,10 @@ def check_command(
 ) -> None:
     """Check an encoder before it wastes an hour: exit 1 with the reason if it is unfit."""
     with sentences():
+        from nearkin.ask import check_all
         from nearkin.cli.settings import options_of
-        from nearkin.encoders import resolve_all, takes_layers
-        from nearkin.encoders.check import examine
-        from nearkin.errors import InputError
         from nearkin.files import finite
 
-        if spec.startswith("embeddings:"):
-            raise InputError(f"'{spec}': a table of embeddings hears nothing; check its encoder")
         given = {
             "sample_rate": sample_rate,
             "pool": pool,
@@ -48,10 +44,7 @@ def check_command(
         }
         handling = {name: value for name, value in given.items() if value is not None}
         options = options_of(encoder_options) if encoder_options else {}
-        encoders = resolve_all(spec, options=options, **handling)
-        if layer is not None and not all(takes_layers(found) for found in encoders):
-            raise InputError(f"--layer {layer}: '{spec}' has no layers; leave --layer out")
-        results = [examine(found) for found in encoders]
+        results = check_all(spec, encoder_options=options, **handling)
         faults = [f"{result.encoder}: {text}" for result in results for text in result.faults]
         lines = [line for result in results for line in result.lines()]
         if faults:

@@ -10,7 +10,6 @@ import typer
 
 from nearkin.cli.endings import EXIT_FAILURES, EXIT_UNMET, sentences
 from nearkin.cli.telling import fail, note, say
-from nearkin.errors import InputError
 
 __all__ = [
     "EXIT_FAILURES",
@@ -22,7 +21,6 @@ __all__ = [
     "fail",
     "given",
     "note",
-    "run_names",
     "say",
     "sentences",
     "tell",
@@ -59,14 +57,3 @@ def tell(lines: Iterable[str], result: str, *, quiet: bool | None, as_json: bool
             say(line)
     elif not as_json:
         say(result)
-
-
-def run_names(folders: list[Path]) -> list[str]:
-    """Return short names of runs: the folders' own, whole paths where these are not enough."""
-    names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{twice}: is named twice; name each run once")
-    return names

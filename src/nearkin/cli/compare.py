@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, run_names, say, sentences, tell
+from nearkin.cli.common import Json, Quiet, say, sentences, tell
 
 
 def compare_command(
@@ -17,12 +17,13 @@ def compare_command(
         list[str] | None,
         typer.Option(
             "--encoder",
-            help="Compare these; give it again for several. "
-            "[all of one run, the tested ones of several]",
+            help="Compare these; give it again for several. [of one run the tested ones with the "
+            "references, of several the tested ones]",
         ),
     ] = None,
     against: Annotated[
-        str, typer.Option(help="Compare everything with this encoder only [every pair].")
+        str,
+        typer.Option(help="Compare everything with this encoder only, such as random."),
     ] = "",
     n: Annotated[
         int | None,
@@ -42,26 +43,23 @@ def compare_command(
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
-    """Compare encoders of one run or of several: paired bootstrap over the clips they share."""
+    """Compare encoders of one run or of several: paired bootstrap over the clips they share.
+
+    Of two runs the difference is the younger less the older, whatever their order here.
+    """
     with sentences():
-        from nearkin.api import load
+        from nearkin.ask import compare
         from nearkin.cli.compare_summary import lines
         from nearkin.files import finite
-        from nearkin.results.answers import RunTables
-        from nearkin.results.comparison import compare
         from nearkin.runs.folder import RunFolder
 
-        tables = []
-        for name, folder in zip(run_names(runs), runs, strict=True):
-            result = load(folder)
-            tables.append(RunTables(name, result.run, result.clips, result.queries))
         found = compare(
-            tables,
+            *runs,
             encoders=encoder or (),
             against=against,
             n=n,
             points=points,
-            n_resamples=resamples,
+            resamples=resamples,
             seed=seed,
         )
         if out is not None:

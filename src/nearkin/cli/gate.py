@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import EXIT_UNMET, Json, Quiet, say, sentences, tell
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from nearkin.api import Result
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, note, say, sentences, tell
 
 
 def gate_command(
@@ -24,15 +19,28 @@ def gate_command(
         typer.Option(
             "--require",
             help="Such as 'C_W[mfcc,cosine] >= 0.95 @ MP>=128, PS in -1..1' or "
-            "'mean(C_B_acc[mfcc,dtw,cosine]) > 0.8 @ imperceptible'; give it again for several.",
+            "'mean(C_B_acc[mfcc,dtw,cosine]) > 0.8 @ imperceptible', 'C_W[a] >= C_W[random]', "
+            "'N >= 59'; give it again for several.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            help="An older run of the same clips, for 'C_W[a] >= baseline - 0.02'; without "
+            "--require: fail where mean(C_W) is shown to be worse than there.",
         ),
     ] = None,
     on: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="value, or lower: the 95 % interval's end on the wrong side has to hold too."
+            help="value; lower: the 95 % interval's end on the wrong side has to hold too; shown: "
+            "fail only what the interval shows to be wrong [value]."
         ),
-    ] = "value",
+    ] = None,
+    badge: Annotated[
+        Path | None, typer.Option("--badge", help="Write an SVG badge to this file.")
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")
     ] = None,
@@ -41,27 +49,24 @@ def gate_command(
 ) -> None:
     """Hold a run to requirements: exit 0 when all are met, 1 when not, 2 when one is malformed."""
     with sentences():
-        from nearkin.api import load
+        from nearkin.ask import gate
         from nearkin.files import finite
-        from nearkin.results.gate import judge
-        from nearkin.results.gate import junit as junit_xml
-        from nearkin.runs.folder import RunFolder
+        from nearkin.results.gate_reports import gate_badge, markdown
+        from nearkin.results.gate_reports import junit as junit_xml
 
         name = run.resolve().name
-        target = None if junit is None else _writable(junit)
-
-        def report(xml: bytes) -> None:
-            if target is not None:
-                RunFolder(target.parent).write(target, lambda file: file.write(xml))
-
+        xml_file, svg_file = _writable("--junit", junit), _writable("--badge", badge)
         try:
-            result = load(run)
-            table = _with_collections(result, require or [])
-            outcomes = judge(require or [], table, result.run, on=on)  # type: ignore[arg-type]
+            asked = require or []
+            outcomes = gate(run, asked, baseline=baseline, on=on)  # type: ignore[arg-type]
         except Exception as error:  # whatever it is: a CI that reads the file has to see it
-            report(junit_xml([], run=name, problem=str(error) or type(error).__name__))
+            problem = str(error) or type(error).__name__
+            _put(xml_file, junit_xml([], run=name, problem=problem))
+            _on_the_page(markdown([], run=name, problem=problem))
             raise
-        report(junit_xml(outcomes, run=name))
+        _put(xml_file, junit_xml(outcomes, run=name))
+        _put(svg_file, gate_badge(outcomes).encode("utf-8", "backslashreplace"))
+        _on_the_page(markdown(outcomes, run=name))
         met = all(outcome.met for outcome in outcomes)
         n_met = sum(outcome.met for outcome in outcomes)
         said = (outcome.sentence() for outcome in outcomes)
@@ -73,38 +78,37 @@ def gate_command(
         raise typer.Exit(EXIT_UNMET)
 
 
-def _writable(junit: Path) -> Path:
-    """Return where the JUnit file is written; a link is followed to the file it names."""
+def _writable(option: str, file: Path | None) -> Path | None:
+    """Return where a file is written; a link is followed to the file it names."""
     from nearkin.errors import InputError, printable
 
-    target = junit.resolve()
+    if file is None:
+        return None
+    target = file.resolve()
     if target.exists() and not target.is_file():
-        raise InputError(f"--junit {printable(junit)}: is no regular file; name a file")
+        raise InputError(f"{option} {printable(file)}: is no regular file; name a file")
     if not target.parent.is_dir():
         raise InputError(
-            f"--junit {printable(junit)}: there is no folder {printable(target.parent)}; make it, "
+            f"{option} {printable(file)}: there is no folder {printable(target.parent)}; make it, "
             "or name a file elsewhere"
         )
     return target
 
 
-def _with_collections(result: Result, require: list[str]) -> pd.DataFrame:
-    """Return the run's table with every C_W@n that is asked for and not in it."""
-    import pandas as pd
+def _put(target: Path | None, data: bytes) -> None:
+    from nearkin.runs.folder import RunFolder
 
-    from nearkin.errors import InputError
-    from nearkin.results.answers import RunTables
-    from nearkin.results.collections import collection_rows
-    from nearkin.results.requirements import parse
+    if target is not None:
+        RunFolder(target.parent).write(target, lambda file: file.write(data))
 
-    parts = [result.consistency]
-    sizes = set()
-    for text in require:
-        with contextlib.suppress(InputError):  # told with all others when they are judged
-            sizes.add(parse(text).size)
-    present = set(result.consistency["measure"])
-    for size in sorted(sizes - {0}):
-        if f"C_W@{size}" not in present:
-            tables = RunTables(result.path.name, result.run, result.clips, result.queries)
-            parts.append(collection_rows(tables, size))
-    return pd.concat(parts, ignore_index=True)
+
+def _on_the_page(text: str) -> None:
+    """Append to the page of a GitHub job, where the command runs in one."""
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not page:
+        return
+    try:
+        with Path(page).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        note(f"GITHUB_STEP_SUMMARY {page}: cannot be written ({error.strerror})")

@@ -34,6 +34,7 @@ import pandas as pd
 
 from nearkin import tasks
 from nearkin.errors import InputError
+from nearkin.progress import Progress, silent
 from nearkin.registry import suggest
 from nearkin.results.clip_errors import ClipErrors, ClipMeans
 from nearkin.results.trials import (
@@ -92,6 +93,7 @@ def analyze(
     *,
     at: At = "own",
     runs: Sequence[RunScores] = (),
+    progress: Progress = silent,
 ) -> Analysis:
     """Fit the additive model to every measure and distance, and tabulate what it says.
 
@@ -105,6 +107,8 @@ def analyze(
         Marginal means over every combination's own magnitudes, or at the mean magnitude.
     runs : sequence of RunScores
         The runs joined; their clips and queries give the errors over clips.
+    progress : callable
+        Told ``("analysis", done, total)``, a score each.
 
     Returns
     -------
@@ -124,7 +128,8 @@ def analyze(
     parts = [(score, rows_of(rows, score)) for score in scores_of(rows)]
     if performance is not None:
         parts.append((TASK_SCORES, performance))
-    for score, mine in parts:
+    for number, (score, mine) in enumerate(parts):
+        progress("analysis", number, len(parts))
         try:
             if score == TASK_SCORES:
                 fit_rows, factors, told = standardised(mine)
@@ -142,6 +147,7 @@ def analyze(
             model, fit_rows, factors, at, over_clips.means(fit_rows, score, factors), k=size
         ).items():
             found[name].append(_named(table, score))
+    progress("analysis", len(parts), len(parts))
     if refused and not found["gam"]:
         raise InputError(refused[0])
     found["correlations"] = [_correlations(rows)]

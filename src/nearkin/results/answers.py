@@ -7,7 +7,6 @@ one magnitude; for monotonicity one side of a transformation, its magnitude NaN.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 
 from nearkin.consistency import monotonicity, within_space_at_by_clip
 from nearkin.errors import InputError
-from nearkin.registry import suggest
-from nearkin.results.systems import AUDIO, System, named, systems_of
+from nearkin.results.systems import AUDIO, System
 from nearkin.transforms import magnitudes
 
 Floats = NDArray[np.float64]
@@ -92,7 +90,7 @@ class Answers:
     value: Floats
 
 
-# -- which runs, clips and encoders --------------------------------------------------------------
+# -- which runs and clips --------------------------------------------------------------
 
 
 def common_clips(runs: Sequence[RunTables], n: int | None) -> tuple[list[str], bool, list[str]]:
@@ -240,62 +238,6 @@ def _require_same_grid(one: RunTables, two: RunTables) -> None:
             f"clips last {seconds[0]} s in {one.name} and {seconds[1]} s in {two.name}: only equal "
             "clips are compared; run both with the same --clip-seconds"
         )
-
-
-def find_systems(runs: Sequence[RunTables], encoders: Sequence[str]) -> list[SystemOfRun]:
-    """Return the encoders asked for; else all of a single run, or the tested ones of several.
-
-    Raises
-    ------
-    InputError
-        If one is unknown, or fewer than two are left.
-    """
-    everybody: list[SystemOfRun] = []
-    for run in runs:
-        systems = systems_of(run.record, run.queries)
-        everybody += [SystemOfRun(run, one) for one in systems]
-        if (run.queries["encoder"] == AUDIO).any():
-            everybody.append(SystemOfRun(run, System(AUDIO, "", AUDIO)))
-    if not encoders:
-        wanted = ("tested", "reference") if len(runs) == 1 else ("tested",)
-        found = [one for one in everybody if one.system.role in wanted]
-        if len(found) < 2:
-            only = f"'{found[0].system.label}'" if found else "none"
-            raise InputError(
-                f"one encoder only ({only}): a comparison needs two; name a second run"
-            )
-        return found
-    chosen: list[SystemOfRun] = []
-    for name in encoders:
-        found = [one for one in everybody if named(name, [one.system], one.run.record)]
-        if not found:
-            known = suggest(name, {one.system.label for one in everybody})
-            raise InputError(f"no run has an encoder '{name}': {known}")
-        chosen += [one for one in found if one not in chosen]
-    if len(chosen) < 2:
-        raise InputError(
-            f"one encoder only ('{chosen[0].system.label}'): a comparison needs two; name another "
-            "with --encoder, or a second run"
-        )
-    return chosen
-
-
-def pairs_of(
-    systems: Sequence[SystemOfRun], against: str, *, several_runs: bool
-) -> list[tuple[int, int]]:
-    """Return which are compared, by their numbers: every pair, or all others with one of them."""
-    everyone = range(len(systems))
-    if not against:
-        return list(itertools.combinations(everyone, 2))
-    labels = [one.label(several_runs=several_runs) for one in systems]
-    base = [
-        index
-        for index, one in enumerate(systems)
-        if against == labels[index] or named(against, [one.system], one.run.record)
-    ]
-    if not base:
-        raise InputError(f"--against {against}: no such encoder here: {suggest(against, labels)}")
-    return [(index, other) for other in base for index in everyone if index not in base]
 
 
 # -- what each answered --------------------------------------------------------------------------

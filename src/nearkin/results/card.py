@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -17,14 +16,15 @@ import yaml
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+from nearkin.results.badge import BAD, GOOD, badge_svg
 from nearkin.results.crosstab import crosstab, render
 from nearkin.results.systems import System, named, systems_of
 from nearkin.results.verdicts import Verdict, verdict
 
 COLOURS = {
-    "holds": "#2d7d46",
+    "holds": GOOD,
     "not settled": "#8a6d1a",
-    "does not hold": "#b3372f",
+    "does not hold": BAD,
     "undefined": "#5f6670",
 }
 TASK = "feature-extraction"
@@ -140,24 +140,9 @@ def badge(found: Verdict) -> str:
     for number in found.near.numbers:
         place = number.code, number.side
         places[place] = places.get(place, True) and number.word == "holds"
-    left = "nearkin"
-    right = f"small changes: {sum(places.values())} of {len(places)} hold"
-    if not places:
-        right = "undefined"
-    widths = [round(7.2 * len(text)) + 14 for text in (left, right)]
-    whole = sum(widths)
-    title = escape(f"{found.label}: {found.near.line or found.near.word}")
-    middle = widths[0] / 2, widths[0] + widths[1] / 2
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img" '
-        f'aria-label="{title}"><title>{title}</title>'
-        f'<rect width="{whole}" height="20" rx="3" fill="{COLOURS[found.near.word]}"/>'
-        f'<path d="M0 3a3 3 0 0 1 3-3H{widths[0]}V20H3a3 3 0 0 1-3-3z" fill="#3b4048"/>'
-        '<g fill="#ffffff" text-anchor="middle" '
-        'font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f'<text x="{middle[0]:g}" y="14">{left}</text>'
-        f'<text x="{middle[1]:g}" y="14">{right}</text></g></svg>\n'
-    )
+    told = f"small changes: {sum(places.values())} of {len(places)} hold" if places else "undefined"
+    title = f"{found.label}: {found.near.line or found.near.word}"
+    return badge_svg(told, colour=COLOURS[found.near.word], title=title)
 
 
 def _told(line: str, word: str) -> str:

@@ -37,11 +37,10 @@ from nearkin.results.answers import (
     answers_of,
     common_clips,
     failed_notes,
-    find_systems,
-    pairs_of,
     unit_shares,
     units_of,
 )
+from nearkin.results.pairing import find_systems, pairs_of
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import resamples
 from nearkin.statistics.paired import Difference, paired_difference
@@ -128,10 +127,13 @@ def compare(
     runs : sequence of RunTables
         One or more runs of the same grid.
     encoders : sequence of str
-        Which encoders, by name or name and task (vgg-ae); all of a single run by default, the
-        tested ones of several. "audio" is the audio space itself, for runs that differ in it.
+        Which encoders, every one with every other, by name or name and task (vgg-ae). By default
+        of a single run every tested one with every reference (every pair where there is only one
+        of the two kinds), of several the tested ones. "audio" is the audio space itself, for runs
+        that differ in it.
     against : str
-        One of them: only its differences from the others are taken. Empty: every pair.
+        Only the differences of all others from this one are taken; where runs have one each, from
+        that of their own run.
     n : int, optional
         Also compare C_W in collections of n clips. Needed where the runs are of different clips:
         there C_W itself and C_B_acc depend on the others and are not compared.
@@ -155,8 +157,10 @@ def compare(
     if n_resamples < 100:
         raise InputError(f"resamples={n_resamples}: must be >= 100; pass for instance 10000")
     shared, same_clips, notes = common_clips(runs, n)
-    systems = find_systems(runs, encoders)
-    pairs = pairs_of(systems, against, several_runs=len(runs) > 1)
+    systems = find_systems(runs, encoders, against)
+    several = len(runs) > 1
+    by_role = not several and not encoders
+    pairs = pairs_of(systems, against, several_runs=several, by_role=by_role)
     units = units_of(runs[0], shared)
     count = int(units.max()) + 1
     if count < 2:
@@ -191,7 +195,7 @@ def compare(
                 answers[b][question],
                 counts,
                 units=units,
-                bound=_largest(question.measure),
+                bound=largest_difference(question.measure),
                 points=points and question.measure != "monotonicity",
             )
             rows += [names | row for row in found]
@@ -213,7 +217,7 @@ def compare(
     return Comparison(table, tuple(notes), len(shared), n_resamples)
 
 
-def _largest(measure: str) -> float:
+def largest_difference(measure: str) -> float:
     """Return the largest difference two values of a measure can have."""
     known = MEASURES[measure.partition("@")[0]]
     return known.high - known.low
@@ -234,7 +238,7 @@ def _names(a: SystemOfRun, b: SystemOfRun, question: Question) -> dict[str, Any]
     }
 
 
-class _Paired:
+class Paired:
     """Two systems' numbers at the same places and clips, missing in one: missing in both.
 
     Parameters
@@ -276,7 +280,7 @@ def _differences(
     bound: float,
     points: bool,
 ) -> Iterator[dict[str, Any]]:
-    paired = _Paired(a.value, b.value, units)
+    paired = Paired(a.value, b.value, units)
     codes = magnitudes.code_order(place.code for place in a.places)
     by_code = {
         code: [index for index, place in enumerate(a.places) if place.code == code]

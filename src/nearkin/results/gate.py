@@ -3,7 +3,8 @@
 Tables in, outcomes out. A requirement that names an encoder, distance, transformation or magnitude
 the run does not have is refused, never passed; an undefined score is unmet. Where a requirement
 names several points, encoders or distances, all must hold, and the worst is told. Of "mean" and
-"median" the interval is the mean or median of the points' bounds: no narrower than their own.
+"median" the interval is the mean or median of the points' bounds: no narrower than their own; of
+the mean of a difference it is that of the paired test.
 An encoder with several trials is judged by the mean over them.
 """
 
@@ -11,23 +12,28 @@ from __future__ import annotations
 
 import math
 import operator
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from nearkin.errors import InputError, printable
+from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.results.requirements import IMPERCEPTIBLE, Condition, Requirement, compares, parse
+from nearkin.results.answers import RunTables, SystemOfRun
+from nearkin.results.relative import Older, Pair, differences
+from nearkin.results.requirement import CLIPS, IMPERCEPTIBLE, Condition, Requirement, compares
+from nearkin.results.requirements import parse
 from nearkin.results.systems import AUDIO, System, distance_name, headline, named, systems_of
 from nearkin.tables import OK
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
-On = Literal["value", "lower"]
+On = Literal["value", "lower", "shown"]
+ON = ("value", "lower", "shown")
+NO_WORSE = "mean(C_W) >= baseline"
+"""What is required where a baseline is given, and nothing else: and then on "shown"."""
 
 Mask = Any
 KAPPA = (
@@ -58,7 +64,7 @@ class Outcome:
         Queries asked at the worst place (of "mean" and "median": at all), and those among them
         that the encoder failed; each counts as lost.
     on : str
-        "value", or "lower" where the interval's end had to hold.
+        One of `ON`.
     """
 
     requirement: Requirement
@@ -79,9 +85,14 @@ class Outcome:
     def sentence(self) -> str:
         """Say it in one line."""
         word = "met" if self.met else "UNMET"
-        value = "undefined" if math.isnan(self.value) else f"{self.value:.4g}"
+        if self.requirement.measure == CLIPS:
+            return f"{word:5}  {self.requirement}: {self.value:g} clips were compared"
+        form = "+.4g" if self.requirement.is_relative else ".4g"
+        value = "undefined" if math.isnan(self.value) else f"{self.value:{form}}"
         if not math.isnan(self.ci_low):
-            value += f" [{self.ci_low:.4g}, {self.ci_high:.4g}]"
+            value += f" [{self.ci_low:{form}}, {self.ci_high:{form}}]"
+        if self.requirement.is_relative:
+            value = f"difference {value}"
         kind = f"{self.requirement.reduction} " if self.requirement.reduction else ""
         at = f"{self.encoder}, {self.distance}" if self.distance else self.encoder
         told = f"{word:5}  {self.requirement}: {kind}{value} for {at}"
@@ -89,9 +100,9 @@ class Outcome:
             told += f", {self.where}"
         if self.places > 1:
             told += f", the worst of {self.places}; {self.held} of {self.places} hold"
-        if self.on == "lower":
-            end = "lower" if self.requirement.comparison.startswith(">") else "upper"
-            told += f" (by the interval's {end} end)"
+        if self.on != "value":
+            up = self.requirement.comparison.startswith(">") == (self.on == "lower")
+            told += f" (by the interval's {'lower' if up else 'upper'} end)"
         if self.failed:
             told += f" ({self.failed} of {self.asked} queries failed and count as lost)"
         rest = [part for part in self.status.split("; ") if not part.endswith("queries failed")]
@@ -112,6 +123,8 @@ def judge(
     run: Mapping[str, Any],
     *,
     on: On = "value",
+    tables: RunTables | None = None,
+    older: Older | None = None,
 ) -> list[Outcome]:
     """Hold requirements against a run.
 
@@ -123,9 +136,14 @@ def judge(
         The run's table, with rows of every C_W@n that is asked for.
     run : mapping
         The run's record: which encoders are tested ones.
-    on : {"value", "lower"}
-        What has to hold: the score, or the end of its 95 % interval that lies on the wrong side
-        (the lower one for >=, the upper one for <=).
+    on : {"value", "lower", "shown"}
+        What has to hold: the score; the end of its 95 % interval that lies on the wrong side (the
+        lower one for >=, the upper one for <=); or the other end, so that only what the interval
+        shows to be wrong is unmet.
+    tables : RunTables, optional
+        The run's clips and queries; needed for the interval of a difference.
+    older : Older, optional
+        The run that "baseline" means.
 
     Returns
     -------
@@ -137,15 +155,15 @@ def judge(
     InputError
         If one cannot be read or names what the run does not have: all problems in one message.
     """
-    if on not in ("value", "lower"):
-        raise InputError(f"--on {on}: {suggest(str(on), ('value', 'lower'))}")
+    if on not in ON:
+        raise InputError(f"--on {on}: {suggest(str(on), ON)}")
     if not requirements:
         raise InputError("no requirement: a gate needs one; pass --require 'C_W[mfcc] >= 0.9'")
     outcomes, problems = [], []
     for text in requirements:
         try:
             required = parse(text) if isinstance(text, str) else text
-            outcomes.append(_judge(required, consistency, run, on))
+            outcomes.append(_judge(required, consistency, run, on, tables, older))
         except InputError as error:
             problems.append(str(error))
     if problems:
@@ -154,16 +172,27 @@ def judge(
 
 
 def _judge(
-    required: Requirement, consistency: pd.DataFrame, run: Mapping[str, Any], on: On
+    required: Requirement,
+    consistency: pd.DataFrame,
+    run: Mapping[str, Any],
+    on: On,
+    tables: RunTables | None,
+    older: Older | None,
 ) -> Outcome:
+    if required.measure == CLIPS:
+        return _clips(required, int(run["n"]))
     rows = _rows(required, consistency, run)
     rows = rows[_places(required, rows)]
     sign = 1 if required.comparison.startswith(">") else -1
+    if required.is_relative:
+        if required.baseline and older is None:
+            raise _refused(required, "names a baseline: pass --baseline OLD, an older run's folder")
+        rows = _relative(required, rows, consistency, run, tables, older)
     if required.reduction:
-        rows = _reduced(rows, required.reduction)
+        rows = rows if "mean_of" in rows else _reduced(rows, required.reduction)
     scored = rows["value"]
-    if on == "lower":
-        scored = rows["ci_low"] if sign > 0 else rows["ci_high"]
+    if on != "value":
+        scored = rows["ci_low"] if (sign > 0) == (on == "lower") else rows["ci_high"]
     held = [compares(float(value), required.comparison, required.bound) for value in scored]
     # Undefined is worst of all, then what is furthest on the wrong side.
     order = (sign * scored).fillna(-math.inf).to_numpy()
@@ -185,6 +214,71 @@ def _judge(
         asked=_count(worst, "n"),
         failed=_count(worst, "n_failed"),
     )
+
+
+def _clips(required: Requirement, n: int) -> Outcome:
+    met = compares(float(n), required.comparison, required.bound)
+    nothing = float("nan")
+    return Outcome(required, met, float(n), nothing, nothing, "", "", "", int(met), 1, OK, "value")
+
+
+def _relative(
+    required: Requirement,
+    rows: pd.DataFrame,
+    consistency: pd.DataFrame,
+    run: Mapping[str, Any],
+    tables: RunTables | None,
+    older: Older | None,
+) -> pd.DataFrame:
+    """Return the differences from the right side, as rows of the left."""
+    other = older.tables.record if older is not None and required.baseline else run
+    scores = older.consistency if older is not None and required.baseline else consistency
+    found = []
+    for key, mine in rows.groupby(["encoder", "task"], sort=False):
+        me = System(str(key[0]), str(key[1]), "")
+        rival = required.rival or _counterpart(me, consistency, run, scores, other)
+        theirs = replace(required, encoder=rival, distances=required.rival_distances)
+        against = _rows(theirs, scores, other)
+        names = against[["encoder", "task"]].drop_duplicates().itertuples(index=False, name=None)
+        they = [System(str(encoder), str(task), "") for encoder, task in names]
+        if len(they) > 1:
+            told = ", ".join(one.label for one in they)
+            raise _refused(required, f"'{rival}' means several encoders ({told}): name one")
+        if (
+            required.rival
+            and they[0][:2] == me[:2]
+            and required.distances == required.rival_distances
+        ):
+            continue
+        pair = None
+        if tables is not None:
+            right = older.tables if older is not None and required.baseline else tables
+            pair = Pair(SystemOfRun(tables, me), SystemOfRun(right, they[0]))
+        found.append(differences(required, mine, against, pair))
+    if not found:
+        raise _refused(required, "holds an encoder against itself: name another on the right")
+    return pd.concat(found, ignore_index=True)
+
+
+def _counterpart(
+    me: System,
+    consistency: pd.DataFrame,
+    run: Mapping[str, Any],
+    older: pd.DataFrame,
+    record: Mapping[str, Any],
+) -> str:
+    """Return whom an older run has for an encoder: its namesake, else the one that it tested."""
+    there = systems_of(record, older)
+    same = named(me.label, there, record)
+    if same:
+        return same[0].label
+    tested = [
+        [one for one in systems if one.role == "tested"]
+        for systems in (systems_of(run, consistency), there)
+    ]
+    if [len(side) for side in tested] == [1, 1] and tested[0][0].label == me.label:
+        return tested[1][0].label
+    return me.label  # refused by name when its rows are looked for
 
 
 def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
@@ -302,42 +396,3 @@ def _where(row: pd.Series[Any]) -> str:
 
 def _refused(required: Requirement, problem: str) -> InputError:
     return InputError(f"requirement '{required}': {problem}")
-
-
-def junit(outcomes: Sequence[Outcome], *, run: str, problem: str = "") -> bytes:
-    """Return JUnit XML: a test case a requirement.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        What was judged.
-    run : str
-        The run's name.
-    problem : str
-        Why nothing could be judged: one test case in error.
-
-    Returns
-    -------
-    bytes
-        UTF-8 XML.
-    """
-    unmet = sum(not outcome.met for outcome in outcomes)
-    count = {"tests": str(len(outcomes) + bool(problem)), "failures": str(unmet)}
-    count["errors"] = str(int(bool(problem)))
-    suites = ET.Element("testsuites", count)
-    suite = ET.SubElement(suites, "testsuite", {"name": f"nearkin gate {printable(run)}", **count})
-    named = {"classname": f"nearkin.gate.{printable(run)}"}
-    for outcome in outcomes:
-        name = printable(str(outcome.requirement))
-        case = ET.SubElement(suite, "testcase", {**named, "name": name})
-        told = printable(outcome.sentence())
-        if not outcome.met:
-            ET.SubElement(case, "failure", {"message": told}).text = told
-        else:
-            ET.SubElement(case, "system-out").text = told
-    if problem:
-        case = ET.SubElement(suite, "testcase", {**named, "name": "requirements"})
-        ET.SubElement(case, "error", {"message": printable(problem)}).text = printable(problem)
-    ET.indent(suites)
-    text: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"

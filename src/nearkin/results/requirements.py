@@ -2,8 +2,10 @@
 
 ::
 
-    requirement = [reduction "("] measure ["[" encoder {"," distance} "]"] [")"]
-                  comparison number ["@" places]
+    requirement = score comparison (number | (score | "baseline") [("+" | "-") number])
+                  ["@" places]
+                | "N" comparison number                 how many clips were compared
+    score       = [reduction "("] measure ["[" encoder {"," distance} "]"] [")"]
     reduction   = "mean" | "median"                 over the points named; without it all must hold
     measure     = "C_W" | "C_W@" n | "C_B_rho" | "C_B_acc" | "kappa" | "monotonicity"
     comparison  = ">=" | ">" | "<=" | "<"
@@ -16,128 +18,33 @@ ones they name the points of each. Without brackets every tested encoder is mean
 distance every distance, without places the whole grid (not OG). A name with a space, comma, quote
 or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. kappa has no value where both spaces
 are perfect, because chance alone then agrees, and what has no value is unmet: require C_B_acc
-there. Nothing is evaluated: the text is read character by character into a frozen record, and
-``parse(str(requirement)) == requirement``.
+there. On the right may stand the same measure of another encoder (``C_W[a] >= C_W[random]``), or
+"baseline": the same encoder in the older run that ``--baseline`` names; the difference of the two,
+clip by clip, is then held to the number behind (0 where none is). Nothing is evaluated: the text is
+read character by character into a frozen record, and ``parse(str(requirement)) == requirement``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
+from nearkin.results.requirement import BARE, BASELINE, CLIPS, IMPERCEPTIBLE, Condition, Requirement
 from nearkin.tables import MEASURES
 
-IMPERCEPTIBLE = "imperceptible"
 REDUCTIONS = ("mean", "median")
 COMPARISONS = (">=", "<=", ">", "<")
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_BARE = re.compile(r"[^\s,\[\]\"'()\\]+")
+_TASK = re.compile(r"\s+(·\s+[^\s,\[\]\"'()\\]+)")
 _SIZE = re.compile(r"@(\d{1,9})(?![\d.])", re.ASCII)
+_ENCODER = "an encoder's name"
 _LONGEST = 200
 """Letters of a requirement that a sentence repeats."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A transformation and, where `comparison` is not empty, which of its magnitudes.
-
-    Attributes
-    ----------
-    code : str
-        "MP", or "imperceptible".
-    comparison : str
-        One of >= <= > < = , "in", or empty: every magnitude.
-    low, high : float
-        The bound, and for "in" the upper one (else 0).
-    """
-
-    code: str
-    comparison: str = ""
-    low: float = 0.0
-    high: float = 0.0
-
-    def __str__(self) -> str:
-        """Write it as it is read."""
-        if not self.comparison:
-            return self.code
-        if self.comparison == "in":
-            return f"{self.code} in {_plain(self.low)}..{_plain(self.high)}"
-        return f"{self.code}{self.comparison}{_plain(self.low)}"
-
-    def holds(self, magnitude: float) -> bool:
-        """Tell whether a magnitude of this transformation is meant."""
-        if self.comparison == "in":
-            return self.low <= magnitude <= self.high
-        if self.comparison == "=":
-            return abs(magnitude - self.low) <= 1e-9 * max(1.0, abs(self.low))
-        return not self.comparison or compares(magnitude, self.comparison, self.low)
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """One requirement, read; see the module's heading for the language.
-
-    Attributes
-    ----------
-    measure : str
-        One of `MEASURES`.
-    size : int
-        The n of C_W@n; 0 without.
-    encoder : str
-        Empty: every tested encoder.
-    distances : tuple of str
-        Empty: every distance.
-    reduction : str
-        "mean", "median", or empty: every point must hold.
-    comparison : str
-        One of `COMPARISONS`.
-    bound : float
-        What is demanded.
-    places : tuple of tuple of Condition
-        Groups; empty: the whole grid.
-    """
-
-    measure: str
-    comparison: str
-    bound: float
-    size: int = 0
-    encoder: str = ""
-    distances: tuple[str, ...] = ()
-    reduction: str = ""
-    places: tuple[tuple[Condition, ...], ...] = ()
-
-    @property
-    def column(self) -> str:
-        """The measure's name in the consistency table."""
-        return f"{self.measure}@{self.size}" if self.size else self.measure
-
-    def __str__(self) -> str:
-        """Write it as it is read."""
-        text = self.column
-        if self.encoder:
-            text += "[" + ",".join(_quoted(name) for name in (self.encoder, *self.distances)) + "]"
-        if self.reduction:
-            text = f"{self.reduction}({text})"
-        text += f" {self.comparison} {_plain(self.bound)}"
-        if self.places:
-            groups = (" and ".join(map(str, group)) for group in self.places)
-            text += " @ " + ", ".join(groups)
-        return text
-
-
-def compares(value: float, comparison: str, bound: float) -> bool:
-    """Tell whether ``value comparison bound`` holds; never for NaN."""
-    if comparison == ">=":
-        return value >= bound
-    if comparison == "<=":
-        return value <= bound
-    return value > bound if comparison == ">" else value < bound
 
 
 def parse(text: str) -> Requirement:
@@ -167,6 +74,20 @@ def parse(text: str) -> Requirement:
     return _Reader(text).requirement()
 
 
+class _Score(NamedTuple):
+    """One side of a requirement."""
+
+    measure: str
+    size: int
+    encoder: str
+    distances: tuple[str, ...]
+    reduction: str
+
+    def __str__(self) -> str:
+        column = f"{self.measure}@{self.size}" if self.size else self.measure
+        return f"{self.reduction}({column}[random])" if self.reduction else f"{column}[random]"
+
+
 class _Reader:
     """A place in a text; every method reads one thing and moves on, or says what is wrong."""
 
@@ -175,20 +96,12 @@ class _Reader:
         self.at = 0
 
     def requirement(self) -> Requirement:
-        reduction = ""
-        word = self._word("a measure", (*MEASURES, *REDUCTIONS))
-        if word in REDUCTIONS:
-            reduction = word
-            self._expect("(")
-            word = self._word("a measure", MEASURES)
-        if word not in MEASURES:
-            self._wrong_word(word, "measure", MEASURES)
-        size = self._size(word)
-        encoder, distances = self._brackets(word)
-        if reduction:
-            self._expect(")")
+        left = self._score((*MEASURES, *REDUCTIONS, CLIPS))
+        if left.measure == CLIPS:
+            return self._clips()
         comparison = self._comparison()
-        bound = self._bound(word)
+        right, bound = self._right(left)
+        word = left.measure
         places: tuple[tuple[Condition, ...], ...] = ()
         if self._take("@"):
             groups = [self._group(word)]
@@ -199,16 +112,83 @@ class _Reader:
             self._fail("the end, '@', ',' or 'and'" if not places else "',', 'and' or the end")
         return Requirement(
             measure=word,
-            size=size,
-            encoder=encoder,
-            distances=distances,
-            reduction=reduction,
+            size=left.size,
+            encoder=left.encoder,
+            distances=left.distances,
+            reduction=left.reduction,
             comparison=comparison,
             bound=bound,
             places=places,
+            rival=right.encoder if right else "",
+            rival_distances=right.distances if right else (),
+            baseline=right is not None and not right.encoder,
         )
 
     # -- parts -----------------------------------------------------------------------------------
+
+    def _score(self, known: Iterable[str]) -> _Score:
+        known = tuple(known)
+        reduction = ""
+        word = self._word("a measure", known)
+        if word in REDUCTIONS:
+            reduction = word
+            self._expect("(")
+            known = tuple(MEASURES)
+            word = self._word("a measure", known)
+        if word not in known:
+            self._wrong_word(word, "measure", known)
+        if word == CLIPS:
+            return _Score(word, 0, "", (), "")
+        size = self._size(word)
+        encoder, distances = self._brackets(word)
+        if reduction:
+            self._expect(")")
+        return _Score(word, size, encoder, distances, reduction)
+
+    def _clips(self) -> Requirement:
+        """Read what is left of a requirement on the number of clips."""
+        comparison = self._comparison()
+        self._skip()
+        begin = self.at
+        bound = self._number()
+        if bound != int(bound) or bound < 0:
+            self.at = begin
+            self._fail("a number of clips")
+        if self._rest():
+            self._fail("the end: N is that of the whole run")
+        return Requirement(measure=CLIPS, comparison=comparison, bound=bound)
+
+    def _right(self, left: _Score) -> tuple[_Score | None, float]:
+        """Read the right side: None for a number alone, a score without encoder for baseline."""
+        self._skip()
+        if _NUMBER.match(self.text, self.at):
+            return None, self._bound(left.measure)
+        begin = self.at
+        if self._take_word(BASELINE):
+            right = left._replace(encoder="", distances=())
+        elif not self._opens_a_score():
+            self._fail("a number, 'baseline', or a score such as 'C_W[random]'")
+        else:
+            right = self._score((*MEASURES, *REDUCTIONS))
+            same = (right.measure, right.size, right.reduction)
+            if same != (left.measure, left.size, left.reduction) or not right.encoder:
+                self.at = begin
+                self._fail(f"the left side's measure of another encoder, such as '{left}'")
+        sign = 1 if self._take("+") else -1 if self._take("-") else 0
+        if not sign:
+            return right, 0.0
+        self._skip()
+        begin = self.at
+        margin = self._number()
+        if not 0 <= margin <= 2:
+            self.at = begin
+            self._fail("a number in 0..2")
+        return right, sign * margin + 0.0
+
+    def _opens_a_score(self) -> bool:
+        found = _WORD.match(self.text, self.at)
+        follows = self.text[found.end() : found.end() + 1] if found else ""
+        return found is not None and (found[0] in (*MEASURES, *REDUCTIONS) or follows == "[")
 
     def _size(self, measure: str) -> int:
         found = _SIZE.match(self.text, self.at)
@@ -227,7 +207,7 @@ class _Reader:
     def _brackets(self, measure: str) -> tuple[str, tuple[str, ...]]:
         if not self._take("["):
             return "", ()
-        names = [self._name("an encoder's name")]
+        names = [self._name(_ENCODER)]
         most = 1 + MEASURES[measure].distances
         while self._take(","):
             if len(names) == most:
@@ -241,10 +221,14 @@ class _Reader:
         self._skip()
         quote = self.text[self.at : self.at + 1]
         if quote not in ('"', "'") or not quote:
-            found = _BARE.match(self.text, self.at)
+            found = BARE.match(self.text, self.at)
             if found is None:
                 self._fail(what)
             self.at = found.end()
+            task = _TASK.match(self.text, self.at)
+            if task is not None and what == _ENCODER:  # as labels were written: vgg · ae
+                self.at = task.end()
+                return f"{found[0]} {' '.join(task[1].split())}"
             return found[0]
         letters: list[str] = []
         begin, place = self.at, self.at + 1
@@ -379,15 +363,3 @@ class _Reader:
     def _shown(self) -> str:
         text = self.text if len(self.text) <= _LONGEST else f"{self.text[:_LONGEST]}..."
         return repr(text)
-
-
-def _plain(number: float) -> str:
-    """Write a number so that it is read back as the same."""
-    return repr(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
-
-
-def _quoted(name: str) -> str:
-    if _BARE.fullmatch(name):
-        return name
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
