@@ -43,7 +43,7 @@ def run_command(
             help="mfcc, logmel-projection, constant, vgg-ae, vgg-at, vgg-ir, vgg-vs, "
             "package.module:attribute, ./file.py:attribute, hear:package.module[@weights], "
             "FILE.onnx, FILE.safetensors, torchscript:FILE.pt, hf:PATH_OR_NAME, "
-            "embeddings:FILE.parquet; give it again for several. [mfcc]",
+            "embeddings:FILE.parquet, map:FILE+SPEC; give it again for several. [mfcc]",
         ),
     ] = None,
     encoder_options: Annotated[

@@ -41,6 +41,7 @@ _PREFIXES = {
     "embeddings": "nearkin.encoders.kinds.vectors:from_spec",
     "hear": "nearkin.encoders.kinds.attribute:from_hear_spec",
     "hf": "nearkin.encoders.kinds.huggingface:from_spec",
+    "map": "nearkin.encoders.kinds.mapped:from_spec",
     "torchscript": "nearkin.encoders.kinds.torchscript:from_spec",
 }
 _SUFFIXES = {
@@ -63,8 +64,9 @@ def resolve(
         ``mfcc``, ``logmel-projection``, ``constant``, ``vgg-ae``, ``vgg-at``, ``vgg-ir``,
         ``vgg-vs``, ``package.module:attribute``, ``./file.py:attribute``,
         ``hear:package.module[@weights]``, ``FILE.onnx``, ``FILE.safetensors``,
-        ``torchscript:FILE.pt``, ``hf:PATH_OR_NAME``, ``embeddings:FILE.parquet``, or an encoder
-        object, HEAR module, X-ARES encoder, class or callable itself.
+        ``torchscript:FILE.pt``, ``hf:PATH_OR_NAME``, ``embeddings:FILE.parquet``,
+        ``map:FILE+SPEC``, or an encoder object, HEAR module, X-ARES encoder, class or callable
+        itself.
     options : mapping, optional
         Keyword arguments for a class; settings for the other forms.
     **handling

@@ -73,9 +73,9 @@ class EncoderAtPoint:
     ----------
     name, task, trial
         The encoder's columns.
-    originals : float32[N, D] or None
+    originals : float32 or float64 [N, D], or None
         Embeddings of the originals; None if the encoder failed as a whole.
-    queries : float32[N, D] or None
+    queries : float32 or float64 [N, D], or None
         Embeddings of the transformed clips, NaN rows where one failed.
     status : sequence of N str
         What became of every query.
@@ -86,8 +86,8 @@ class EncoderAtPoint:
     name: str
     task: str
     trial: int
-    originals: NDArray[np.float32] | None
-    queries: NDArray[np.float32] | None
+    originals: NDArray[np.float32] | Floats | None
+    queries: NDArray[np.float32] | Floats | None
     status: Sequence[str]
     failure: str = ""
 
