@@ -6,6 +6,7 @@ import os
 import pickle
 import string
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
@@ -47,6 +48,25 @@ def test_the_other_grids():
     assert quick >= set(grid("imperceptible").points)
     assert {code for code, _ in quick} == {"PN", "EN", "TS", "PS", "MP"}
     assert quick <= paper
+
+
+def test_effects_are_those_of_deng_et_al():
+    """Deng, Wang, Richard, McFee (ICASSP 2025), their effect_params.py, without their rounding."""
+    effects = grid("effects")
+    assert set(effects.codes) == {"BD", "GN", "LP", "FV"}
+    np.testing.assert_array_equal(effects.magnitudes("BD"), np.arange(4, 16))
+    np.testing.assert_allclose(effects.magnitudes("GN"), np.arange(-40.0, 5.01, 1.5))
+    cutoffs = np.round(np.geomspace(1600, 22000 / 1.2, num=31), 3)
+    np.testing.assert_allclose(effects.magnitudes("LP"), cutoffs)
+    np.testing.assert_allclose(effects.magnitudes("FV"), np.linspace(0.01, 1, num=100)[::3])
+
+
+def test_grids_of_families():
+    assert set(grid("codecs").codes) == {"MP", "OP", "AA", "VO", "GS", "AM"}
+    assert set(grid("room").codes) == {"RV", "FV", "EC"}
+    everyday = grid("everyday")
+    assert len(everyday.codes) >= 12
+    assert len(everyday.points) < 40
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -19,7 +19,7 @@ def export_command(
     ],
     out: Annotated[Path, typer.Option(help="A new folder for the clips and manifest.csv.")],
     grid: Annotated[
-        str, typer.Option(help="quick, paper, authors, imperceptible, or FILE.yaml.")
+        str, typer.Option(help="quick, paper, everyday ... (nearkin list grids), or FILE.yaml.")
     ] = "quick",
     sample_rate: Annotated[int, typer.Option(help="Rate of the files in Hz.")] = 22_050,
     clips: Annotated[int | None, typer.Option(help="Use at most this many clips.")] = None,

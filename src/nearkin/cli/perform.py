@@ -44,7 +44,7 @@ def perform_command(
     ] = None,
     grid: Annotated[
         str | None,
-        typer.Option(help="quick, paper, authors, imperceptible, or FILE.yaml [quick]."),
+        typer.Option(help="quick, paper, everyday ... (nearkin list grids), or FILE.yaml [quick]."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="train, valid, test, or all rows [test].")

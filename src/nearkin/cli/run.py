@@ -53,7 +53,7 @@ def run_command(
     out: Out = None,
     grid: Annotated[
         str | None,
-        typer.Option(help="quick, paper, authors, imperceptible, or FILE.yaml [quick]."),
+        typer.Option(help="quick, paper, everyday ... (nearkin list grids), or FILE.yaml [quick]."),
     ] = None,
     clips: Annotated[int | None, typer.Option(help="Use at most this many clips.")] = None,
     excerpts_per_file: Annotated[int | None, typer.Option(help="Clips of a file [1].")] = None,

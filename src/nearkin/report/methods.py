@@ -112,15 +112,31 @@ def _transformations(run: Mapping[str, Any], plan: Mapping[str, Any]) -> list[st
         codes = []
     known = [transformation_class(code) for code in codes if code in TRANSFORMATIONS]
     sentences += filter(None, (kind.method(run) for kind in known))
+    sentences += [_chain(chain) for chain in run.get("grid", {}).get("chains") or []]
     if codes:
+        named = [code for code in codes if code in TRANSFORMATIONS]
+        kept = [code for code in named if transformation_class(code).loudness == "kept"]
+        but = f" but those of {', '.join(kept)}" if kept else ""
         sentences.append(
-            "Every transformed clip was scaled to the integrated loudness of its own original "
-            "(ITU-R BS.1770-4"
+            f"Every transformed clip{but} was scaled to the integrated loudness of its own "
+            "original (ITU-R BS.1770-4"
             + (", over the whole context)." if plan.get("loudness_window") == "full" else ").")
         )
     if plan.get("storage") == "mu-law":
         sentences.append("All clips passed 8-bit mu-law, as those of the authors did.")
     return sentences
+
+
+def _chain(chain: Mapping[str, Any]) -> str:
+    """Say what a chain of transformations is."""
+    levels = "; ".join(
+        f"{level:g}: {', '.join(f'{value:g}' for value in values)}"
+        for level, values in chain["levels"]
+    )
+    return (
+        f"{chain['code']} is {' then '.join(map(str, chain['steps']))}, at levels of a declared "
+        f"severity (magnitudes at {levels})."
+    )
 
 
 def _spaces(

@@ -37,6 +37,7 @@ from nearkin.runs.shards import clear_shards, sweep_shards
 from nearkin.runs.sources import EncoderSource, refuse_shared_ids
 from nearkin.runs.stages import originals_stage
 from nearkin.tables import OK
+from nearkin.transforms.chains import chain_of
 from nearkin.transforms.grids import Grid, Point
 from nearkin.workers import open_workers
 
@@ -235,7 +236,8 @@ def plan_of(settings: Mapping[str, Any], encoders: tuple[EncoderChoice, ...]) ->
     grid = values.pop("grid", None)
     try:
         points = tuple(Point(str(code), float(magnitude)) for code, magnitude in grid["points"])
-        known = Grid(str(grid["name"]), points)
+        chains = tuple(chain_of(record) for record in grid.get("chains", ()))
+        known = Grid(str(grid["name"]), points, chains)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("'plan.grid' must hold a name and points; export anew") from error
     return make_plan({**values, "grid": known, "encoders": encoders})
@@ -274,7 +276,13 @@ def _clip_unit(work: Export, clip_id: str) -> None:
 
 def _sound(work: Export, clip_id: str, point: Point) -> Path:
     """Return where one version of a clip is written: names that no two clips share."""
-    return work.out / SOUNDS / file_name(clip_id) / f"{point.code}_{point.magnitude:g}.wav"
+    return work.out / SOUNDS / file_name(clip_id) / f"{point.code}_{_exact(point.magnitude)}.wav"
+
+
+def _exact(magnitude: float) -> str:
+    """Write a magnitude so that no two are written alike."""
+    short = f"{magnitude:g}"
+    return short if float(short) == magnitude else repr(magnitude)
 
 
 def _write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:

@@ -80,7 +80,9 @@ def write_tables(session: Session) -> pd.DataFrame:
         writer = None
         for index, point in enumerate(session.plan.points):
             rows = read_parquet(session.asked.point_path(index, "queries"))
-            table = pa.Table.from_pandas(rows, preserve_index=False)
+            # A column that is empty at one point (no query could be made) has no type of its own.
+            schema: pa.Schema | None = None if writer is None else writer.schema
+            table = pa.Table.from_pandas(rows, schema, preserve_index=False)
             if writer is None:
                 writer = pq.ParquetWriter(file, table.schema, compression="zstd")
             writer.write_table(table)

@@ -186,6 +186,8 @@ class Plan(BaseModel):
             "name": self.grid.name,
             "points": [[point.code, point.magnitude] for point in self.grid.points],
         }
+        if self.grid.chains:
+            plain["grid"]["chains"] = [chain.record() for chain in self.grid.chains]
         return plain
 
 

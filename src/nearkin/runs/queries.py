@@ -23,7 +23,7 @@ from nearkin.runs.clips import Original, Queries, Version
 from nearkin.runs.describe import centre, embed_all, frames_of, stored
 from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.tables import OK
-from nearkin.transforms import NoiseLibrary, Transformation, transformation
+from nearkin.transforms import NoiseLibrary, Transformation
 from nearkin.transforms.grids import Point
 
 
@@ -183,9 +183,7 @@ def transformed(
 
 def transformation_at(plan: Plan, point: Point, *, noise: NoiseLibrary) -> Transformation:
     """Build the transformation of a point with the plan's engines, MP3 rule and noise."""
-    return transformation(
-        point.code, point.magnitude, engine=plan.engine, rate=plan.mp3_rate, noise=noise
-    )
+    return plan.grid.made(point, engine=plan.engine, rate=plan.mp3_rate, noise=noise)
 
 
 def noise_library(plan: Plan) -> NoiseLibrary:

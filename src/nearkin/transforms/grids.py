@@ -14,7 +14,9 @@ from typing import Any
 from nearkin.audio.folders import irregular
 from nearkin.errors import InputError, printable, shown
 from nearkin.registry import suggest
+from nearkin.transforms.chains import Chain, read_chains
 from nearkin.transforms.magnitudes import ORIGINAL, Point
+from nearkin.transforms.protocol import Transformation
 from nearkin.transforms.table import TRANSFORMATIONS, transformation, transformation_class
 from nearkin.written import read_yaml
 
@@ -31,7 +33,9 @@ class Grid:
         What the run's tables call it.
     points : tuple of Point
         In the order of the transformations' table and of growing magnitude, whatever the order
-        they came in; at least one.
+        they came in; at least one. The levels of its chains are among them, at the end.
+    chains : tuple of Chain
+        The chains it knows, by name.
 
     Raises
     ------
@@ -42,18 +46,24 @@ class Grid:
 
     name: str
     points: tuple[Point, ...]
+    chains: tuple[Chain, ...] = ()
 
     def __post_init__(self) -> None:
         """Check, normalise and order the points."""
         problems: list[str] = []
-        order = list(TRANSFORMATIONS)
+        chains = {chain.code: chain for chain in sorted(self.chains, key=lambda one: one.code)}
+        if len(chains) < len(self.chains):
+            problems.append("a chain is there twice; name it once")
+        order = [*TRANSFORMATIONS, *chains]
         points: set[Point] = set()
         for code, magnitude in self.points:
             if code == ORIGINAL:
                 problems.append("OG: is always run; leave it out of the grid")
                 continue
             try:
-                point = Point(code, transformation(code, magnitude).magnitude)
+                chain = chains.get(code)
+                made = chain.at(magnitude) if chain else transformation(code, magnitude)
+                point = Point(code, made.magnitude)
             except InputError as error:
                 text = str(error)
                 problems.append(text if text.startswith("unknown") else f"{code}: {text}")
@@ -67,18 +77,30 @@ class Grid:
             raise InputError(f"grid '{printable(self.name)}': " + _told(problems))
         ordered = sorted(points, key=lambda p: (order.index(p.code), p.magnitude))
         object.__setattr__(self, "points", tuple(ordered))
+        object.__setattr__(self, "chains", tuple(chains.values()))
 
     @property
     def codes(self) -> tuple[str, ...]:
         """The transformations in it, in the order of the points."""
         return tuple(dict.fromkeys(point.code for point in self.points))
 
+    def made(self, point: Point, **options: Any) -> Transformation:
+        """Build the transformation, or the chain, of a point; `options` as `transformation` has."""
+        for chain in self.chains:
+            if chain.code == point.code:
+                return chain.at(point.magnitude, **options)
+        return transformation(point.code, point.magnitude, **options)
+
     def magnitudes(self, code: str) -> tuple[float, ...]:
         """Return the magnitudes of one transformation, growing."""
         return tuple(point.magnitude for point in self.points if point.code == code)
 
 
-_PAPER = {code: transformation_class(code).axis.defaults for code in ("PN", "EN", "TS", "PS", "MP")}
+def _defaults(*codes: str) -> dict[str, tuple[float, ...]]:
+    return {code: transformation_class(code).axis.defaults for code in codes}
+
+
+_PAPER = _defaults("PN", "EN", "TS", "PS", "MP")
 
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "paper": _PAPER,
@@ -97,9 +119,36 @@ GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
         "PS": (-12, -2, -0.25, 0.25, 2, 12),
         "MP": (8, 32, 96, 192),
     },
+    # Deng, Wang, Richard, McFee (ICASSP 2025): low-pass, bits, gain and Freeverb's room size.
+    "effects": {
+        "LP": tuple(round(1_600 * (22_000 / 1.2 / 1_600) ** (k / 30), 3) for k in range(31)),
+        "BD": tuple(range(4, 16)),
+        "GN": tuple(-40 + 1.5 * k for k in range(31)),
+        "FV": tuple(round(0.01 + 0.03 * k, 2) for k in range(34)),
+    },
+    "codecs": _defaults("MP", "OP", "AA", "VO", "GS", "AM"),
+    "room": _defaults("RV", "FV", "EC"),
+    "everyday": {
+        "PN": (20, 30),
+        "MP": (64, 128),
+        "LP": (4_000, 8_000),
+        "HP": (100, 300),
+        "TI": (-3, 3),
+        "GN": (-20, -6, 6),
+        "CL": (0.5, 2),
+        "DR": (2, 4),
+        "RV": (0.2, 0.5),
+        "SP": (0.98, 1.02),
+        "TO": (-100, 100),
+        "PL": (1, 5),
+        "OP": (24, 64),
+        "AA": (48, 96),
+    },
 }
 """The built-in grids: ``paper`` (91 points, MP3 up to 192 as in footnote 4), ``authors`` (94, as in
-their code), ``imperceptible`` (7, footnote 4), ``quick`` (24, for a first look)."""
+their code), ``imperceptible`` (7, footnote 4), ``quick`` (24, for a first look); ``effects`` (108,
+those of Deng et al. 2025), ``codecs`` and ``room`` (default magnitudes), ``everyday`` (29, what
+happens to recordings on their way)."""
 
 
 def grid(source: str | Path | Grid) -> Grid:
@@ -109,7 +158,9 @@ def grid(source: str | Path | Grid) -> Grid:
     ----------
     source : str, pathlib.Path or Grid
         One of ``GRIDS``, or a file such as ``{PN: [10, 20], TS: [0.9, 1.1]}`` or
-        ``{name: mine, points: {PN: [10, 20]}}``. A Grid is returned as it is.
+        ``{name: mine, points: {PN: [10, 20]}}``; ``defaults`` in place of a list means the
+        transformation's default magnitudes; ``chains`` beside ``points`` names chains of
+        transformations (`nearkin.transforms.chains`). A Grid is returned as it is.
 
     Raises
     ------
@@ -151,7 +202,8 @@ def _from_yaml(path: Path) -> Grid:
     if not isinstance(content, dict):
         raise InputError(f"{printable(path)}: must map codes to lists of magnitudes; {form}")
     problems: list[str] = []
-    if "points" in content or "name" in content:
+    chains: list[Chain] = []
+    if not content.keys().isdisjoint(_KEYS):
         name = content.get("name", name)
         if not isinstance(name, str) or not name.strip() or printable(name) != name:
             problems.append(f"name: {shown(name)} must be a text; write for instance 'name: mine'")
@@ -162,9 +214,12 @@ def _from_yaml(path: Path) -> Grid:
             )
         elif name in GRIDS:
             problems.append(f"name: '{name}' is a built-in grid; choose another name")
-        for key in content.keys() - {"name", "points"}:
-            problems.append(f"unknown key {shown(key)}: {suggest(shown(key), ['name', 'points'])}")
-        content = content.get("points")
+        for key in content.keys() - {*_KEYS}:
+            problems.append(f"unknown key {shown(key)}: {suggest(shown(key), _KEYS)}")
+        if "chains" in content:
+            chains, wrong = read_chains(content["chains"])
+            problems += wrong
+        content = content.get("points", {} if "chains" in content else None)
         if not isinstance(content, dict):
             content = {}
             problems.append(f"points: must map codes to lists of magnitudes; {form}")
@@ -175,13 +230,16 @@ def _from_yaml(path: Path) -> Grid:
         if not isinstance(code, str) or len(code) > _LONGEST_NAME or printable(code) != code:
             problems.append(f"{shown(code)}: must be the code of a transformation; {form}")
             continue
+        if magnitudes == "defaults" and code in TRANSFORMATIONS:
+            magnitudes = list(transformation_class(code).axis.defaults)
         if not isinstance(magnitudes, list):
             magnitudes = [magnitudes]
         if not magnitudes:
             problems.append(f"{code}: has no magnitudes; {form}")
         points += [Point(code, magnitude) for magnitude in magnitudes]
     try:
-        made = Grid(name if isinstance(name, str) else path.stem, tuple(points))
+        points += [Point(chain.code, level) for chain in chains for level in chain.magnitudes]
+        made = Grid(name if isinstance(name, str) else path.stem, tuple(points), tuple(chains))
     except InputError as error:
         raise InputError(f"{printable(path)}: " + _told([*problems, str(error)])) from error
     if problems:
@@ -189,6 +247,7 @@ def _from_yaml(path: Path) -> Grid:
     return made
 
 
+_KEYS = ("name", "points", "chains")
 _LONGEST_NAME = 60
 _MOST_TOLD = 8
 
