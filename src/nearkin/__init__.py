@@ -21,6 +21,10 @@ _EXPORTS = {
     "within_space": "nearkin.consistency:within_space",
     "between_space_rho": "nearkin.consistency:between_space_rho",
     "between_space_accuracy": "nearkin.consistency:between_space_accuracy",
+    "Estimate": "nearkin.consistency:Estimate",
+    "within_space_estimate": "nearkin.consistency:within_space_estimate",
+    "between_space_rho_estimate": "nearkin.consistency:between_space_rho_estimate",
+    "between_space_accuracy_estimate": "nearkin.consistency:between_space_accuracy_estimate",
     "InputError": "nearkin.errors:InputError",
     "NearkinError": "nearkin.errors:NearkinError",
     "RunError": "nearkin.errors:RunError",
@@ -29,10 +33,19 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from nearkin.api import Result, evaluate, load
     from nearkin.ask import analyze, check, compare, gate
-    from nearkin.consistency import between_space_accuracy, between_space_rho, within_space
+    from nearkin.consistency import (
+        Estimate,
+        between_space_accuracy,
+        between_space_accuracy_estimate,
+        between_space_rho,
+        between_space_rho_estimate,
+        within_space,
+        within_space_estimate,
+    )
     from nearkin.errors import InputError, NearkinError, RunError
 
 __all__ = [
+    "Estimate",
     "InputError",
     "NearkinError",
     "Result",
@@ -40,13 +53,16 @@ __all__ = [
     "__version__",
     "analyze",
     "between_space_accuracy",
+    "between_space_accuracy_estimate",
     "between_space_rho",
+    "between_space_rho_estimate",
     "check",
     "compare",
     "evaluate",
     "gate",
     "load",
     "within_space",
+    "within_space_estimate",
 ]
 
 

@@ -31,6 +31,12 @@ from nearkin.consistency.between import (
     kappa,
     rho_by_clip,
 )
+from nearkin.consistency.estimates import (
+    Estimate,
+    between_space_accuracy_estimate,
+    between_space_rho_estimate,
+    within_space_estimate,
+)
 from nearkin.consistency.matrices import validate
 from nearkin.consistency.neighbours import Found, Neighbours, neighbours
 from nearkin.consistency.ranks import centred_ranks, spearman
@@ -52,6 +58,7 @@ from nearkin.consistency.within import (
 __all__ = [
     "Agreement",
     "AgreementReplicates",
+    "Estimate",
     "Found",
     "Neighbours",
     "RankedSpace",
@@ -59,7 +66,9 @@ __all__ = [
     "agreement_by_chance",
     "agreement_replicates",
     "between_space_accuracy",
+    "between_space_accuracy_estimate",
     "between_space_rho",
+    "between_space_rho_estimate",
     "centred_ranks",
     "kappa",
     "monotonicity",
@@ -73,4 +82,5 @@ __all__ = [
     "within_space",
     "within_space_at",
     "within_space_at_by_clip",
+    "within_space_estimate",
 ]
