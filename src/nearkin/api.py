@@ -5,6 +5,7 @@ The same engine as the command line; everything a result shows is read from the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, RunError
 from nearkin.files import refuse_links
+from nearkin.lease import leased
 from nearkin.progress import Progress, silent
 from nearkin.runs.folder import CONTENT, RunFolder
 from nearkin.runs.run import run
@@ -259,8 +261,9 @@ class Result:
         from nearkin.report.page import build
 
         target = self.folder.root / "report.html" if path is None else Path(path)
-        text = build(self.report_data())
-        self.folder.write(target, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+        text = build(self.report_data()).encode("utf-8", "backslashreplace")
+        with leased(self.path) if path is None else contextlib.nullcontext():
+            self.folder.write(target, lambda file: file.write(text))
         return target
 
     def figures(self, folder: str | os.PathLike[str] | None = None) -> list[Path]:
@@ -276,16 +279,24 @@ class Result:
         list of Path
             The files written.
         """
+        from nearkin.report.figures import PICTURES
+
+        if folder is None:
+            with leased(self.path):
+                target = self.folder.open_folder("figures")
+                self.folder.owned.expect(target / name for name in PICTURES)
+                return self._figures(target)
+        return self._figures(Path(folder))
+
+    def _figures(self, target: Path) -> list[Path]:
         from nearkin.report.figures import write_all, write_means
 
-        target = self.folder.open_folder("figures") if folder is None else Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
             written = write_all(self.consistency, self.run, target, performance=self.performance)
             if self.analysis:
                 means = self.analysis["marginal_means"]
                 written += write_means(means, self.consistency, self.run, target)
-            self.folder.owned.own(*written)
             return written
         except OSError as error:
             raise RunError(f"{target}: figures cannot be written ({error.strerror})") from error

@@ -76,8 +76,8 @@ class Lease:
 
 
 @contextlib.contextmanager
-def leased(folder: Path) -> Iterator[Lease]:
-    """Hold a folder's lease.
+def leased(folder: Path, *, option: str = "--out") -> Iterator[Lease]:
+    """Hold a folder's lease; `option` is what names the folder on the command line.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def leased(folder: Path) -> Iterator[Lease]:
         there = _read(path)
         if not _is_stale(path, there):
             raise InputError(
-                f"--out {printable(folder)}: another nearkin command is at work there (process "
+                f"{option} {printable(folder)}: another nearkin command is at work there (process "
                 f"{there.get('pid')} on {there.get('host')}); wait for it, or name another folder"
             )
         _take_away(path, there)

@@ -13,10 +13,10 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from nearkin.errors import InputError, printable
 from nearkin.files import disk_full, refuse_links, write_whole
@@ -37,12 +37,17 @@ class OwnFolder:
         What it holds: ``"run"``, ``"export"``.
     content : sequence of str
         The files and folders that nearkin may write at its top.
+    option : str
+        What names it on the command line.
     """
 
-    def __init__(self, root: Path, kind: str, content: Iterable[str]) -> None:
+    def __init__(
+        self, root: Path, kind: str, content: Iterable[str], *, option: str = "--out"
+    ) -> None:
         self.root = root
         self.kind = kind
         self.content = tuple(content)
+        self.option = option
         self._known: set[str] | None = None
 
     def names(self) -> set[str] | None:
@@ -86,26 +91,26 @@ class OwnFolder:
             If it is a file, holds something that is not nearkin's own where nearkin would write,
             or holds an input.
         """
-        told = printable(self.root)
+        told = f"{self.option} {printable(self.root)}"
         if self.root.exists() and not self.root.is_dir():
-            raise InputError(f"--out {told}: is a file; name a folder")
+            raise InputError(f"{told}: is a file; name a folder")
         own = self.root.resolve()
         for path in inputs:
             if own in (path.resolve(), *path.resolve().parents):
                 raise InputError(
-                    f"--out {told}: holds {printable(path)}, which is an input; name another folder"
+                    f"{told}: holds {printable(path)}, which is an input; name another folder"
                 )
         if not self.root.is_dir():
             return
         self._known = None
         names = self._names()
         if names is None:
-            with told_errors(self.root):
+            with told_errors(self.root, self.option):
                 # what a command left that was killed before it could mark the folder is no obstacle
                 if any(not TEMPORARY.fullmatch(path.name) for path in self.root.iterdir()):
                     raise InputError(
-                        f"--out {told}: holds something that is no nearkin {self.kind}; name "
-                        "another folder"
+                        f"{told}: holds something that is no nearkin {self.kind}; "
+                        "name another folder"
                     )
             return
         refuse_links(self.root, self.content)
@@ -125,7 +130,7 @@ class OwnFolder:
             As `decide` does, and if the folder cannot be created or written.
         """
         self.decide(inputs)
-        with told_errors(self.root):
+        with told_errors(self.root, self.option):
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe.{os.getpid()}.tmp"
             with probe.open("xb"):
@@ -134,6 +139,10 @@ class OwnFolder:
         if not self.is_own():
             self._mark()
         self.sweep()
+
+    def adopt(self, *paths: Path) -> None:
+        """Mark a folder that holds files of nearkin's own but has no marker."""
+        self._mark([self._relative(path) for path in paths])
 
     def own(self, *paths: Path) -> None:
         """Note files, or folders that are there, as nearkin's own; do so before they are written.
@@ -149,7 +158,7 @@ class OwnFolder:
         if not new:
             return
         text = "".join(f"{json.dumps(name)}\n" for name in new)
-        with told_errors(self.root), (self.root / MARKER).open("ab") as file:
+        with told_errors(self.root, self.option), (self.root / MARKER).open("ab") as file:
             file.write(text.encode())
         names.update(new)
 
@@ -175,6 +184,32 @@ class OwnFolder:
                 continue
             if not folder.is_dir() or any(folder.iterdir()):
                 self._refuse(folder)
+
+    def expect(self, paths: Iterable[Path]) -> None:
+        """Note files that others are about to write as nearkin's own.
+
+        Raises
+        ------
+        InputError
+            If something that is not nearkin's own is in the way of one.
+        """
+        expected = list(paths)
+        for path in expected:
+            self.refuse_foreign(path)
+        self.own(*expected)
+
+    def write(self, path: Path, put: Callable[[BinaryIO], Any]) -> None:
+        """Write a file whole, and note it as nearkin's own where the folder is.
+
+        Raises
+        ------
+        InputError
+            If something that is not nearkin's own is in the way.
+        RunError
+            If the disk is full or the file cannot be written; what was there before stays.
+        """
+        self.expect([path])
+        write_whole(path, put)
 
     def delete(self, paths: Iterable[Path]) -> None:
         """Delete, in this order, those of some files and folders that are nearkin's own.
@@ -243,14 +278,15 @@ class OwnFolder:
         return not folder.is_symlink() and self._is_real(folder.parent)
 
     def _refuse(self, path: Path) -> NoReturn:
+        name = printable(path.relative_to(self.root))
         raise InputError(
-            f"--out {printable(self.root)}: '{printable(path.relative_to(self.root))}' in it was "
+            f"{self.option} {printable(self.root)}: '{name}' in it was "
             "not written by nearkin and is in the way; move it or name another folder"
         )
 
 
 @contextlib.contextmanager
-def told_errors(root: Path) -> Iterator[None]:
+def told_errors(root: Path, option: str = "--out") -> Iterator[None]:
     """Turn what the system refuses into a sentence."""
     try:
         yield
@@ -258,7 +294,7 @@ def told_errors(root: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(root) from error
         raise InputError(
-            f"--out {printable(root)}: cannot be written ({error.strerror}); name another folder"
+            f"{option} {printable(root)}: cannot be written ({error.strerror}); name another folder"
         ) from error
 
 

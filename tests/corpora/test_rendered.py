@@ -207,7 +207,7 @@ def test_refusals(tmp_path):
     with pytest.raises(InputError, match=r"hours=0: must be above 0"):
         plan.Rendering("rendered-tags", tmp_path, seed=0, hours=0.0)
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"cannot be written \(File exists\); make room"):
+    with pytest.raises(RunError, match=r"cannot be written \(File exists\); mend that"):
         synthesis.replace(tmp_path / "file" / "clip", b"")
     with pytest.raises(InputError, match=r"nothing: no rendered corpus; one of rendered-tags"):
         plan.Rendering("nothing", tmp_path, seed=0, hours=1.0)

@@ -257,7 +257,7 @@ def test_the_voice_may_be_a_stream_of_the_mixtures_file(tmp_path: Path) -> None:
 
     lines = ["path,split,vocals_path"]
     for number in range(2):
-        stem_file(tmp_path / f"{number}.stem.mp4", dict.fromkeys(STEMS, 4.5))
+        stem_file(tmp_path / f"{number}.stem.mp4", dict.fromkeys(STEMS, 4.5 + number))
         lines.append(f"{number}.stem.mp4,test,{number}.stem.mp4#stream=4")
     (tmp_path / "m.csv").write_text("\n".join(lines))
     model = separator()

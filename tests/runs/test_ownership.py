@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from nearkin.errors import InputError
+from nearkin.lease import leased
 from nearkin.ownership import MARKER, OwnFolder
 from support.commands import command, refused
-from support.runs import files_of, small_run
+from support.runs import files_of
+from support.runs import small_run as run_small
+
+KIND = {"compare": "comparison", "analyze": "analysis"}
 
 
 @pytest.mark.parametrize("name", ["work/model.py", "figures/mine.svg", "run.json", "audio/a.mp3"])
@@ -22,17 +26,17 @@ def test_a_folder_of_the_user_stays_as_it_is(name: str, tmp_path: Path, music: P
     before = files_of(project)
     for force in (False, True):
         with pytest.raises(InputError, match="is no nearkin run; name another folder"):
-            small_run(music, project, force=force)
+            run_small(music, project, force=force)
         assert files_of(project) == before
 
 
 def test_force_keeps_foreign_files_and_takes_the_rest(tmp_path: Path, music: Path) -> None:
     out = tmp_path / "run"
-    small_run(music, out)
+    run_small(music, out)
     finished = files_of(out)
     (out / "thoughts.md").write_text("mine")
     (out / "embeddings" / "mine.npy").write_text("mine")
-    small_run(music, out, seed=1, force=True)
+    run_small(music, out, seed=1, force=True)
     after = files_of(out)
     assert after["thoughts.md"] == after["embeddings/mine.npy"] == b"mine"
     assert {name for name in after if not name.startswith("audio/")} == {
@@ -47,26 +51,26 @@ def test_what_is_in_the_way_is_refused_before_anything_is_deleted(
     name: str, tmp_path: Path, music: Path
 ) -> None:
     out = tmp_path / "run"
-    small_run(music, out)
+    run_small(music, out)
     (out / name).parent.mkdir(exist_ok=True)
     (out / name).write_text("mine")
     before = files_of(out)
     for force in (False, True):
         with pytest.raises(InputError, match="was not written by nearkin and is in the way"):
-            small_run(music, out, seed=1, force=force)
+            run_small(music, out, seed=1, force=force)
         assert files_of(out) == before
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_links_are_not_followed(force: bool, tmp_path: Path, music: Path) -> None:
     out, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
-    small_run(music, out)
+    run_small(music, out)
     elsewhere.mkdir()
     (elsewhere / ".queries.npz.1.tmp").write_text("mine")
     (elsewhere / "3549c5121e6b18d287ba.npz").write_text("mine")
     (out / "work").symlink_to(elsewhere)
     with pytest.raises(InputError, match="is a link"):
-        small_run(music, out, force=force)
+        run_small(music, out, force=force)
     assert len(files_of(elsewhere)) == 2
 
 
@@ -78,18 +82,18 @@ def test_an_out_that_holds_or_is_an_input(tmp_path: Path, music: Path) -> None:
     before = files_of(tmp_path)
     for out in (place, tmp_path, place / "tune00.wav"):
         with pytest.raises(InputError, match=r"which is an input|is a file"):
-            small_run(place, out)
+            run_small(place, out)
     manifest = tmp_path / "list" / "m.csv"
     manifest.parent.mkdir()
     manifest.write_text("path\n" + "".join(f"{path}\n" for path in sorted(place.iterdir())))
     with pytest.raises(InputError, match="is no nearkin run"):
-        small_run(manifest, place)
+        run_small(manifest, place)
     out = tmp_path / "run"
-    small_run(music, out)
+    run_small(music, out)
     manifest.write_text("path\n../run/audio/x.wav\n")
     for force in (False, True):
         with pytest.raises(InputError, match="which is an input"):
-            small_run(manifest, out, force=force)
+            run_small(manifest, out, force=force)
     assert (out / "queries.parquet").is_file()
     shutil.rmtree(out)
     for grid in (tmp_path / "small-grid.yaml", place / "small-grid.yaml"):
@@ -140,8 +144,55 @@ def test_export_does_not_touch_a_data_set(tmp_path: Path, music: Path) -> None:
 
 def test_the_comparison_that_nearkin_wrote_is_no_obstacle(tmp_path: Path, music: Path) -> None:
     out = tmp_path / "run"
-    small_run(music, out, encoders=("constant", "mfcc"))
+    run_small(music, out, encoders=("constant", "mfcc"))
     assert command("compare", out, "--out", out).exit_code == 0
     assert (out / "comparison.csv").is_file()
-    small_run(music, out, force=True)
+    run_small(music, out, force=True)
     assert not (out / "comparison.csv").exists()
+
+
+ANALYZE = ("analyze", "--encoder", "mfcc", "--encoder", "logmel-projection")
+
+
+@pytest.mark.parametrize("words", [("compare",), ANALYZE])
+def test_tables_written_elsewhere_replace_nothing_of_somebody_else(
+    words: tuple[str, ...], tmp_path: Path, small_run: Path
+) -> None:
+    name, *more = words
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "comparison.csv").write_text("mine")
+    (out / "gam.csv").write_text("mine")
+    before = files_of(out)
+    assert f"is no nearkin {KIND[name]}" in refused(name, small_run, *more, "--out", out)
+    assert "which is an input" in refused(name, small_run, *more, "--out", small_run.parent)
+    assert files_of(out) == before
+    fresh = tmp_path / "fresh"
+    done = command(name, small_run, *more, "--out", fresh)
+    assert done.exit_code == 0, done.stderr
+    with leased(fresh):
+        assert "another nearkin command" in refused(name, small_run, *more, "--out", fresh)
+
+
+def test_figures_of_the_user_in_a_run_are_in_the_way(tmp_path: Path, small_run: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    assert command("report", run).exit_code == 0
+    folder = OwnFolder(run, "run", ())
+    folder.delete([run / "figures" / "figure_7.svg"])
+    (run / "figures" / "figure_7.svg").write_text("mine")
+    assert "figure_7.svg' in it was not written by nearkin" in refused("report", run)
+    assert (run / "figures" / "figure_7.svg").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [("report",), ANALYZE])
+def test_a_second_command_in_a_run_s_folder_is_refused(
+    words: tuple[str, ...], tmp_path: Path, small_run: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    before = files_of(run)
+    name, *more = words
+    with leased(run):
+        assert "another nearkin command is at work there" in refused(name, run, *more)
+    assert files_of(run) == before

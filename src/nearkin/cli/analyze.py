@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -37,7 +38,9 @@ def analyze_command(
         from nearkin.cli.bars import show
         from nearkin.errors import InputError
         from nearkin.files import finite
-        from nearkin.report.figures import holds_performance, write_means
+        from nearkin.lease import leased
+        from nearkin.ownership import OwnFolder
+        from nearkin.report.figures import PICTURES, holds_performance, write_means
         from nearkin.results.analysis_words import sentences as in_words
         from nearkin.runs.folder import RunFolder
 
@@ -53,21 +56,35 @@ def analyze_command(
                 progress=progress,
             )
         told = in_words(found)
-        target = RunFolder(runs[0] / "analysis" if out is None else out)
-        for name, table in found.tables.items():
-            target.write_csv(name, table)
-        text = "\n\n".join(told) + "\n"
-        target.write(target.root / "summary.txt", lambda file: file.write(text.encode()))
         home = RunFolder(runs[0])
-        pictures = home.open_folder("figures") if out is None else out
-        table = pd.concat([score.consistency for score in scores], ignore_index=True)
+        if out is None:
+            owned, tables, pictures = home.owned, home.root / "analysis", home.root / "figures"
+        else:
+            files = [*(f"{name}.csv" for name in found.tables), "summary.txt", *PICTURES]
+            owned, tables, pictures = OwnFolder(out, "analysis", files), out, out
+            owned.claim(runs)
+        rows = pd.concat([score.consistency for score in scores], ignore_index=True)
         record = {"encoders": [row for score in scores for row in score.record["encoders"]]}
         means = found.tables["marginal_means"]
-        home.owned.own(*write_means(means, table, record, pictures))
+        with leased(owned.root):
+            if out is None:
+                home.open_folder("analysis")
+                home.open_folder("figures")
+            owned.delete([tables / "summary.txt"])  # it marks an analysis as whole: last written
+            for name, table in found.tables.items():
+                text = table.to_csv(index=False, lineterminator="\n")
+                owned.write(tables / f"{name}.csv", functools.partial(_put, text))
+            owned.write(tables / "summary.txt", functools.partial(_put, "\n\n".join(told) + "\n"))
+            owned.expect(pictures / name for name in PICTURES)
+            write_means(means, rows, record, pictures)
         drawn = "figures 5, 8 and 11" if holds_performance(means) else "figures 8 and 11"
-        where = f"tables: {target.root}; {drawn}: {pictures}"
+        where = f"tables: {tables}; {drawn}: {pictures}"
         more = [f"nearkin report {runs[0]} shows them in the report"] if out is None else []
         tell([*told, where, *more], where, quiet=quiet, as_json=as_json)
         if as_json:
-            rows = {name: table.to_dict("records") for name, table in found.tables.items()}
-            say(json.dumps(finite({"out": str(target.root), "words": told, **rows})))
+            by_name = {name: table.to_dict("records") for name, table in found.tables.items()}
+            say(json.dumps(finite({"out": str(tables), "words": told, **by_name})))
+
+
+def _put(text: str, file: BinaryIO) -> None:
+    file.write(text.encode("utf-8", "backslashreplace"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "say",
     "sentences",
     "tell",
+    "written_files",
 ]
 
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder [nearkin-run].")]
@@ -57,3 +58,10 @@ def tell(lines: Iterable[str], result: str, *, quiet: bool | None, as_json: bool
             say(line)
     elif not as_json:
         say(result)
+
+
+def written_files(settings: Mapping[str, Any], config: Path | None) -> list[Path]:
+    """Return the files that a user wrote and a command read: its configuration, and its grid."""
+    grid = settings.get("grid")
+    named = [Path(grid)] if isinstance(grid, str) and Path(grid).suffix else []
+    return [*([config] if config else []), *named]

@@ -51,7 +51,9 @@ def compare_command(
         from nearkin.ask import compare
         from nearkin.cli.compare_summary import lines
         from nearkin.files import finite
-        from nearkin.runs.folder import RunFolder
+        from nearkin.lease import leased
+        from nearkin.ownership import OwnFolder
+        from nearkin.runs.folder import COMPARISON_FILES, RunFolder
 
         found = compare(
             *runs,
@@ -63,7 +65,12 @@ def compare_command(
             seed=seed,
         )
         if out is not None:
-            RunFolder(out).write_table("comparison", found.table, csv=True)
+            target = RunFolder(out)
+            if not target.is_run():  # in a run's own folder the comparison is one of its tables
+                target.owned = OwnFolder(out, "comparison", COMPARISON_FILES)
+                target.owned.claim(runs)
+            with leased(out):
+                target.write_table("comparison", found.table, csv=True)
         said = lines(found, several_runs=len(runs) > 1)
         if out is None:  # nothing but the lines is the result
             tell(said, "\n".join(said), quiet=quiet, as_json=as_json)

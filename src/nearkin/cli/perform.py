@@ -17,8 +17,10 @@ from nearkin.cli.common import (
     Quiet,
     Workers,
     given,
+    note,
     say,
     sentences,
+    written_files,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def perform_command(
         if options.dry_run:
             _estimate(options, trained, plan, workers)
         else:
-            _perform(options, trained, plan, workers)
+            _perform(options, trained, plan, workers, config)
 
 
 def _estimate(
@@ -112,10 +114,15 @@ def _estimate(
 
 
 def _perform(
-    options: PerformOptions, models: Sequence[TrainedModel], plan: Plan, workers: int
+    options: PerformOptions,
+    models: Sequence[TrainedModel],
+    plan: Plan,
+    workers: int,
+    config: Path | None,
 ) -> NoReturn:
     from nearkin.cli.bars import show
     from nearkin.performance.run import perform
+    from nearkin.progress import unsaid
 
     with show(quiet=options.quiet) as progress:
         folder = perform(
@@ -126,7 +133,9 @@ def _perform(
             split=options.split,
             workers=workers,
             force=options.force,
+            inputs=[*_paths(options.models), *written_files(options.plan, config)],
             progress=progress,
+            tell=unsaid if options.quiet else note,
         )
         report = _shown(folder, progress)
     _tell(folder, report, quiet=options.quiet, as_json=options.json_line)
@@ -141,9 +150,13 @@ def _shown(folder: RunFolder, progress: Progress) -> Path | None:
     run = folder.read_run()
     progress("report", 0, 1)
     if run is None or not run.get("finished"):
-        from nearkin.report.figures import write_performance
+        from nearkin.lease import leased
+        from nearkin.report.figures import PICTURES, write_performance
 
-        write_performance(folder.read_table("performance"), {}, folder.root / "figures")
+        with leased(folder.root):
+            pictures = folder.open_folder("figures")
+            folder.owned.expect(pictures / name for name in PICTURES)
+            write_performance(folder.read_table("performance"), {}, pictures)
         report = None
     else:
         from nearkin.api import Result

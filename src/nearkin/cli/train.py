@@ -110,7 +110,7 @@ def train_command(
         if options.dry_run:
             _estimate(options, settings)
             return
-        model, told = _trained(options, settings)
+        model, told = _trained(options, settings, config)
         if is_first():
             _tell(options, model, told)
 
@@ -127,11 +127,14 @@ def _estimate(options: TrainOptions, settings: Settings) -> None:
         say(json.dumps(found.as_dict()))
 
 
-def _trained(options: TrainOptions, settings: Settings) -> tuple[Model, list[str]]:
+def _trained(
+    options: TrainOptions, settings: Settings, config: Path | None
+) -> tuple[Model, list[str]]:
     """Train, and write the encoder as ONNX; return the model and what was left out."""
     from nearkin.cli.bars import show
     from nearkin.networks.onnx import export_onnx
     from nearkin.training import is_first, train
+    from nearkin.training.place import TrainingPlace
     from nearkin.workers import available_cores
 
     told: list[str] = []
@@ -148,13 +151,15 @@ def _trained(options: TrainOptions, settings: Settings) -> tuple[Model, list[str
             cache=options.cache or _cache(),
             workers=options.workers or available_cores(),
             force=options.force,
+            inputs=[config] if config else [],
             progress=progress,
             tell=tell,
         )
-    out = Path(options.out)
-    encoder = out.with_suffix(".onnx")
-    if is_first() and not (encoder.exists() and encoder.stat().st_mtime >= out.stat().st_mtime):
-        export_onnx(model, encoder)
+    place = TrainingPlace(Path(options.out))
+    if is_first() and not place.is_whole(place.onnx):
+        with place.held():
+            export_onnx(model, place.onnx)
+            place.wrote(place.onnx)
     return model, told
 
 

@@ -110,7 +110,8 @@ def write_manifest(
     root : path, optional
         What relative paths in `table` are relative to; without it, the manifest's folder.
     force : bool
-        Replace another manifest that is there; an equal one is never an obstacle.
+        Replace another manifest that is there; an equal one is never an obstacle. Something else
+        than a manifest is never replaced.
 
     Raises
     ------
@@ -138,18 +139,27 @@ def write_manifest(
     texts = texts[[*order, *(name for name in texts.columns if name not in COLUMNS)]]
     check_groups(texts, path)
     refuse_twins([Recording(clip_name(row), path) for row in texts.to_dict("records")])
-    if not force and path.exists() and not _holds(path, texts):
-        raise InputError(
-            f"{printable(path)}: holds another manifest; name another file or pass --force"
-        )
+    _refuse_other(path, texts, force=force)
     write_texts(path, texts)
 
 
-def _holds(path: Path, texts: pd.DataFrame) -> bool:
+def _refuse_other(path: Path, texts: pd.DataFrame, *, force: bool) -> None:
+    """Refuse to replace what is no manifest, and, without `force`, another manifest."""
+    if not path.exists() and not path.is_symlink():
+        return
     try:
-        return equal(read_texts(path), texts)
-    except InputError:  # something else
-        return False
+        there = read_texts(path)
+    except InputError:
+        there = None
+    lost = path.is_file() and path.stat().st_size == 0  # nothing is lost with it
+    if not lost and (there is None or "path" not in there.columns):
+        raise InputError(
+            f"{printable(path)}: is there and is no manifest; move it or name another file"
+        )
+    if not force and (there is None or not equal(there, texts)):
+        raise InputError(
+            f"{printable(path)}: holds another manifest; name another file or pass --force"
+        )
 
 
 def _row(find: Finder, where: str, cells: dict[str, str], column: str | None) -> Row:

@@ -99,9 +99,9 @@ def _seconds(session: TaskSession, test: TestSet) -> float:
     def timed(row: Row) -> float:
         scores_of(session, test, row, points[:1])  # libraries are imported once, not once a clip
         begun = time.perf_counter()
-        status, _ = scores_of(session, test, row, some)
+        shard, _ = scores_of(session, test, row, some)
         spent = time.perf_counter() - begun
-        return spent * len(points) / len(some) if status == OK else float("nan")
+        return spent * len(points) / len(some) if shard.status == OK else float("nan")
 
     for row in test.rows[:TRIED]:
         _, seconds = next(iter(Here(session).map(lambda _, one: timed(one), [row])))

@@ -8,25 +8,44 @@ stopped. The folder may hold a run, whose tables stay as they are.
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nearkin.errors import InputError
+from nearkin.corpora.recordings import Recording
+from nearkin.errors import InputError, printable
+from nearkin.lease import leased
 from nearkin.performance.scored import Scored, label
 from nearkin.performance.sets import TestSet, sets_for
 from nearkin.performance.table import clip_table, performance_table
-from nearkin.performance.units import TaskSession, gather, read_status, score_clip
-from nearkin.progress import Progress, silent
+from nearkin.performance.units import (
+    ClipShard,
+    TaskSession,
+    clip_of,
+    gather,
+    read_shard,
+    score_clip,
+)
+from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.registry import suggest
 from nearkin.runs.drawing import draw
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.plan import Plan, make_plan
-from nearkin.runs.record import Clock, begun, counted, now, require_same
+from nearkin.runs.record import (
+    Clock,
+    begun,
+    changed_audio,
+    counted,
+    identity,
+    now,
+    require_same,
+)
+from nearkin.runs.shards import clear_shards
+from nearkin.runs.twins import Twins
 from nearkin.tables import OK
 from nearkin.workers import Workers, open_workers
 
@@ -35,6 +54,7 @@ SETTINGS = (
     *("storage", "loudness_window", "resamples"),
 )
 """The settings of a plan that change a task's score."""
+_TABLES = tuple(name for name in PERFORMANCE_FILES if not name.endswith(".json"))
 LEAST = 2
 """Clips without which nothing can be said about a task."""
 
@@ -65,7 +85,9 @@ def perform(
     split: str = "test",
     workers: int = 1,
     force: bool = False,
+    inputs: Sequence[Path] = (),
     progress: Progress = silent,
+    tell: Tell = unsaid,
 ) -> RunFolder:
     """Score models in their tasks at every point of a grid, or go on with that.
 
@@ -85,8 +107,12 @@ def perform(
         Processes; their number changes no result.
     force : bool
         Start anew where `out` holds other task scores.
+    inputs : sequence of Path
+        What else the work is made from, such as the models' files: `out` may hold none of it.
     progress : callable
         Told ``(stage, done, total)``.
+    tell : callable
+        Told in sentences what was damaged, and what is left out.
 
     Returns
     -------
@@ -100,92 +126,212 @@ def perform(
     RunError
         If the disk is full, memory does not suffice or a worker died; the same call goes on.
     """
+    folder = RunFolder(out)
+    noise = [Path(plan.noise)] if plan.noise else []
+    given = [*manifests, *inputs, *noise]
+    folder.decide(given)
     tests = sets_for(models, manifests, split=split, plan=plan)
-    session = TaskSession(plan, RunFolder(out), {test.task: test for test in tests})
-    folder = session.folder
+    session = TaskSession(plan, folder, {test.task: test for test in tests})
     settings = {name: plan.settings()[name] for name in SETTINGS} | {"split": split}
-    inputs = inputs_of(session)
-    begun_before = (out / "performance.json").is_file() and not force
-    before = folder.read_performance() if begun_before else None
-    if before is not None:
-        require_same(before, settings, inputs, folder, holds="task scores")
-        if before.get("finished"):
-            if folder.has_table("performance") and folder.has_table("performance_clips"):
-                return folder
-            before = None  # its tables are gone: they are made anew
-    folder.claim()
-    if before is None:
-        _clear(session)
-    timings = dict(before.get("timings_s", {})) if before else {}
-    created = before["created"] if before else now()
-    record = begun(plan, settings, inputs, session.noise, created) | _models_and_sets(tests)
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        record["versions"]["torch"] = metadata.version("torch")
-    folder.write_performance({**record, "timings_s": timings})
-    clock = Clock(timings)
-    status: dict[str, dict[str, str]] = {}
-    with open_workers(session, workers=workers) as pool:
-        for test in tests:
-            with clock(test.task):
-                status[test.task] = score_clips(session, pool, test, progress)
+    folder.claim([*given, *(one.path for test in tests for one in test.recordings())])
+    with leased(out) as lease:
+        if force:
+            _clear(folder)
+        before = _begun(session, settings, tell)
+        if before is not None and before["finished"]:
+            tell(f"{printable(out)}: scored on {before['finished']}, nothing was computed")
+            _tidy(folder)
+            return folder
+        created = before["created"] if before else now()
+        found = inputs_of(session)
+        session = replace(session, of=identity(plan, {**found, "split": split}, created))
+        timings = dict(before.get("timings_s", {})) if before else {}
+        record = begun(plan, settings, found, session.noise, created) | _models_and_sets(tests)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            record["versions"]["torch"] = metadata.version("torch")
+        clock = Clock(timings)
+
+        def note() -> None:
+            lease.require()
             folder.write_performance({**record, "timings_s": timings})
-    with clock("tables"):
-        _write_tables(session, {task: tuple(names) for task, names in status.items()})
-    sets = {
-        task: record["test_sets"][task] | counted(list(found.values()))
-        for task, found in status.items()
-    }
-    finished = {**record, "test_sets": sets, "finished": now(), "timings_s": timings}
-    folder.write_performance(finished)
-    _tidy(session)
+
+        note()
+        status: dict[str, dict[str, str]] = {}
+        with open_workers(session, workers=workers) as pool:
+            for test in tests:
+                with clock(test.task):
+                    status[test.task] = score_clips(session, pool, test, progress, tell)
+                note()
+        record["inputs"] = inputs_of(session, heard_of(session))
+        lease.require()
+        with clock("tables"):
+            _write_tables(session, status)
+        sets = {
+            task: record["test_sets"][task]
+            | counted(list(became.values()))
+            | {"unusable": sorted(n for n, text in became.items() if text.startswith("failed"))}
+            for task, became in status.items()
+        }
+        lease.require()
+        folder.write_performance(
+            {
+                **record,
+                "test_sets": sets,
+                "finished": now(),
+                "files": folder.digests(of=_TABLES),
+                "timings_s": timings,
+            }
+        )
+        _tidy(folder)
     return folder
 
 
 def score_clips(
-    session: TaskSession, pool: Workers, test: TestSet, progress: Progress
+    session: TaskSession, pool: Workers, test: TestSet, progress: Progress, tell: Tell = unsaid
 ) -> dict[str, str]:
     """Score one task's clips, as many as are asked for; return what became of each, by name.
+
+    A clip that could not be used when the command was last given is tried again; of clips that
+    sound the same one counts.
 
     Raises
     ------
     InputError
         If fewer than two can be used.
     """
+    twins, tried = Twins(), set[str]()
+
+    def read(name: str) -> ClipShard | None:
+        found = read_shard(session, test.task, name)
+        again = found is not None and found.status.startswith("failed") and name not in tried
+        return None if again else found
+
+    def make(names: Sequence[str]) -> Iterator[object]:
+        for sentence in session.shards.told():
+            tell(sentence)
+        tried.update(names)
+        yield from pool.map(score_clip, [(test.task, name) for name in names])
+
+    def became(name: str, shard: ClipShard) -> str:
+        row = test.by_name[name]
+        if shard.status != OK:
+            return shard.status
+        return twins.status(Recording(name, row.path, row.start_s), shard.sound_sha256)
+
     taken = draw(
         list(test.by_name),
         wanted=session.plan.clips,
         seed=session.plan.seed,
         name=str,
-        read=lambda name: read_status(session, test.task, name),
-        make=lambda todo: pool.map(score_clip, [(test.task, name) for name in todo]),
-        usable=lambda _, status: status == OK,
+        read=read,
+        make=make,
+        usable=lambda name, shard: became(name, shard) == OK,
         stage=f"{test.task}: clips changed and scored",
         progress=progress,
     )
-    n_usable = sum(status == OK for _, status in taken)
+    status = {name: became(name, shard) for name, shard in taken}
+    n_usable = sum(text == OK for text in status.values())
     if n_usable < LEAST:
         reasons: dict[str, str] = {}
-        for name, status in taken:
-            if status != OK:
-                reasons.setdefault(status, name)
-        told = "; ".join(f"'{name}' {status}" for status, name in list(reasons.items())[:4])
+        for name, text in status.items():
+            if text != OK:
+                reasons.setdefault(text, name)
+        told = "; ".join(f"'{name}' {text}" for text, name in list(reasons.items())[:4])
         raise InputError(
             f"task {test.task}: {n_usable} of {len(taken)} clips of {test.manifest.name} can be "
             f"used{f' ({told})' if told else ''}: at least {LEAST} are needed; add clips"
         )
-    return dict(sorted(taken))
+    return dict(sorted(status.items()))
 
 
-def inputs_of(session: TaskSession) -> dict[str, str]:
-    """Return what, beside the settings, must be equal for the work to go on, by name."""
-    inputs = {"nearkin": metadata.version("nearkin"), "noise": session.noise.sha256}
+def inputs_of(session: TaskSession, heard: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what, beside the settings, must be equal for the work to go on, by name.
+
+    Parameters
+    ----------
+    session : TaskSession
+    heard : mapping, optional
+        The SHA-256 of what was read, by the names of `TestSet.recordings`.
+    """
+    known = heard or {}
+    inputs: dict[str, Any] = {
+        "nearkin": metadata.version("nearkin"),
+        "noise": session.noise.sha256,
+        "audio": {
+            one.name: {"start_s": one.start_s, "sha256": known.get(one.name, "")}
+            for test in session.tests.values()
+            for one in test.recordings()
+        },
+    }
     models = [model for test in session.tests.values() for model in test.models]
     inputs["device"] = ", ".join(sorted({model.device for model in models}))
     for test in session.tests.values():
         inputs[f"manifest of {test.task}"] = test.sha256
-        inputs[f"recordings of {test.task}"] = test.sizes()
         inputs |= {f"model {label(model)}": model.sha256 for model in test.models}
     return inputs
+
+
+def heard_of(session: TaskSession) -> dict[str, str]:
+    """Return the SHA-256 of what was read so far, by the names of `TestSet.recordings`."""
+    heard = {}
+    for task, test in session.tests.items():
+        for name in test.by_name:
+            shard = read_shard(session, task, name)
+            if shard is not None:
+                heard[f"{task} {name}"] = shard.content_sha256
+                heard[f"{task} {name}: vocals"] = shard.vocals_sha256
+    return {name: sha256 for name, sha256 in heard.items() if sha256}
+
+
+def _begun(session: TaskSession, settings: Mapping[str, Any], tell: Tell) -> dict[str, Any] | None:
+    """Return performance.json where the work may go on, or is finished; None where it is to begin.
+
+    Raises
+    ------
+    InputError
+        If the folder holds task scores with other settings or inputs.
+    """
+    folder = session.folder
+    before = folder.read_performance()
+    if before is None:
+        return None
+    inputs = inputs_of(session)
+    split = settings["split"]
+    of = identity(session.plan, {**inputs, "split": split}, before["created"])
+    heard = {} if before["finished"] else heard_of(replace(session, of=of))
+    inputs.pop("audio")
+    recordings = [one for test in session.tests.values() for one in test.recordings()]
+    also = changed_audio(before["inputs"]["audio"], recordings, heard)
+    require_same(before, settings, inputs, folder, holds="task scores", also=also)
+    if not before["finished"]:
+        return before
+    damaged = folder.damaged(before)
+    back = [] if damaged else _usable_now(session, before)
+    if not damaged and not back:
+        return before
+    if damaged:
+        tell(
+            f"{printable(folder.root)}: {len(damaged)} files were changed or damaged after they "
+            f"were written, such as {damaged[0]}; they are removed and the clips scored again"
+        )
+    else:
+        tell(
+            f"{len(back)} clips that could not be used can be now, such as '{back[0]}'; all are "
+            "scored again"
+        )
+    _clear(folder)
+    return None
+
+
+def _usable_now(session: TaskSession, before: Mapping[str, Any]) -> list[str]:
+    """Try the clips again that could not be used; return those that can be."""
+    return [
+        name
+        for task, test in session.tests.items()
+        for name in before["test_sets"].get(task, {}).get("unusable", ())
+        if name in test.by_name
+        and not clip_of(session, test, test.by_name[name]).shard.status.startswith("failed")
+    ]
 
 
 def _models_and_sets(tests: Sequence[TestSet]) -> dict[str, Any]:
@@ -203,10 +349,10 @@ def _models_and_sets(tests: Sequence[TestSet]) -> dict[str, Any]:
     }
 
 
-def _write_tables(session: TaskSession, names: Mapping[str, Sequence[str]]) -> None:
+def _write_tables(session: TaskSession, status: Mapping[str, Mapping[str, str]]) -> None:
     plan, folder = session.plan, session.folder
     scores, clips = [], []
-    for task, mine in names.items():
+    for task, mine in status.items():
         found = gather(session, task, mine)
         scores.append(
             performance_table(found, plan.points, seed=plan.seed, n_resamples=plan.resamples)
@@ -216,15 +362,14 @@ def _write_tables(session: TaskSession, names: Mapping[str, Sequence[str]]) -> N
     folder.write_table("performance", pd.concat(scores, ignore_index=True), csv=True)
 
 
-def _clear(session: TaskSession) -> None:
-    """Delete the task scores of a folder, and nothing else."""
-    shutil.rmtree(session.shards, ignore_errors=True)
-    for name in PERFORMANCE_FILES:
-        (session.folder.root / name).unlink(missing_ok=True)
+def _clear(folder: RunFolder) -> None:
+    """Delete the task scores of a folder, the record first, and nothing else."""
+    folder.owned.delete(folder.root / name for name in PERFORMANCE_FILES)
+    clear_shards(folder.work / "performance")
 
 
-def _tidy(session: TaskSession) -> None:
+def _tidy(folder: RunFolder) -> None:
     """Delete the shards; and ``work/`` where no run is at work there."""
-    shutil.rmtree(session.shards, ignore_errors=True)
+    clear_shards(folder.work / "performance")
     with contextlib.suppress(OSError):
-        session.folder.work.rmdir()
+        folder.work.rmdir()

@@ -6,16 +6,14 @@ A manifest is read once a task; its rows of the split are the test set of all mo
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nearkin.audio import sha256_file
-from nearkin.audio.decoding import addressed
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.manifest_table import SPLITS
-from nearkin.corpora.recordings import Row
+from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, printable
 from nearkin.performance.scored import Scored, label
 from nearkin.registry import suggest
@@ -64,17 +62,16 @@ class TestSet:
         """Whether the task needs the singing voice."""
         return self.models[0].column == "vocals_path"
 
-    def sizes(self) -> str:
-        """Return a digest of the recordings' names, starts and sizes."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            for path in (row.path, row.vocals_path if self.with_vocals else None):
-                try:
-                    size = addressed(path)[0].stat().st_size if path is not None else 0
-                except OSError:
-                    size = -1
-                digest.update(f"{row.name}\0{row.start_s}\0{size}\n".encode("utf-8", "replace"))
-        return digest.hexdigest()
+    def recordings(self) -> list[Recording]:
+        """Return what is read for the task: every row's recording, and its singing voice."""
+        found = [Recording(f"{self.task} {r.name}", r.path, r.start_s) for r in self.rows]
+        if self.with_vocals:
+            found += [
+                Recording(f"{self.task} {r.name}: vocals", r.vocals_path, r.start_s)
+                for r in self.rows
+                if r.vocals_path is not None
+            ]
+        return found
 
 
 def sets_for(

@@ -9,10 +9,10 @@ that they stay aligned, and the mixture that is scored is the one of that call.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nearkin import audio
 from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, RunError
-from nearkin.files import key, read_arrays, write_arrays
+from nearkin.files import key
 from nearkin.performance.scored import ClipScore, Scored
 from nearkin.performance.sets import TestSet
 from nearkin.performance.table import TaskScores
@@ -29,11 +29,46 @@ from nearkin.runs.folder import RunFolder
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan
 from nearkin.runs.queries import noise_library, transformed
+from nearkin.runs.shards import AGAIN, Shards
 from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
 from nearkin.transforms.grids import Point
 
 NO_SCORE = float("nan")
+
+
+class ClipShard(NamedTuple):
+    """What is kept of a clip beside its scores.
+
+    Attributes
+    ----------
+    status : str
+        What became of the clip as a whole.
+    content_sha256, vocals_sha256 : str
+        Of the files that were read; empty where there is none.
+    sound_sha256 : str
+        See `Original`.
+    """
+
+    status: str
+    content_sha256: str
+    vocals_sha256: str
+    sound_sha256: str
+
+
+class ClipScores(NamedTuple):
+    """A clip, and its scores by model and point; none if it cannot be used."""
+
+    shard: ClipShard
+    scores: list[list[ClipScore]]
+
+
+class Clip(NamedTuple):
+    """A clip as it was read, and its singing voice, [1, samples of the context]."""
+
+    shard: ClipShard
+    original: Original
+    vocals: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -48,38 +83,41 @@ class TaskSession:
         Where the work is kept.
     tests : dict of str to TestSet
         By task.
+    of : str
+        What the shards are of: a digest of plan and inputs.
     """
 
     plan: Plan
     folder: RunFolder
     tests: dict[str, TestSet]
+    of: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "noise"}
+        return {name: self.__dict__[name] for name in ("plan", "folder", "tests", "of")}
 
     @functools.cached_property
     def noise(self) -> NoiseLibrary:
         """What EN adds."""
         return noise_library(self.plan)
 
-    @property
-    def shards(self) -> Path:
-        """The folder of what is kept while the work goes on."""
-        return self.folder.work / "performance"
+    @functools.cached_property
+    def shards(self) -> Shards:
+        """What is kept while the work goes on."""
+        return Shards(self.folder.work / "performance", self.of)
 
     def shard(self, task: str, name: str) -> Path:
         """Return where one clip's scores are kept."""
-        return self.shards / f"{key(f'{task} {name}')}.npz"
+        return self.shards.work / f"{key(f'{task} {name}')}.npz"
 
 
 def score_clip(session: TaskSession, item: tuple[str, str]) -> None:
     """Score one clip, (task, name), at every point, and leave its shard."""
     task, name = item
     test = session.tests[task]
-    status, found = scores_of(session, test, test.by_name[name], session.plan.points)
-    write_arrays(
+    shard, found = scores_of(session, test, test.by_name[name], session.plan.points)
+    session.shards.write(
         session.shard(task, name),
-        {"status": status, "scores": [[one.status for one in mine] for mine in found]},
+        {**shard._asdict(), "scores": [[one.status for one in mine] for mine in found]},
         {
             "value": np.array([[one.value for one in mine] for mine in found]),
             "chance": np.array([[one.chance for one in mine] for mine in found]),
@@ -88,21 +126,12 @@ def score_clip(session: TaskSession, item: tuple[str, str]) -> None:
     )
 
 
-def scores_of(
-    session: TaskSession, test: TestSet, row: Row, points: Sequence[Point]
-) -> tuple[str, list[list[ClipScore]]]:
-    """Return what became of one clip, and its scores by model and point (none if it failed)."""
-    recording = Recording(row.name, row.path, row.start_s)
-    (original,) = originals(session.plan, recording, [])
-    status, vocals = original.status, None
-    if status == OK and test.with_vocals:
-        try:
-            vocals = vocals_of(session.plan, original, row)
-        except InputError as error:
-            status = f"failed: {' '.join(str(error).split())}"
+def scores_of(session: TaskSession, test: TestSet, row: Row, points: Sequence[Point]) -> ClipScores:
+    """Return what became of one clip, and its scores."""
+    shard, original, vocals = clip_of(session, test, row)
     found: list[list[ClipScore]] = [[] for _ in test.models]
-    if status != OK:
-        return status, found
+    if shard.status != OK:
+        return ClipScores(shard, found)
     for point in points:
         try:
             version = transformed(
@@ -115,7 +144,22 @@ def scores_of(
             scores = _scored(session.plan, test.models, version, row)
         for mine, one in zip(found, scores, strict=True):
             mine.append(one)
-    return status, found
+    return ClipScores(shard, found)
+
+
+def clip_of(session: TaskSession, test: TestSet, row: Row) -> Clip:
+    """Read one clip, and the singing voice in it where the task needs that."""
+    recording = Recording(row.name, row.path, row.start_s)
+    (original,) = originals(session.plan, recording, [])
+    status, vocals, vocals_sha256 = original.status, None, ""
+    if status == OK and test.with_vocals:
+        try:
+            vocals = vocals_of(session.plan, original, row)
+            vocals_sha256 = audio.sha256_file(row.vocals_path or "")
+        except InputError as error:
+            status = f"failed: {' '.join(str(error).split())}"
+    shard = ClipShard(status, original.content_sha256, vocals_sha256, original.sound_sha256)
+    return Clip(shard, original, vocals)
 
 
 def vocals_of(plan: Plan, original: Original, row: Row) -> NDArray[np.float32]:
@@ -161,37 +205,44 @@ def _scored(plan: Plan, models: Sequence[Scored], version: Version, row: Row) ->
     return scores
 
 
-def read_status(session: TaskSession, task: str, name: str) -> str | None:
-    """Return what became of one clip as a whole, or None where it has no shard."""
-    found = read_arrays(session.shard(task, name))
-    return None if found is None else str(found[0]["status"])
+def read_shard(session: TaskSession, task: str, name: str) -> ClipShard | None:
+    """Return what is kept of one clip; None where nothing is, whole."""
+    found = session.shards.read(session.shard(task, name), name)
+    return None if found is None else ClipShard(*(found[0][field] for field in ClipShard._fields))
 
 
-def gather(session: TaskSession, task: str, names: Sequence[str]) -> TaskScores:
+def gather(session: TaskSession, task: str, status: Mapping[str, str]) -> TaskScores:
     """Join the shards of one task's clips.
+
+    Parameters
+    ----------
+    session : TaskSession
+    task : str
+    status : mapping of str to str
+        What became of every clip, by name.
 
     Raises
     ------
     RunError
-        If one is missing.
+        If a shard is missing.
     """
     test = session.tests[task]
-    shape = (len(test.models), len(session.plan.points), len(names))
+    shape = (len(test.models), len(session.plan.points), len(status))
     value, chance = np.full(shape, np.nan), np.full(shape, np.nan)
     failed = np.zeros(shape, bool)
     not_ok: dict[tuple[int, int, int], str] = {}
-    for clip, name in enumerate(names):
-        shard = read_arrays(session.shard(task, name))
-        if shard is None:
-            raise RunError(f"clip '{name}': its shard is missing; give the same command again")
-        notes, arrays = shard
-        if notes["status"] != OK:
+    for clip, (name, became) in enumerate(status.items()):
+        if became != OK:
             not_ok |= {
-                (model, point, clip): notes["status"]
+                (model, point, clip): became
                 for model in range(shape[0])
                 for point in range(shape[1])
             }
             continue
+        shard = session.shards.read(session.shard(task, name), name)
+        if shard is None:
+            raise RunError(f"clip '{name}': its shard was damaged; {AGAIN}")
+        notes, arrays = shard
         value[..., clip], chance[..., clip] = arrays["value"], arrays["chance"]
         failed[..., clip] = arrays["failed"]
         for model, mine in enumerate(notes["scores"]):
@@ -202,8 +253,8 @@ def gather(session: TaskSession, task: str, names: Sequence[str]) -> TaskScores:
         task=task,
         measure=test.measure,
         models=tuple((model.encoder, model.trial) for model in test.models),
-        clip_ids=tuple(names),
-        groups=tuple(test.group(name) for name in names),
+        clip_ids=tuple(status),
+        groups=tuple(test.group(name) for name in status),
         value=value,
         chance=chance,
         failed=failed,

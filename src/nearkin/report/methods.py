@@ -300,10 +300,11 @@ def on_performance(performed: Mapping[str, Any]) -> str:
         for task, counts in sets.items()
     )
     plan = performed.get("plan", {})
-    points = len(plan.get("grid", {}).get("points") or [])
+    grid = plan.get("grid") or {}
+    points = len(grid.get("points") or [])
     text = f"Each task was scored on its own clips ({told}; split {plan.get('split', '?')})"
     if points:
-        text += f", unchanged and at the {points} points of the grid '{plan['grid'].get('name')}'"
+        text += f", unchanged and at the {points} points of the grid '{grid.get('name')}'"
     sentences = [
         text + f", seed {plan.get('seed', '?')}. Every changed clip has the loudness of its "
         "original."

@@ -30,7 +30,7 @@ from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings, make_plan
 from nearkin.runs.queries import transformed
-from nearkin.runs.record import audio_differences, changed_audio, inputs_of
+from nearkin.runs.record import audio_differences, changed_audio, content_of, inputs_of
 from nearkin.runs.schema import read_export
 from nearkin.runs.session import Session
 from nearkin.runs.shards import clear_shards, sweep_shards
@@ -328,7 +328,7 @@ def _forget_changed(session: Session, recordings: Sequence[Recording]) -> None:
     """Delete the shards of recordings whose content has changed since."""
     for recording in recordings:
         clips = session.shards.read_originals(recording.name, audio=False)
-        if any(clip.content_sha256 != sha256_of(recording.path) for clip in clips or ()):
+        if any(clip.content_sha256 != content_of(recording.path) for clip in clips or ()):
             session.shards.originals_path(recording.name).unlink(missing_ok=True)
 
 

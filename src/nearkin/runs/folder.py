@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import RunError, printable
-from nearkin.files import file_name, finite, read_parquet, sha256_of, write_whole
+from nearkin.files import file_name, finite, read_parquet, sha256_of
 from nearkin.ownership import OwnFolder, told_errors
-from nearkin.runs.schema import read_run_record
+from nearkin.runs.schema import read_performance_record, read_run_record
 from nearkin.runs.shards import clear_shards, sweep_shards
 
 if TYPE_CHECKING:
@@ -43,16 +42,20 @@ PERFORMANCE_FILES = (
     "performance_clips.parquet",
 )
 """What ``nearkin perform`` adds to a run's folder, or keeps in one of its own."""
+_MADE_BY = {
+    False: ("run.json", "nearkin run"),
+    True: ("performance.json", "nearkin perform"),
+}
 COMPARISON_FILES = ("comparison.parquet", "comparison.csv")
 DEMO = "clips"
 """The folder in which ``nearkin demo`` puts the clips that it then runs on."""
 CONTENT = (DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES, *COMPARISON_FILES)
 """All that nearkin may write at the top of a run's folder."""
-HASHED = ("embeddings/", "distances/", "audio/")
-"""Folders whose files' checksums stand in run.json, as those of the tables do."""
-
-
-_TABLES = ("consistency.csv", *(f"{name}.parquet" for name in TABLES))
+RUN_FILES = (
+    *("embeddings/", "distances/", "audio/", "consistency.csv"),
+    *(f"{name}.parquet" for name in TABLES),
+)
+"""Files, and folders of files, whose checksums stand in run.json."""
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")
 LABELS = (
     *("measure", "audio_distance", "latent_distance", "factor", "level", "level_a", "level_b"),
@@ -148,10 +151,17 @@ class RunFolder:
             self.work.mkdir(parents=True, exist_ok=True)
         self.owned.own(self.work)
 
-    def digests(self) -> dict[str, str]:
-        """Return the SHA-256 of every file that a run leaves, by its name in the folder."""
+    def digests(self, *, of: Sequence[str] = RUN_FILES) -> dict[str, str]:
+        """Return the SHA-256 of files, by their names in the folder.
+
+        Parameters
+        ----------
+        of : sequence of str
+            Files, and folders (``"audio/"``) with all that is nearkin's own in them.
+        """
         names = self.owned.names() or set()
-        kept = [n for n in names if not n.endswith("/") and (n.startswith(HASHED) or n in _TABLES)]
+        files = [name for name in names if not name.endswith("/")]
+        kept = [name for name in files if name in of or f"{name.split('/')[0]}/" in of]
         return {name: sha256_of(self.root / name) for name in sorted(kept)}
 
     def damaged(self, record: Mapping[str, Any]) -> list[str]:
@@ -182,23 +192,13 @@ class RunFolder:
         Raises
         ------
         RunError
-            If it cannot be read.
+            If it cannot be read, or holds something else than ``nearkin perform`` writes.
         """
-        return self._read_record("performance.json", "score anew")
+        return read_performance_record(self.root / "performance.json")
 
     def write_performance(self, record: Mapping[str, Any]) -> None:
         """Write performance.json."""
         self._write_record("performance.json", record)
-
-    def _read_record(self, name: str, remedy: str) -> dict[str, Any] | None:
-        path = self.root / name
-        try:
-            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); use --force to {remedy}") from error
-        return record
 
     def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
         text = json.dumps(finite(record), indent=2, ensure_ascii=False, allow_nan=False)
@@ -228,23 +228,28 @@ class RunFolder:
         """
         path = self.root / f"{name}.parquet"
         if not path.is_file():
-            raise RunError(f"{self.root}: has no {name}.parquet; run nearkin run to its end first")
-        sha256 = self._written.get(path.name)
-        if sha256 is not None and sha256 != sha256_of(path):
             raise RunError(
-                f"{printable(path)}: was changed or damaged after the run wrote it (run.json holds "
-                "its checksum); give the run's command again, it makes the run anew"
+                f"{printable(self.root)}: has no {name}.parquet; run nearkin run to its end first"
+            )
+        sha256 = self._written(path.name)
+        if sha256 is not None and sha256 != sha256_of(path):
+            record, command = _MADE_BY[path.name in PERFORMANCE_FILES]
+            raise RunError(
+                f"{printable(path)}: was changed or damaged after it was written ({record} holds "
+                f"its checksum); give the {command} command again, it makes it anew"
             )
         return read_parquet(path)
 
-    @functools.cached_property
-    def _written(self) -> Mapping[str, str]:
+    def _written(self, name: str) -> str | None:
+        """Return the checksum that the record of a finished run, or of task scores, has of it."""
+        record_name, _ = _MADE_BY[name in PERFORMANCE_FILES]
         try:
-            record = json.loads((self.root / "run.json").read_bytes())
+            record = json.loads((self.root / record_name).read_bytes())
         except (OSError, ValueError, RecursionError):
-            return {}
-        found = record.get("files") if isinstance(record, dict) else None
-        return found if isinstance(found, dict) else {}
+            return None
+        files = record.get("files") if isinstance(record, dict) else None
+        found = files.get(name) if isinstance(files, dict) else None
+        return found if isinstance(found, str) else None
 
     def has_table(self, name: str) -> bool:
         """Tell whether the run has ``name.parquet``."""
@@ -305,12 +310,7 @@ class RunFolder:
         RunError
             If the disk is full or the file cannot be written; what was there before stays.
         """
-        owner = self.owned
-        if not owner.is_own():  # a folder inside a run's, such as analysis/
-            owner = OwnFolder(self.root.parent, "run", CONTENT)
-        owner.refuse_foreign(path)
-        owner.own(path)
-        write_whole(path, put)
+        self.owned.write(path, put)
 
     def write_array(self, path: Path, array: NDArray[Any]) -> None:
         """Write one array as .npy."""

@@ -14,10 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nearkin.audio.decoding import addressed
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import DISTANCES
 from nearkin.encoders.check import changed_answers
@@ -226,7 +228,7 @@ def audio_differences(
     for name in both:
         before = heard.get(name) or rows[name].get("sha256")
         if before:
-            sha256 = sha256_of(now[name].path)
+            sha256 = content_of(now[name].path)
             if not sha256:
                 gone.append(name)
             elif sha256 != before:
@@ -239,6 +241,11 @@ def audio_differences(
         "with other content": set(other),
     }
     return {how: names for how, names in found.items() if names}
+
+
+def content_of(path: Path) -> str:
+    """Return the SHA-256 of a recording's file, also where a stream of it is named; or ""."""
+    return sha256_of(addressed(path)[0])
 
 
 def _difference(old: Any, new: Any) -> str:

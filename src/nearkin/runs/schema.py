@@ -1,4 +1,4 @@
-"""What run.json and export.json may hold: read from strangers, so held to it before it is used.
+"""What run.json, performance.json and export.json may hold: read from strangers, held to it first.
 
 The types are those that nearkin writes; whatever else a newer version adds passes. A wrong one is
 one sentence: the file, the place in it, what is there and what is demanded.
@@ -134,6 +134,55 @@ class FinishedRecord(RunRecord):
     n: int = Field(ge=2)
 
 
+class ScoredModel(_Known):
+    """A model whose task scores are in a folder."""
+
+    encoder: str
+    task: str
+    trial: int = Field(ge=0)
+    measure: str
+    file: str
+    sha256: str
+
+
+class TestSetRecord(_Known):
+    """A task's test set: where its clips are listed, and what became of them."""
+
+    __test__ = False
+
+    manifest: str
+    rows: int = Field(default=0, ge=0)
+    found: int = Field(default=0, ge=0)
+    used: int = Field(default=0, ge=0)
+    skipped: int = Field(default=0, ge=0)
+    failed: int = Field(default=0, ge=0)
+    unusable: list[str] = []
+
+
+class PerformanceInputs(_Known):
+    """What, beside the settings, must be equal for task scores to go on."""
+
+    nearkin: str
+    audio: dict[str, Heard] = {}
+
+
+class PerformanceRecord(_Known):
+    """performance.json."""
+
+    nearkin: str
+    created: str
+    finished: str | None
+    plan: PlanRecord  # type: ignore[valid-type]
+    inputs: PerformanceInputs
+    models: list[ScoredModel]
+    test_sets: dict[str, TestSetRecord]
+    noise: Noise
+    engine: str
+    versions: dict[str, str]
+    files: dict[str, str] = {}
+    timings_s: dict[str, Number]
+
+
 class ExportRecord(_Known):
     """export.json."""
 
@@ -155,9 +204,25 @@ def read_run_record(path: Path) -> dict[str, Any] | None:
     """
     remedy = "put it back as it was, or use --force to start anew"
     found = _read(path, remedy)
+    finished = isinstance(found, dict) and found.get("finished")
+    return _held(path, found, FinishedRecord if finished else RunRecord, remedy)
+
+
+def read_performance_record(path: Path) -> dict[str, Any] | None:
+    """Read performance.json; None where there is none.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read, or does not hold what ``nearkin perform`` writes.
+    """
+    remedy = "put it back as it was, or use nearkin perform --force to score anew"
+    return _held(path, _read(path, remedy), PerformanceRecord, remedy)
+
+
+def _held(path: Path, found: Any, model: type[BaseModel], remedy: str) -> dict[str, Any] | None:
     if found is None:
         return None
-    model = FinishedRecord if isinstance(found, dict) and found.get("finished") else RunRecord
     told = _wrong(model, found)
     if told:
         raise RunError(f"{printable(path)}: {told}; {remedy}")

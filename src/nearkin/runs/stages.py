@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin import audio
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
@@ -27,6 +25,7 @@ from nearkin.runs.queries import queries
 from nearkin.runs.session import Session
 from nearkin.runs.shards import Used, clip_row
 from nearkin.runs.spaces import LOST_ORIGINAL, AudioAtPoint, EncoderAtPoint, Space
+from nearkin.runs.twins import Twins
 from nearkin.tables import OK
 from nearkin.workers import Workers
 
@@ -97,7 +96,7 @@ def originals_stage(
     import pandas as pd
 
     plan, shards = session.plan, session.shards
-    twins = _Twins(alike=plan.duplicates == "all")
+    twins = None if plan.duplicates == "all" else Twins()
     tried: set[str] = set()
 
     def read(recording: Recording) -> list[Original] | None:
@@ -122,7 +121,7 @@ def originals_stage(
         read=read,
         make=make,
         usable=lambda recording, clips: sum(
-            clip.status == OK for clip in twins.marked(recording, clips)
+            clip.status == OK for clip in _marked(twins, recording, clips)
         ),
         each=plan.excerpts_per_file,
         stage="originals",
@@ -131,7 +130,7 @@ def originals_stage(
     found: list[tuple[str, Original]] = []
     n_usable = 0
     for recording, clips in taken:
-        for clip in twins.marked(recording, clips):
+        for clip in _marked(twins, recording, clips):
             if plan.clips is not None and n_usable == plan.clips:
                 break
             n_usable += clip.status == OK
@@ -167,41 +166,12 @@ def notes_of(clips: pd.DataFrame, most: int = 8) -> list[str]:
     return lines
 
 
-class _Twins:
-    """Marks recordings that sound the same as one that was taken before.
-
-    Recordings of one length that begin alike (`Original.sound_sha256`) are compared whole.
-    Rows of a manifest that start at another place of the same sound are none.
-    """
-
-    def __init__(self, *, alike: bool) -> None:
-        self._alike = alike
-        self._firsts: dict[tuple[str, float | None], list[Recording]] = {}
-        self._twin_of: dict[str, str] = {}
-        self._whole: dict[Path, str] = {}
-
-    def marked(self, recording: Recording, clips: Sequence[Original]) -> list[Original]:
-        """Return a recording's clips; skipped, if another recording has the same sound."""
-        if self._alike or not any(clip.status == OK for clip in clips):
-            return list(clips)
-        if recording.name not in self._twin_of:
-            before = self._firsts.setdefault((clips[0].sound_sha256, recording.start_s), [])
-            twins = (one.name for one in before if self._sound(one) == self._sound(recording))
-            self._twin_of[recording.name] = next(twins, "")
-            before.append(recording)
-        first = self._twin_of[recording.name]
-        status = f"skipped: sounds the same as '{first}'"
-        return [replace(c, status=status) if first and c.status == OK else c for c in clips]
-
-    def _sound(self, recording: Recording) -> str:
-        """Return the hash of a whole recording, decoded only where another begins like it."""
-        path = recording.path
-        if path not in self._whole:
-            try:
-                self._whole[path] = audio.sound_sha256(path)
-            except InputError:  # gone since its clips were taken
-                self._whole[path] = str(path)
-        return self._whole[path]
+def _marked(twins: Twins | None, recording: Recording, clips: Sequence[Original]) -> list[Original]:
+    """Return a recording's clips; skipped, if another recording has the same sound."""
+    if twins is None or not any(clip.status == OK for clip in clips):
+        return list(clips)
+    status = twins.status(recording, clips[0].sound_sha256)
+    return [replace(c, status=status) if c.status == OK else c for c in clips]
 
 
 def queries_stage(session: Session, pool: Workers, progress: Progress, tell: Tell = unsaid) -> None:

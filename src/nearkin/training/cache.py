@@ -22,17 +22,20 @@ from nearkin.audio import SAMPLE_RATE, read, sha256_file
 from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import write_whole
+from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress
 from nearkin.workers import open_workers
 
 FULL_SCALE = 32_767
 _BYTES_AT_ONCE = 32_000_000
+_IF_NOT = "IF NOT EXISTS "
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS recordings (
     path BLOB, size INTEGER, changed_ns INTEGER, start INTEGER, samples INTEGER, scale REAL,
     sha256 TEXT, PRIMARY KEY (path, size, changed_ns)
 )
 """
+_SAMPLES, _INDEX = "samples.i16", "index.sqlite"
 _Key = tuple[bytes, int, int]
 
 
@@ -72,11 +75,13 @@ class AudioCache:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
+        files = (_SAMPLES, _INDEX)
+        self._owned = OwnFolder(self.root, "cache", files, option="--cache")
 
     @property
     def samples_path(self) -> Path:
         """The flat file: int16, little-endian, no header."""
-        return self.root / "samples.i16"
+        return self.root / _SAMPLES
 
     def fill(
         self, paths: Sequence[Path], *, workers: int = 1, progress: Progress | None = None
@@ -99,6 +104,8 @@ class AudioCache:
 
         Raises
         ------
+        InputError
+            If the folder holds something else than a cache.
         RunError
             If the cache cannot be written or read.
         """
@@ -109,6 +116,7 @@ class AudioCache:
                 keys[path] = _key(path)
             except OSError as error:
                 found[path] = f"{printable(path)}: cannot be read ({error.strerror or error})"
+        self._claim()
         known = self._known()
         todo = [path for path, key in keys.items() if key not in known]
         if todo:
@@ -151,6 +159,17 @@ class AudioCache:
                     waiting, n_bytes = [], 0
                 yield done, path, ""
         self._append(waiting)
+
+    def _claim(self) -> None:
+        """Take the folder as nearkin's own; several commands may fill it at a time."""
+        files = (self.samples_path, self._index_path)
+        if not self._owned.is_own() and all(path.is_file() for path in files):
+            with self._index() as index:  # of before folders were marked: known by its table
+                rows = index.execute("SELECT sql FROM sqlite_schema").fetchall()
+            if [row[0] for row in rows if row[0]] == [_SCHEMA.strip().replace(_IF_NOT, "")]:
+                self._owned.adopt(*files)
+        self._owned.claim()
+        self._owned.own(*files)
 
     def _known(self) -> dict[_Key, Cached]:
         if not self._index_path.is_file() or not self.samples_path.is_file():
@@ -200,7 +219,7 @@ class AudioCache:
 
     @property
     def _index_path(self) -> Path:
-        return self.root / "index.sqlite"
+        return self.root / _INDEX
 
     @contextmanager
     def _index(self) -> Iterator[sqlite3.Connection]:

@@ -7,10 +7,8 @@ checkpoint, a period back at the most, and ends with the weights it would have e
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.recordings import Row
-from nearkin.errors import InputError, RunError, printable
+from nearkin.errors import InputError, printable
 from nearkin.networks.files import Model, load, save
 from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
@@ -32,6 +30,7 @@ from nearkin.tasks.protocol import OK
 from nearkin.training.batches import FixedBatches
 from nearkin.training.cache import AudioCache, Cached
 from nearkin.training.checkpoint import Budget, TrainingState
+from nearkin.training.place import TrainingPlace
 from nearkin.training.recordings import Recordings, recordings
 from nearkin.training.settings import Settings, claim
 from nearkin.training.standardise import standardise
@@ -53,6 +52,7 @@ def train(
     workers: int = 1,
     loaders: int | None = None,
     force: bool = False,
+    inputs: Sequence[Path] = (),
     progress: Progress = silent,
     tell: Callable[[str], None] = unsaid,
 ) -> Model:
@@ -75,6 +75,8 @@ def train(
         Processes that make batches; none on the CPU and two on a GPU if not given.
     force : bool
         Start anew where `out` holds another training.
+    inputs : sequence of Path
+        What else the training is made from, such as a configuration: it may not lie in the folder.
     progress : callable
         Told ``(stage, done, total)``.
     tell : callable
@@ -90,29 +92,44 @@ def train(
     InputError
         If a setting, the manifest or a recording cannot be used, or memory does not suffice.
     RunError
-        If `out` holds another training, or nothing can be written there.
+        If `out` holds another training or something else, or nothing can be written there.
     ExtraError
         If torch or Lightning is not installed.
     """
     what = task(settings.task)
     target = Path(out)
-    folder = target.with_name(target.name + ".training")
     first = is_first()
     if not first:
         progress, tell = silent, unsaid
-    _require_place(target, folder, force=force)
+    place = TrainingPlace(target)
+    given = [Path(manifest), *inputs]
+    if first:
+        place.decide(given)
     store = AudioCache(cache)
     data = training_data(
         what, Path(manifest), store, settings, workers=workers, progress=progress, tell=tell
     )
-    claim(folder, settings.identity(data.sha256["train"], data.sha256["valid"]))
-    if first:
-        _sweep(folder, target)
+    with place.held([*given, *data.paths], anew=force) if first else contextlib.nullcontext():
+        claim(place.folder, settings.identity(data.sha256["train"], data.sha256["valid"]))
+        return _trained(settings, what, data, place, store, loaders, progress)
+
+
+def _trained(
+    settings: Settings,
+    what: Task,
+    data: TrainingData,
+    place: TrainingPlace,
+    store: AudioCache,
+    loaders: int | None,
+    progress: Progress,
+) -> Model:
+    """Train from where it stands to the end, and write the model."""
+    first, target = is_first(), place.target
     training = data.parts["train"]
     budget = _budget(what, len(training), settings)
-    checkpoint = folder / "checkpoint.pt"
+    checkpoint = place.folder / "checkpoint.pt"
     state = TrainingState.load(checkpoint) if checkpoint.is_file() else TrainingState()
-    if budget.spent(state) and target.is_file():
+    if budget.spent(state) and place.is_whole(target):
         written = load(target)
         if written.trained_steps == state.step:
             return written  # else it is of a training that has since gone on
@@ -122,7 +139,7 @@ def train(
     with _memory(settings):
         standardise(network, training, data.sha256["train"], settings, store, progress)
         if not budget.spent(state):
-            fit(network, what, data.parts, state, budget, settings, folder, loaders, progress)
+            fit(network, what, data.parts, state, budget, settings, place.folder, loaders, progress)
         network.load_state_dict(state.best_weights)
         network.cpu().to(memory_format=torch.contiguous_format).eval()
         scores = {
@@ -149,20 +166,8 @@ def train(
     if not first:
         return model
     save(target, model)
+    place.wrote(target)
     return load(target)
-
-
-def _require_place(target: Path, folder: Path, *, force: bool) -> None:
-    """Refuse a model that is no training of ours; with `force`, delete what is there."""
-    if target.suffix != ".safetensors":
-        raise InputError(f"{printable(target)}: must end in .safetensors; name it so")
-    if force and is_first():
-        shutil.rmtree(folder, ignore_errors=True)
-        target.unlink(missing_ok=True)
-    elif not force and target.exists() and not folder.exists():
-        raise RunError(
-            f"{printable(target)}: is there already; name another --out or start anew with --force"
-        )
 
 
 class TrainingData(NamedTuple):
@@ -176,11 +181,14 @@ class TrainingData(NamedTuple):
         By split.
     sha256 : dict of str to str
         By split, the hash of its recordings and labels.
+    paths : tuple of Path
+        All sound files.
     """
 
     labels: tuple[str, ...]
     parts: dict[str, Recordings]
     sha256: dict[str, str]
+    paths: tuple[Path, ...]
 
 
 def training_data(
@@ -220,7 +228,7 @@ def training_data(
                 "mend the manifest"
             )
         hashes[name] = content_sha256(used, found)
-    return TrainingData(labels, parts, hashes)
+    return TrainingData(labels, parts, hashes, tuple(paths))
 
 
 def _budget(what: Task, n_recordings: int, settings: Settings) -> Budget:
@@ -324,12 +332,6 @@ def read_splits(what: Task, manifest: Path) -> dict[str, list[Row]]:
 
 def _left_out(split: str, left_out: Sequence[tuple[Row, str]], n: int) -> str:
     return f"{split}: {len(left_out)} of {n} recordings left out ({left_out[0][1]})"
-
-
-def _sweep(folder: Path, target: Path) -> None:
-    """Remove the unfinished files of a training that was killed."""
-    for old in (*folder.glob(".*.tmp"), *target.parent.glob(f".{glob.escape(target.name)}.*.tmp")):
-        old.unlink(missing_ok=True)
 
 
 def content_sha256(rows: Sequence[Row], found: dict[Path, Cached | str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearkin.corpora.rendered import plan
+from nearkin.lease import leased
 from nearkin.progress import Progress
 from nearkin.workers import open_workers
 
@@ -49,10 +50,14 @@ def _rendered(
     plan.begin(rendering)
     units = rendering.units
     rows_of: dict[int, list[dict[str, object]]] = {}
-    with open_workers(rendering, workers=workers) as pool:
+    with (
+        leased(rendering.root, option="--root") as lease,
+        open_workers(rendering, workers=workers) as pool,
+    ):
         for unit, rows in pool.map(plan.render_unit, units):
             rows_of[unit] = rows
             progress("render", len(rows_of), len(units))
+            lease.require()
     # The last score that the hours ask for may give too many; one of a further split gives all.
     n_first = -(-rendering.clips // int(rendering.recipe.CLIPS_PER_SCORE))
     rows = [row for unit in range(n_first) for row in rows_of[unit]][: rendering.clips]

@@ -6,6 +6,7 @@ written last: a unit that has one is done.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from nearkin.audio import SAMPLE_RATE
 from nearkin.corpora.rendered import scores, synthesis
 from nearkin.corpora.rendered.ensemble import Clip
 from nearkin.errors import InputError, RunError, printable
+from nearkin.files import sha256_of
+from nearkin.ownership import OwnFolder
 from nearkin.seeds import stream
 
 HOURS = 3.0
@@ -109,14 +112,19 @@ def begin(rendering: Rendering) -> None:
         "music21": version("music21"),
         "tinysoundfont": version("tinysoundfont"),
     }
-    path = rendering.root / _SETTINGS
+    path, clips = rendering.root / _SETTINGS, rendering.root / "clips"
+    owned = OwnFolder(rendering.root, "corpus", (_SETTINGS, "clips"), option="--root")
+    if not owned.is_own() and _read(path) == settings:
+        owned.adopt(path, clips)  # rendered before folders were marked
+    owned.claim()
+    clips.mkdir(exist_ok=True)
+    owned.own(clips)
     if not path.is_file():
-        synthesis.replace(path, (json.dumps(settings, indent=2) + "\n").encode())
+        text = (json.dumps(settings, indent=2) + "\n").encode()
+        owned.write(path, lambda file: file.write(text))
         return
-    try:
-        there = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        there = {}
+    there = _read(path)
+    there = there if isinstance(there, dict) else {}
     for name, value in settings.items():
         if there.get(name) != value:
             raise RunError(
@@ -153,18 +161,46 @@ def render_unit(rendering: Rendering, unit: int) -> list[dict[str, Any]]:
         if "vocals" in files:
             row["vocals_path"] = files["vocals"]
         rows.append(row)
-    content = json.dumps({"score": source._asdict(), "clips": rows}, indent=1)
-    synthesis.replace(record, content.encode())
+    names = [row[name] for row in rows for name in ("path", "vocals_path") if name in row]
+    content = {
+        "score": source._asdict(),
+        "clips": rows,
+        "sha256": {name: sha256_of(rendering.root / name) for name in names},
+        "clips_sha256": _digest(rows),
+    }
+    synthesis.replace(record, json.dumps(content, indent=1).encode())
     return rows
 
 
 def _there(rendering: Rendering, record: Path) -> list[dict[str, Any]] | None:
+    """Return the rows of a unit whose record and files are there, as they were written."""
+    found = _read(record)
     try:
-        rows: list[dict[str, Any]] = json.loads(record.read_text("utf-8"))["clips"]
+        rows: list[dict[str, Any]] = found["clips"]
         names = [row[name] for row in rows for name in ("path", "vocals_path") if name in row]
-    except (OSError, ValueError, KeyError, TypeError):
+        files = [rendering.root / name for name in names]
+        if "sha256" in found:
+            if found["clips_sha256"] != _digest(rows):
+                return None
+            wanted = found["sha256"]
+            whole = all(sha256_of(f) == wanted[n] for n, f in zip(names, files, strict=True))
+        else:  # of before checksums were kept
+            whole = all(file.is_file() for file in files)
+    except (KeyError, TypeError):
         return None
-    return rows if all((rendering.root / name).is_file() for name in names) else None
+    return rows if whole else None
+
+
+def _digest(rows: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path) -> Any:
+    """Return what a file of JSON holds; nothing where it is not there, or is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
 
 
 class _Turn(NamedTuple):

@@ -5,9 +5,7 @@ Sound is ``float64[samples]`` at 22.05 kHz until `written` makes 16 bits of it.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +16,8 @@ import numpy as np
 from nearkin.audio import SAMPLE_RATE
 from nearkin.corpora.rendered.arrangement import Timed
 from nearkin.corpora.rendered.scores import EXTRA
-from nearkin.errors import ExtraError, InputError, RunError, printable
+from nearkin.errors import ExtraError, InputError
+from nearkin.files import write_whole
 from nearkin.optional import need
 
 if TYPE_CHECKING:
@@ -166,18 +165,7 @@ def replace(path: Path, content: bytes) -> None:
     RunError
         If it cannot be written.
     """
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(content)
-        new.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise RunError(
-            f"{printable(path)}: cannot be written ({error.strerror}); make room, or give a --root "
-            "that can be written to"
-        ) from error
+    write_whole(path, lambda file: file.write(content))
 
 
 def check() -> None:

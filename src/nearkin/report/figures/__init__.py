@@ -14,6 +14,7 @@ from nearkin.report.figures.curves import figure_6, figure_7, figure_10
 from nearkin.report.figures.dots import figure_3, figure_12, figure_13
 from nearkin.report.figures.files import save
 from nearkin.report.figures.means import (
+    FIGURES_OF_MEANS,
     figure_5,
     figure_8,
     figure_11,
@@ -23,8 +24,16 @@ from nearkin.report.figures.means import (
 from nearkin.report.figures.performance import figure_4, write_performance
 from nearkin.report.figures.table import FIGURES, write_all
 
+PICTURES = tuple(
+    f"{name}.{form}"
+    for name in (*FIGURES, "figure_4", *FIGURES_OF_MEANS)
+    for form in ("svg", "pdf")
+)
+"""All files that the figures of a run can be."""
+
 __all__ = [
     "FIGURES",
+    "PICTURES",
     "figure_3",
     "figure_4",
     "figure_5",
