@@ -21,7 +21,7 @@ LAYERS = (
     ("ownership", "lease"),
     ("audio",),
     ("distances", "transforms", "networks", "corpora", "statistics", "maps"),
-    ("consistency", "encoders", "tasks"),
+    ("attacks", "consistency", "encoders", "tasks"),
     ("training", "runs", "results"),
     ("performance", "repair", "report"),
     ("api",),

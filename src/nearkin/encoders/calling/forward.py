@@ -50,6 +50,8 @@ class ModelEncoder:
         The shortest clip it declares to take.
     training : callable, optional
         Tells whether the model is in training mode.
+    gradient : callable, optional
+        The same function of a tensor [batch, samples] on the CPU, whose answer carries gradients.
     audit : callable, optional
         What else its interface promises, checked on float32[batch, samples]: a sentence a fault.
     """
@@ -68,6 +70,7 @@ class ModelEncoder:
         minimum_samples: int | None = None,
         training: Callable[[], bool] = lambda: False,
         audit: Callable[[NDArray[np.float32]], list[str]] | None = None,
+        gradient: Callable[[Any], Any] | None = None,
     ) -> None:
         self.forward = forward
         self.sample_rate = sample_rate
@@ -80,6 +83,24 @@ class ModelEncoder:
         self.minimum_samples = minimum_samples
         self.training = training
         self.audit = audit
+        self.gradient = gradient
+
+    def torch_module(self) -> Callable[[Any], Any]:
+        """Return the model as a differentiable function, Tensor[batch, samples] to [batch, D].
+
+        Raises
+        ------
+        EncoderError
+            If it gives no gradient, or takes one length only.
+        """
+        from nearkin.encoders.calling.tensor_answers import tensor_vectors
+
+        gradient = self.gradient
+        if gradient is None:
+            raise EncoderError("its kind gives no gradient")
+        if self.samples is not None:
+            raise EncoderError("a gradient through windows is not had")
+        return lambda audio: tensor_vectors(gradient(audio), self.reading)
 
     def embed(self, audio: NDArray[np.float32], *, keys: Sequence[Key]) -> NDArray[Any]:
         """Embed float32[batch, samples] as [batch, D]."""

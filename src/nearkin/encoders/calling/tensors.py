@@ -67,6 +67,11 @@ def without_gradients(
     return call
 
 
+def with_gradients(forward: Callable[[Any], Any], device: Any) -> Callable[[Any], Any]:
+    """Turn a function of a tensor there into one of a tensor on the CPU; gradients flow through."""
+    return lambda audio: forward(audio.to(device))
+
+
 def in_training(model: Any) -> Callable[[], bool]:
     """Tell (later) whether a torch module is in training mode."""
     return lambda: bool(getattr(model, "training", False))

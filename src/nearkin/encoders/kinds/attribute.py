@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -192,7 +192,8 @@ def _match(
 def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEncoder, str]:
     """Take an object with ``sample_rate``, ``embedding_size`` and ``embed(audio)``.
 
-    Optional attributes: ``fixed_samples`` (the only length it takes) and ``minimum_samples``.
+    Optional attributes: ``fixed_samples`` (the only length it takes), ``minimum_samples``, and
+    ``torch_module()``, the same as a differentiable function of a tensor [batch, samples].
     """
     missing = [name for name in ("sample_rate", "embedding_size") if not hasattr(thing, name)]
     if missing:
@@ -218,8 +219,24 @@ def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEn
         pad=options.handling.pad,
         minimum_samples=getattr(thing, "minimum_samples", None),
         training=lambda: bool(getattr(thing, "training", False)),
+        gradient=_gradient(thing),
     )
     return encoder, f"{kind} with embed(): {rate} Hz, {size} values"
+
+
+def _gradient(thing: Any) -> Callable[[Any], Any] | None:
+    """Return what an object's own ``torch_module()`` computes; it is made on first use."""
+    make = getattr(thing, "torch_module", None)
+    if not callable(make):
+        return None
+    made: list[Callable[[Any], Any]] = []
+
+    def gradient(audio: Any) -> Any:
+        if not made:
+            made.append(make())
+        return made[0](audio)
+
+    return gradient
 
 
 def _plain(

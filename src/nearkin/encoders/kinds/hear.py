@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options
-from nearkin.encoders.calling.tensors import checked_device, in_training, placed, without_gradients
+from nearkin.encoders.calling.tensors import (
+    checked_device,
+    in_training,
+    placed,
+    with_gradients,
+    without_gradients,
+)
 from nearkin.encoders.foreign import foreign_code, told
 from nearkin.encoders.identity import sha256_of_files
 from nearkin.encoders.protocol import as_array
@@ -120,6 +126,7 @@ def from_model(
         pad=options.handling.pad,
         alone=device.type == "cpu",
         training=in_training(model),
+        gradient=with_gradients(embedded, device),
         audit=_timestamps(model, module, device)
         if callable(getattr(module, STAMPS, None))
         else None,

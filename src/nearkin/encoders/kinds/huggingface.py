@@ -79,6 +79,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
 
     encoder = ModelEncoder(
         heard,
+        gradient=_gradient(extractor, forward, device),
         sample_rate=rate,
         reading=chosen.reading(time_axis=axis),
         samples=chosen.samples,
@@ -97,6 +98,29 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         encoder=encoder,
         sha256=sha256_of_files([_folder(place)]),
     )
+
+
+def _gradient(extractor: Any, forward: Forward, device: Any) -> Callable[[Any], Any] | None:
+    """Return the model behind an extractor that does no more than scale the waveform.
+
+    A spectrogram that an extractor computes in numpy has no gradient.
+    """
+    kind = type(extractor).__name__
+    if kind not in ("Wav2Vec2FeatureExtractor", "EncodecFeatureExtractor", "DacFeatureExtractor"):
+        return None
+    if kind != "Wav2Vec2FeatureExtractor" and getattr(extractor, "feature_size", 1) != 1:
+        return None
+
+    def gradient(audio: Any) -> Any:
+        heard = audio.to(device)
+        if getattr(extractor, "do_normalize", False):
+            mean = heard.mean(dim=1, keepdim=True)
+            heard = (heard - mean) / (heard.var(dim=1, keepdim=True, correction=0) + 1e-7).sqrt()
+        if kind != "Wav2Vec2FeatureExtractor":
+            heard = heard[:, None]
+        return forward({"input_values": heard}, audio.shape[1])
+
+    return gradient
 
 
 Forward = Callable[[Mapping[str, Any], int], Any]

@@ -7,7 +7,7 @@ trial of any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from nearkin.encoders.protocol import (
 from nearkin.errors import InputError, printable
 from nearkin.maps.files import read_map
 from nearkin.maps.linear import LinearMap
+from nearkin.optional import need
 
 PREFIX, SUFFIX = "map:", ".safetensors+"
 _WHOLE = ("training", "minimum_samples")
@@ -60,6 +61,22 @@ class MappedEncoder:
                 f"of '{self.found.origin.encoder}'; learn a map for this encoder"
             )
         return self.found.apply(vectors).astype(np.float32)
+
+    def torch_module(self) -> Callable[[Any], Any]:
+        """Return the mapped encoder as a differentiable function of a tensor.
+
+        Raises
+        ------
+        EncoderError
+            If the encoder behind the map has no gradient.
+        """
+        make = getattr(self.encoder, "torch_module", None)
+        if not callable(make):
+            raise EncoderError("the encoder behind its map gives no gradient")
+        torch = need("torch", extra="torch")
+        module = make()
+        centre, matrix = (torch.from_numpy(a) for a in (self.found.centre, self.found.matrix))
+        return lambda audio: (module(audio).double() - centre) @ matrix
 
 
 def split_spec(spec: str) -> tuple[Path, str]:

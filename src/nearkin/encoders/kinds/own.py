@@ -12,7 +12,12 @@ from typing import Any
 
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import read_options
-from nearkin.encoders.calling.tensors import checked_device, placed, without_gradients
+from nearkin.encoders.calling.tensors import (
+    checked_device,
+    placed,
+    with_gradients,
+    without_gradients,
+)
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 
@@ -46,6 +51,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         pad=chosen.handling.pad,
         alone=device.type == "cpu",
         minimum_samples=MINIMUM_SAMPLES,
+        gradient=with_gradients(network.embed, device),
     )
     return ResolvedEncoder(
         name=model.features,

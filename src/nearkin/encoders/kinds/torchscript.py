@@ -16,7 +16,12 @@ from typing import Any
 from nearkin.encoders.calling.forward import Forward, ModelEncoder
 from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.probing import probe, time_axis_of
-from nearkin.encoders.calling.tensors import checked_device, torch, without_gradients
+from nearkin.encoders.calling.tensors import (
+    checked_device,
+    torch,
+    with_gradients,
+    without_gradients,
+)
 from nearkin.encoders.identity import sha256_of_files
 from nearkin.encoders.kinds.pickles import CONVERT, is_torchscript
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
@@ -78,6 +83,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         pad=chosen.handling.pad,
         alone=device.type == "cpu",
         single=single,
+        gradient=None if single else with_gradients(module, device),
     )
     source = "" if has_rate or chosen.rate_stated else " (the file states none)"
     taken = "[samples]" if single else "[batch, samples]"

@@ -10,7 +10,13 @@ from typing import Any
 
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options
-from nearkin.encoders.calling.tensors import checked_device, in_training, placed, without_gradients
+from nearkin.encoders.calling.tensors import (
+    checked_device,
+    in_training,
+    placed,
+    with_gradients,
+    without_gradients,
+)
 from nearkin.errors import InputError
 
 
@@ -42,6 +48,7 @@ def from_xares(model: Any, *, spec: str, options: Options) -> tuple[ModelEncoder
         pad=options.handling.pad,
         alone=device.type == "cpu",
         training=in_training(model),
+        gradient=with_gradients(placed(model, device), device),
     )
     pool = options.handling.pool
     matched = f"{encoder.sample_rate} Hz, {model.output_dim} values over time, pooled by {pool}"

@@ -74,6 +74,12 @@ class TrainedEncoder:
             )
         return np.concatenate([session.run(None, {"audio": clip[None]})[0] for clip in audio])
 
+    def torch_module(self) -> Callable[[Any], Any]:
+        """Return the same network as a differentiable function of a tensor."""
+        from nearkin.encoders.references.twins import vgg_twin
+
+        return vgg_twin(self.path)
+
 
 def training_of(task: str) -> str:
     """Return what the network of a task was trained on, as its model card says.

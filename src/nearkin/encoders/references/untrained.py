@@ -7,7 +7,8 @@ They need no weights and bracket every other encoder: ``mfcc`` is the paper's ha
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ class MfccEncoder:
         from nearkin.audio.features import mfcc_statistics
 
         return np.stack([mfcc_statistics(clip, sr=self.sample_rate) for clip in audio])
+
+    def torch_module(self) -> Callable[[Any], Any]:
+        """Return the same as a differentiable function of a tensor."""
+        from nearkin.encoders.references.twins import mfcc_twin
+
+        return mfcc_twin()
 
 
 class LogmelProjectionEncoder:
