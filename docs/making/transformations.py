@@ -43,14 +43,9 @@ def write(folder: Path, *, sounds: Path) -> None:
 
 
 def magnitudes(code: str) -> tuple[float, ...]:
-    """Return what the grids try of a transformation, the mildest first."""
-    every = {m for points in GRIDS.values() for m in points.get(code, ())}
+    """Return what is tried of a transformation by itself or in a grid, the mildest first."""
     axis = transformation_class(code).axis
-    if not every:  # in no grid: over the possible range
-        if not np.isfinite([axis.least, axis.greatest]).all():
-            raise ValueError(f"{code}: is in no grid, and its axis has no range to choose from")
-        spread = np.geomspace if axis.scale == "log" and axis.least > 0 else np.linspace
-        every = {float(f"{m:.2g}") for m in spread(axis.least, axis.greatest, 5)[1:-1]}
+    every = {*axis.defaults, *(m for points in GRIDS.values() for m in points.get(code, ()))}
     return tuple(sorted(every, key=lambda m: (axis.severity(m), m)))
 
 
@@ -118,8 +113,8 @@ def _page(code: str, folder: Path, sounds: Path) -> None:
         )
     said, _, rest = summary(kind).partition("\n\n")
     grids = [
-        f"| `{name}` | {', '.join(f'{m:g}' for m in points[code])} |"
-        for name, points in GRIDS.items()
+        f"| {name} | {', '.join(f'{m:g}' for m in points[code])} |"
+        for name, points in {"by itself": {code: kind.axis.defaults}, **GRIDS}.items()
         if code in points
     ]
     drawn = ", ".join(labels[m] for m in panels if m is not None)
@@ -128,8 +123,7 @@ def _page(code: str, folder: Path, sounds: Path) -> None:
         *("", said, "", rest, ""),
         f"![Spectrograms and mean spectra of a clip before the change and after it]({code}.svg)",
         "",
-        f"*The original, and the same clip after {drawn}; on the right their mean spectra. "
-        "Loudness is matched, as in a run.*",
+        f"*The original, and the same clip after {drawn}; on the right their mean spectra.*",
         *("", '<div class="players">', *players, "</div>", ""),
         *("| | |", "|---|---|", *facts(code), ""),
         *(["| grid | magnitudes |", "|---|---|", *grids, ""] if grids else []),
@@ -162,6 +156,8 @@ def facts(code: str) -> list[str]:
         "changes nothing at": "" if axis.identity is None else f"{axis.identity:g}",
         "hardly perceived": ", ".join(axis.words(m) for m in axis.imperceptible),
         "moves time or pitch": "yes" if kind.moves_time else "",
+        "loudness": "as it comes out" if kind.loudness == "kept" else "made as loud as the clip",
+        "delay taken away": f"{kind.delay_samples} samples" if kind.delay_samples else "",
         "options": ", ".join(f"`{name}`" for name in kind.options()),
     }
     return [f"| {name} | {value} |" for name, value in rows.items() if value]
@@ -178,7 +174,8 @@ def _index(codes: list[str]) -> str:
             *("# Transformations", ""),
             "Every change that nearkin can make to a clip. Each page has a picture of it, the "
             "sound before and after, the possible magnitudes and the parameters. `nearkin list "
-            "transformations` prints the same table.",
+            "transformations` prints the same table; [a grid](../configuration.md) chooses among "
+            "them.",
             *("", "| code | name | what it does | unit |", "|---|---|---|---|", *rows, ""),
             *("```{toctree}", ":hidden:", "", *codes, "```", ""),
         ]

@@ -14,7 +14,7 @@ import pytest
 from support.places import ROOT
 
 DOCS = ROOT / "docs"
-BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def sections(page: str) -> dict[str, str]:
@@ -39,15 +39,16 @@ def run_blocks(text: str, folder: Path) -> None:
         elif code.startswith("# file: "):
             name = code.splitlines()[0].removeprefix("# file: ")
             (folder / name).write_text(code)
-        else:
+        elif language == "python":
             commands.append(["python", "-c", code])
     assert commands
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     for words in commands:
         program = {"nearkin": [sys.executable, "-m", "nearkin"], "python": [sys.executable]}
         done = subprocess.run(
             [*program[words[0]], *words[1:]],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "cache")},
+            env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")},
             capture_output=True,
             text=True,
             check=False,
