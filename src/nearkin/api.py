@@ -400,6 +400,7 @@ def evaluate(
         workers=workers,
         keep_distances=keep_distances,
         force=force,
+        made_from=[Path(grid)] if Path(grid).suffix else [],
         progress=progress,
     )
     return Result(folder, temporary=temporary)

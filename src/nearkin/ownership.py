@@ -39,15 +39,24 @@ class OwnFolder:
         The files and folders that nearkin may write at its top.
     option : str
         What names it on the command line.
+    shared : bool
+        Whether it may hold other things: then only files of these names are refused.
     """
 
     def __init__(
-        self, root: Path, kind: str, content: Iterable[str], *, option: str = "--out"
+        self,
+        root: Path,
+        kind: str,
+        content: Iterable[str],
+        *,
+        option: str = "--out",
+        shared: bool = False,
     ) -> None:
         self.root = root
         self.kind = kind
         self.content = tuple(content)
         self.option = option
+        self.shared = shared
         self._known: set[str] | None = None
 
     def names(self) -> set[str] | None:
@@ -104,6 +113,8 @@ class OwnFolder:
             return
         self._known = None
         names = self._names()
+        if names is None and self.shared:
+            names = set()
         if names is None:
             with told_errors(self.root, self.option):
                 # what a command left that was killed before it could mark the folder is no obstacle

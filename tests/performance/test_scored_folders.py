@@ -178,7 +178,7 @@ def test_an_out_that_holds_an_input(manifest: Path, tmp_path: Path) -> None:
             scored(manifest, out)
     config = tmp_path / "settings" / "c.yaml"
     with pytest.raises(InputError, match=r"holds .*c.yaml, which is an input"):
-        scored(manifest, config.parent, inputs=[config])
+        scored(manifest, config.parent, made_from=[config])
 
 
 def test_of_clips_that_sound_the_same_one_counts(manifest: Path, tmp_path: Path) -> None:

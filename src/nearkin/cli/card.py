@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import note, say, sentences
+from nearkin.cli.common import note, refuse_file_of, say, sentences
 
 
 def card_command(
@@ -25,6 +25,8 @@ def card_command(
         from nearkin.results.card import badge, card, of_encoder
         from nearkin.results.verdicts import verdict
 
+        if badge_file is not None:
+            refuse_file_of([run], "--badge", badge_file)
         result = load(run)
         system = of_encoder(result.run, result.consistency, encoder)
         tables = result.consistency, result.queries, result.run

@@ -21,6 +21,7 @@ __all__ = [
     "fail",
     "given",
     "note",
+    "refuse_file_of",
     "say",
     "sentences",
     "tell",
@@ -65,3 +66,16 @@ def written_files(settings: Mapping[str, Any], config: Path | None) -> list[Path
     grid = settings.get("grid")
     named = [Path(grid)] if isinstance(grid, str) and Path(grid).suffix else []
     return [*([config] if config else []), *named]
+
+
+def refuse_file_of(runs: Iterable[Path], option: str, file: Path) -> None:
+    """Refuse to write a file over what a run consists of."""
+    from nearkin.errors import InputError, printable
+    from nearkin.runs.folder import CONTENT
+
+    for run in runs:
+        inside = file.resolve().parts[len(run.resolve().parts) :]
+        if file.resolve().is_relative_to(run.resolve()) and inside and inside[0] in CONTENT:
+            raise InputError(
+                f"{option} {printable(file)}: is part of the run that is read; name another file"
+            )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences, tell
+from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences, tell, written_files
 from nearkin.cli.run import run_and_tell
 
 
@@ -63,6 +63,7 @@ def export_command(
                 workers=workers or available_cores(),
                 progress=progress,
                 force=force,
+                made_from=written_files({"grid": grid}, None),
             )
         files = int((table["status"] == "ok").sum())
         made = f"{files} files at {sample_rate} Hz, {len(table) - files} that could not be made"
@@ -103,4 +104,4 @@ def score_command(
             quiet=bool(quiet),
             json=bool(as_json),
         )
-        run_and_tell(settings, plan, sources, workers or available_cores())
+        run_and_tell(settings, plan, sources, workers or available_cores(), [manifest, *embeddings])

@@ -39,6 +39,7 @@ def figures_command(
     with sentences():
         from nearkin.api import load
         from nearkin.errors import InputError
+        from nearkin.ownership import OwnFolder
         from nearkin.registry import suggest
         from nearkin.report.figures.files import write_spec
         from nearkin.report.figures.fitting import fitted
@@ -63,6 +64,10 @@ def figures_command(
             references=not no_references,
             distance=distance,
         )
+        files = [f"{known[name]}.{part}" for name in wanted for part in forms]
+        owned = OwnFolder(out, "figures", files, shared=True)
+        owned.claim([run])
+        owned.expect(out / file for file in files)
         for name in wanted:
             draw: Any = FIGURES[known[name]]
             spec = fitted(draw(rows, run=result.run), width_in=wide, font_pt=font_size)

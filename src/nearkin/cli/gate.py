@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import EXIT_UNMET, Json, Quiet, note, say, sentences, tell
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, note, refuse_file_of, say, sentences, tell
 
 
 def gate_command(
@@ -55,6 +55,10 @@ def gate_command(
         from nearkin.results.gate_reports import junit as junit_xml
 
         name = run.resolve().name
+        read = [run, *([Path(baseline)] if baseline else [])]
+        for option, file in (("--junit", junit), ("--badge", badge)):
+            if file is not None:
+                refuse_file_of(read, option, file)
         xml_file, svg_file = _writable("--junit", junit), _writable("--badge", badge)
         try:
             asked = require or []

@@ -133,7 +133,7 @@ def _perform(
             split=options.split,
             workers=workers,
             force=options.force,
-            inputs=[*_paths(options.models), *written_files(options.plan, config)],
+            made_from=[*_paths(options.models), *written_files(options.plan, config)],
             progress=progress,
             tell=unsaid if options.quiet else note,
         )

@@ -21,6 +21,7 @@ from nearkin.cli.common import (
     say,
     sentences,
     tell,
+    written_files,
 )
 
 if TYPE_CHECKING:
@@ -142,10 +143,10 @@ def run_command(
     with sentences():
         from nearkin.cli.settings import merged
 
-        run_settings(merged(given(ctx), config))
+        run_settings(merged(given(ctx), config), config)
 
 
-def run_settings(settings: RunOptions) -> None:
+def run_settings(settings: RunOptions, config: Path | None = None) -> None:
     """Do what settings ask for: a run, or an estimate of one."""
     plan, sources, workers = settings.resolved()
     if settings.dry_run:
@@ -157,11 +158,16 @@ def run_settings(settings: RunOptions) -> None:
         if settings.json_line:
             say(json.dumps(expected.as_dict()))
         return
-    run_and_tell(settings, plan, sources, workers)
+    inputs = written_files(settings.plan, config)
+    run_and_tell(settings, plan, sources, workers, inputs)
 
 
 def run_and_tell(
-    settings: RunOptions, plan: Plan, sources: Sequence[EncoderSource], workers: int
+    settings: RunOptions,
+    plan: Plan,
+    sources: Sequence[EncoderSource],
+    workers: int,
+    inputs: Sequence[Path] = (),
 ) -> NoReturn:
     """Do a run, write its report, tell what came of it, and leave with its exit code."""
     from nearkin.api import Result
@@ -178,6 +184,7 @@ def run_and_tell(
             workers=workers,
             keep_distances=settings.keep_distances,
             force=settings.force,
+            made_from=inputs,
             progress=progress,
             tell=unsaid if settings.quiet else note,
         )

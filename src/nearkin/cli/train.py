@@ -151,7 +151,7 @@ def _trained(
             cache=options.cache or _cache(),
             workers=options.workers or available_cores(),
             force=options.force,
-            inputs=[config] if config else [],
+            made_from=[config] if config else [],
             progress=progress,
             tell=tell,
         )

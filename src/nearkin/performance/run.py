@@ -85,7 +85,7 @@ def perform(
     split: str = "test",
     workers: int = 1,
     force: bool = False,
-    inputs: Sequence[Path] = (),
+    made_from: Sequence[Path] = (),
     progress: Progress = silent,
     tell: Tell = unsaid,
 ) -> RunFolder:
@@ -107,7 +107,7 @@ def perform(
         Processes; their number changes no result.
     force : bool
         Start anew where `out` holds other task scores.
-    inputs : sequence of Path
+    made_from : sequence of Path
         What else the work is made from, such as the models' files: `out` may hold none of it.
     progress : callable
         Told ``(stage, done, total)``.
@@ -128,7 +128,7 @@ def perform(
     """
     folder = RunFolder(out)
     noise = [Path(plan.noise)] if plan.noise else []
-    given = [*manifests, *inputs, *noise]
+    given = [*manifests, *made_from, *noise]
     folder.decide(given)
     tests = sets_for(models, manifests, split=split, plan=plan)
     session = TaskSession(plan, folder, {test.task: test for test in tests})

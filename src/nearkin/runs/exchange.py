@@ -76,6 +76,7 @@ def export(
     workers: int,
     progress: Progress,
     force: bool = False,
+    made_from: Sequence[Path] = (),
 ) -> pd.DataFrame:
     """Write the transformed clips of a run as float32 WAV files, and their manifest.
 
@@ -95,6 +96,8 @@ def export(
         Told of the stages ``"originals"`` and ``"clips"``.
     force : bool
         Start anew where `out` holds another export.
+    made_from : sequence of Path
+        What else it is made from, such as the grid's file: the folder may hold none of it.
 
     Returns
     -------
@@ -109,10 +112,11 @@ def export(
     import pandas as pd
 
     owned = OwnFolder(out, "export", (MANIFEST, SETTINGS, SHARDS, SOUNDS))
-    owned.decide([Path(path) for path in recordings])
+    given = [*map(Path, recordings), *([Path(plan.noise)] if plan.noise else []), *made_from]
+    owned.decide(given)
     found = collect(recordings, split=plan.split, out=out)
     refuse_shared_ids(plan, found)
-    owned.claim([*(Path(path) for path in recordings), *(recording.path for recording in found)])
+    owned.claim([*given, *(recording.path for recording in found)])
     with leased(out):
         session = Session(plan, out / SHARDS, ())
         settings = {

@@ -43,6 +43,7 @@ def run(
     workers: int = 1,
     keep_distances: bool = False,
     force: bool = False,
+    made_from: Sequence[Path] = (),
     progress: Progress = silent,
     tell: Tell = unsaid,
 ) -> RunFolder:
@@ -64,6 +65,8 @@ def run(
         Keep the audio space's distances under ``distances/``.
     force : bool
         Start anew where the folder holds another run.
+    made_from : sequence of Path
+        What else the run is made from, such as its configuration: the folder may hold none of it.
     progress : callable
         See `Progress`.
     tell : callable
@@ -84,7 +87,9 @@ def run(
     if plan.dtw == "fast":
         need("fastdtw", extra="fastdtw")
     folder = RunFolder(out)
-    folder.decide([Path(path) for path in audio])
+    given = [*map(Path, audio), *([Path(plan.noise)] if plan.noise else []), *made_from]
+    given += [path for source in encoders for path in source.files()]
+    folder.decide(given)
     if not force:
         require_same_settings(folder.read_run(), plan.settings(), folder)
     sources = [*encoders, *(EncoderSource(n, {}, "reference") for n in references_for(plan))]
@@ -93,7 +98,7 @@ def run(
     refuse_shared_ids(plan, recordings)
     for sentence in [*recordings.told(), *opened.session.noise.told()]:
         tell(sentence)
-    folder.claim(_inputs(plan, audio, recordings))
+    folder.claim([*given, *(recording.path for recording in recordings)])
     with leased(out) as lease:
         if force:
             folder.clear()
@@ -146,15 +151,6 @@ def run(
         folder.write_run(finished_record(record, session, clips, timings))
         folder.finish()
     return folder
-
-
-def _inputs(
-    plan: Plan, audio: Sequence[str | os.PathLike[str]], recordings: Sequence[Recording]
-) -> list[Path]:
-    """Return the files and folders that a run is made from."""
-    given = [Path(path) for path in audio]
-    noise = [Path(plan.noise)] if plan.noise else []
-    return [*given, *noise, *(recording.path for recording in recordings)]
 
 
 def _begun(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from nearkin.corpora.recordings import Recording
 from nearkin.encoders import ResolvedEncoder, resolve_all
+from nearkin.encoders.resolve import ALIASES, ENCODERS
 from nearkin.errors import InputError
 from nearkin.runs.plan import EncoderChoice, Plan, make_plan
 
@@ -33,6 +36,20 @@ class EncoderSource:
     spec: Any
     options: Mapping[str, Any]
     role: str = "tested"
+
+    def files(self) -> list[Path]:
+        """Return the files and folders that the SPEC and its options name, as far as there are."""
+        texts = [self.spec] if isinstance(self.spec, str) and self.role == "tested" else []
+        if texts and (self.spec in ENCODERS or self.spec in ALIASES):
+            texts = []
+        texts += [value for value in self.options.values() if isinstance(value, str)]
+        parts = []
+        for text in texts:
+            named = text.partition(":")[2]
+            parts += [text, named, named.partition("+")[0]]
+            parts += [text.rpartition(":")[0], text.rpartition("@")[2]]
+        # os.path takes any text for a path; Path.exists raises for some
+        return [Path(part) for part in dict.fromkeys(parts) if part and os.path.exists(part)]  # noqa: PTH110
 
 
 def make_sources(

@@ -52,7 +52,7 @@ def train(
     workers: int = 1,
     loaders: int | None = None,
     force: bool = False,
-    inputs: Sequence[Path] = (),
+    made_from: Sequence[Path] = (),
     progress: Progress = silent,
     tell: Callable[[str], None] = unsaid,
 ) -> Model:
@@ -75,7 +75,7 @@ def train(
         Processes that make batches; none on the CPU and two on a GPU if not given.
     force : bool
         Start anew where `out` holds another training.
-    inputs : sequence of Path
+    made_from : sequence of Path
         What else the training is made from, such as a configuration: it may not lie in the folder.
     progress : callable
         Told ``(stage, done, total)``.
@@ -102,7 +102,7 @@ def train(
     if not first:
         progress, tell = silent, unsaid
     place = TrainingPlace(target)
-    given = [Path(manifest), *inputs]
+    given = [Path(manifest), *made_from]
     if first:
         place.decide(given)
     store = AudioCache(cache)
