@@ -24,6 +24,7 @@ LAYERS = (
     ("attacks", "consistency", "encoders", "tasks"),
     ("training", "runs", "results"),
     ("performance", "repair", "report"),
+    ("listening",),
     ("api",),
     ("ask", "study"),
     ("cli",),

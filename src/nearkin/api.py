@@ -11,9 +11,10 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nearkin.errors import InputError, RunError
 from nearkin.files import refuse_links
@@ -245,24 +246,46 @@ class Result:
             performed=self.folder.read_performance() or {},
         )
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        sounds: Literal["none", "worst", "all"] = "worst",
+        progress: Progress = silent,
+    ) -> Path:
         """Write the report, one self-contained HTML file.
 
         Parameters
         ----------
         path : path, optional
             Where; ``report.html`` in the run's folder by default.
+        sounds : {"none", "worst", "all"}
+            Which lost clips can be heard at the points of the explorer: the worst of every point
+            until 10 MB are full, or all; they are made from the music, which must be there.
+        progress : callable
+            Told ``("sounds", done, total)``.
 
         Returns
         -------
         Path
             The file written.
         """
+        from nearkin.listening import sounds_of_page
         from nearkin.report.page import build
 
         target = self.folder.root / "report.html" if path is None else Path(path)
-        text = build(self.report_data()).encode("utf-8", "backslashreplace")
         with leased(self.path) if path is None else contextlib.nullcontext():
+            heard, silence = sounds_of_page(
+                self.folder,
+                self.run,
+                self.clips,
+                self.queries,
+                which=sounds,
+                keep=path is None,
+                progress=progress,
+            )
+            page = build(replace(self.report_data(), sounds=heard, silence=silence))
+            text = page.encode("utf-8", "backslashreplace")
             self.folder.write(target, lambda file: file.write(text))
         return target
 

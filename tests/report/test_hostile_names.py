@@ -52,7 +52,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def html(data) -> str:
-    return report.build(data)
+    return report.build(data, stills=False)
 
 
 @pytest.mark.parametrize("names", BATCHES, ids=lambda names: f"{names[0]!a}"[:20])

@@ -166,7 +166,9 @@ def test_the_report_shows_scores_and_what_was_left_out(scores, data) -> None:
         "plan": {"split": "test", "seed": 4, "grid": {"name": "g", "points": [["PN", 30.0]]}},
         "models": [{"scale": "small"}],
     }
-    page = report.build(dataclasses.replace(data, performance=mine, performed=performed))
+    page = report.build(
+        dataclasses.replace(data, performance=mine, performed=performed), stills=False
+    )
     assert '<a href="#tasks">' in page
     assert "SDR (more is better)" in page
     assert "MSE (less is better)" in page
@@ -176,11 +178,15 @@ def test_the_report_shows_scores_and_what_was_left_out(scores, data) -> None:
     assert "mixture and voice passed tempo and pitch shifts together" in page
     assert "the scale small" in page
     counted = mine.assign(ci_method="t over trials", n_failed=3)
-    page = report.build(dataclasses.replace(data, performance=counted, performed=performed))
+    page = report.build(
+        dataclasses.replace(data, performance=counted, performed=performed), stills=False
+    )
     assert '<th scope="col">interval</th>' in page
     assert "<td>t over trials</td>" in page
     assert "<td>100, 3 failed</td>" in page
-    bare = report.build(dataclasses.replace(data, performance=scores))  # a table from elsewhere
+    bare = report.build(
+        dataclasses.replace(data, performance=scores), stills=False
+    )  # a table from elsewhere
     assert 'id="figure-4"' in bare
 
 
@@ -196,7 +202,7 @@ def test_a_spoilt_table_is_refused(scores, data, spoil, text) -> None:
     with pytest.raises(InputError, match=text):
         figures.figure_4(spoil(scores), run=data.run)
     with pytest.raises(InputError, match=text):
-        report.build(dataclasses.replace(data, performance=spoil(scores)))
+        report.build(dataclasses.replace(data, performance=spoil(scores)), stills=False)
 
 
 def test_a_table_without_intervals_can_be_drawn(scores) -> None:

@@ -21,12 +21,19 @@ SPY = (
     "console[k]=(...a)=>{seen.push(a.join(' '));f(...a)}}"
     "const saved=[];HTMLAnchorElement.prototype.click=function(){"
     "saved.push(this.download+' '+this.href.slice(0,14))};"
-    "const wait=setInterval(()=>{if(document.documentElement.dataset.figures!=='drawn')return;"
-    "clearInterval(wait);for(const b of document.querySelectorAll('#figure-7 button'))b.click()"
-    "},50);"
+    "const wait=setInterval(async()=>{if(!window.nearkin)return;clearInterval(wait);"
+    "await nearkin.drawAll();"
+    "for(const b of document.querySelectorAll('#figure-7 button'))b.click()},50);"
     "setInterval(()=>{document.documentElement.dataset.saved=saved.sort().join(', ');"
     "document.documentElement.dataset.seen=JSON.stringify(seen);"
     "document.documentElement.dataset.hacked=String(window.hacked)},50)</script>"
+)
+
+
+ACT = (
+    "<script>const ready=setInterval(async()=>{"
+    "if(!document.getElementById('explore')?.dataset.drawn)return;clearInterval(ready);"
+    "try{SCRIPT}catch(error){seen.push(String(error))}},50)</script>"
 )
 
 
@@ -65,28 +72,47 @@ class Page(HTMLParser):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a browser saw: the page as it stands at the end, its console, what was saved."""
+    """What a browser saw: the page as it stands at the end, its console, what was saved.
+
+    ``told`` is what the script of the test put into ``document.documentElement.dataset.told``.
+    """
 
     dom: str
     drawn: bool
     complaints: list[str]
     hacked: str
     saved: list[str]
+    told: str = ""
 
 
-def seen_by_chromium(text: str, folder: Path) -> Seen:
-    """Open a page in headless Chromium; skips where there is none."""
+def seen_by_chromium(
+    text: str, folder: Path, *, script: str = "", flags: tuple[str, ...] = ()
+) -> Seen:
+    """Open a page in headless Chromium; skips where there is none.
+
+    Parameters
+    ----------
+    text : str
+        The page.
+    folder : Path
+        Where it and the browser's profile are put.
+    script : str
+        The body of an async function, called when the explorer is drawn.
+    flags : tuple of str
+        More flags of Chromium.
+    """
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next(filter(None, map(shutil.which, names)), None)
     if browser is None:
         pytest.skip("no Chromium")
     path = folder / "report.html"
-    path.write_text(text.replace("<head>", "<head>" + SPY, 1), encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    flags += "--disable-background-networking --disable-component-update --disable-sync "
-    flags += f"--virtual-time-budget=60000 --user-data-dir={folder / 'profile'} --dump-dom"
+    act = ACT.replace("SCRIPT", script) if script else ""
+    path.write_text(text.replace("<head>", "<head>" + SPY + act, 1), encoding="utf-8")
+    given = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    given += "--disable-background-networking --disable-component-update --disable-sync "
+    given += f"--virtual-time-budget=60000 --user-data-dir={folder / 'profile'} --dump-dom"
     done = subprocess.run(
-        [browser, *flags.split(), path.as_uri()],
+        [browser, *given.split(), *flags, path.as_uri()],
         capture_output=True,
         text=True,
         timeout=300,
@@ -105,4 +131,5 @@ def seen_by_chromium(text: str, folder: Path) -> Seen:
         complaints=json.loads(told("seen")),
         hacked=told("hacked"),
         saved=told("saved").split(", "),
+        told=told("told"),
     )

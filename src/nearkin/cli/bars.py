@@ -17,6 +17,7 @@ STAGES = {
     "queries": "clips transformed and compared",
     "scores": "points scored",
     "report": "figures and report",
+    "sounds": "sounds of lost clips made",
     "clips": "clips transformed and written",
     "analysis": "measures modelled",
 }

@@ -193,7 +193,7 @@ def run_and_tell(
             progress("report", 0, 2)
             result.figures()
             progress("report", 1, 2)
-            result.report()
+            result.report(progress=progress)
             progress("report", 2, 2)
     _tell(result, quiet=settings.quiet, as_json=settings.json_line)
 

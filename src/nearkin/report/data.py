@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from nearkin.transforms.magnitudes import Point
+
 
 @dataclass(frozen=True)
 class ReportData:
@@ -29,6 +31,15 @@ class ReportData:
         Task scores; None where none were taken.
     performed : mapping
         performance.json; empty where there is none.
+    sounds : mapping of (clip id, Point or None) to bytes
+        MP3 of changed clips, and of originals (None), for the explorer.
+    silence : str
+        Why the explorer has no sounds, or not all; empty where it has what was asked for.
+    map : pandas.DataFrame or None
+        Columns encoder, task, clip_id, transformation, magnitude, x, y: where embeddings lie in a
+        plane; None where it was not computed.
+    map_about : str
+        How that was done, in a sentence.
     """
 
     run: Mapping[str, Any]
@@ -41,3 +52,7 @@ class ReportData:
     words: Sequence[str] = ()
     performance: pd.DataFrame | None = None
     performed: Mapping[str, Any] = field(default_factory=dict)
+    sounds: Mapping[tuple[str, Point | None], bytes] = field(default_factory=dict)
+    silence: str = ""
+    map: pd.DataFrame | None = None
+    map_about: str = ""

@@ -72,7 +72,7 @@ def failure_groups(data: ReportData) -> list[FailureGroup]:
     """Return the failures of every encoder, tested ones first, with as much sound as fits."""
     if data.failures.empty:
         return []
-    names = _clip_names(data)
+    names = clip_names(data)
     places = {(one.encoder, one.task): one for one in systems_of(data.run, data.consistency)}
     spent = 0
     groups = []
@@ -172,7 +172,7 @@ def _players(
     return tuple(players), size if fits else 0
 
 
-def _clip_names(data: ReportData) -> dict[str, str]:
+def clip_names(data: ReportData) -> dict[str, str]:
     """Name every clip by its file and by where the part that is heard begins."""
     clips = data.clips
     heard = float(data.run.get("plan", {}).get("clip_seconds", 0))
@@ -338,7 +338,7 @@ def identical_of(data: ReportData) -> list[str]:
     for _, group in list(same.groupby(["content_sha256", "start_s"], sort=False))[:20]:
         files = ", ".join(printable(paths[str(path)]) for path in group["path"])
         sentences.append(f"{len(group)} clips have identical content: {files}.")
-    names = _clip_names(data)
+    names = clip_names(data)
     original = data.queries[
         (data.queries["transformation"] == ORIGINAL) & (data.queries["error"].fillna(0) == 1)
     ]

@@ -8,10 +8,9 @@ print are shown as their escapes. Equal data give an equal page, byte for byte.
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,36 +20,32 @@ import pandas as pd
 from markupsafe import Markup
 
 from nearkin.errors import printable
-from nearkin.report import figures, listings, methods
+from nearkin.report import listings, methods
+from nearkin.report.blocks import FigureBlock, figure_blocks, json_for_script
 from nearkin.report.data import ReportData
+from nearkin.report.explorer import explorer_json, packed, sounds_json
+from nearkin.report.figures import style
 from nearkin.results import survival, verdicts
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks
 from nearkin.results.systems import AUDIO, System, distance_name, distance_order, systems_of
 from nearkin.transforms import magnitudes
 
+COLOUR = re.compile(r"#[0-9a-f]{6}")
 Survivals = list[tuple[System, list[survival.Survival]]]
 
-__all__ = ["FigureBlock", "build", "json_for_script"]
+__all__ = ["build"]
 
 
-@dataclass(frozen=True)
-class FigureBlock:
-    """A figure on the page: its id, caption and spec."""
-
-    id: str
-    caption: str
-    spec: Markup
-    title: str = ""
-
-
-def build(data: ReportData) -> str:
+def build(data: ReportData, *, stills: bool = True) -> str:
     """Return the report as HTML text that encodes to UTF-8.
 
     Parameters
     ----------
     data : ReportData
         The run.
+    stills : bool
+        Draw every figure for readers without scripts, which takes most of the time.
 
     Returns
     -------
@@ -64,6 +59,8 @@ def build(data: ReportData) -> str:
     made = [str(method) for method in used]
     audio_distances = distance_order(consistency["audio_distance"].dropna())
     latent_distances = distance_order(latent["latent_distance"].dropna())
+    blocks = figure_blocks(data, stills=stills)
+    explored = explorer_json(data)
     distance, survivals = survival.of_run(consistency, run)
     page = _environment().get_template("report.html.j2")
     html = page.render(
@@ -78,7 +75,7 @@ def build(data: ReportData) -> str:
         caveat=verdicts.caveat(consistency),
         on_tasks=on_tasks(RunTables("", run, data.clips, data.queries)),
         n=run.get("n", 0),
-        figures=_figures(data),
+        figures=blocks,
         task_scores=listings.task_scores_of(data),
         on_performance=methods.on_performance(data.performed),
         analysis=data.words,
@@ -95,22 +92,14 @@ def build(data: ReportData) -> str:
         intervals=methods.intervals_in_words(made),
         bibtex=[methods.PAPER_BIBTEX, methods.software_bibtex(run)],
         css=Markup(_text("report.css")),
-        script=Markup(_text("report.js")),
-        bundle=Markup(_bundle()),
+        script=Markup(_text("report.js") + (_text("explorer.js") if explored else "")),
+        explorer=packed(explored) if explored else "",
+        sounds=Markup(sounds_json(data)),  # base64 by numbers
+        silence=data.silence,
+        palette=_palette(blocks),
+        bundle=_bundle(),
     )
     return html.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def json_for_script(value: object) -> Markup:
-    """Return JSON in ASCII that may stand inside any ``<script>``; NaN is refused.
-
-    ``<``, ``>`` and ``&`` are escaped, so neither ``</script>`` nor ``<!--`` can arise; everything
-    outside ASCII (U+2028, lone surrogates) is.
-    """
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def _environment() -> jinja2.Environment:
@@ -132,12 +121,18 @@ def _text(name: str) -> str:
 
 
 @cache
-def _bundle() -> str:
+def _bundle() -> Markup:
+    """Return Vega and Vega-Lite, packed: 0.4 MB of the page for 0.9."""
     import vl_convert
 
     make: Any = vl_convert.javascript_bundle  # its stub lacks the default
-    bundle: str = make()
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return packed(make())
+
+
+def _palette(blocks: Mapping[str, FigureBlock]) -> Markup:
+    """Return every colour of the figures with the one that a dark page shows instead."""
+    used = {colour for block in blocks.values() for colour in COLOUR.findall(block.spec)}
+    return json_for_script({colour: style.on_dark(colour) for colour in sorted(used)})
 
 
 def _number(value: Any) -> str:
@@ -231,119 +226,3 @@ def _overview(said: Iterable[verdicts.Verdict]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _figures(data: ReportData) -> dict[str, FigureBlock]:
-    run, table = data.run, data.consistency
-    bands = "Bands are 95 % intervals; dotted lines the value of the unchanged clips."
-    behind = "References are dashed."
-    blocks = [
-        _block(
-            "figure-7",
-            figures.figure_7(table, run=run),
-            f"C_W in the latent space over magnitude (the paper’s Figure 7). The audio space lies "
-            f"in grey behind. {behind} {bands} The lowest dotted line is chance, 1/N; the red line "
-            "is the place of no change.",
-        ),
-        _block(
-            "figure-6",
-            figures.figure_6(table, run=run),
-            f"C_W in the audio space over magnitude (the paper’s Figure 6): what the distances "
-            f"of the MFCC sequences themselves reach. {bands}",
-        ),
-        _block(
-            "figure-10",
-            figures.figure_10(table, run=run),
-            "Agreement of the two spaces over magnitude (the paper’s Figure 10). C_B_acc rises "
-            "again where both spaces fail: read it beside C_W, and the agreement expected by "
-            f"chance in its tooltip. {behind} {bands}",
-        ),
-        _block(
-            "figure-12",
-            figures.figure_12(table, run=run, performance=data.performance),
-            f"The mildest change of every transformation in the grid (the paper’s Figure 12"
-            f"{', without task performance' if data.performance is None else ''}); PS and TS by "
-            "direction (+ up or faster, − down or slower). Bars are 95 % intervals, the black tick "
-            f"is the median of an encoder’s dots.{_on_top_row(data)}",
-        ),
-        _block(
-            "gravest",
-            figures.figure_12(table, run=run, end="most severe"),
-            "The same at the gravest change of every transformation in the grid.",
-        ),
-        _block(
-            "figure-13",
-            figures.figure_13(table, run=run),
-            "C_B_rho on the unchanged clips (the paper’s Figure 13): how far the latent space "
-            "orders the originals as the audio space does. Bars are 95 % intervals.",
-        ),
-        _block(
-            "figure-3",
-            figures.figure_3(table, run=run),
-            "The grid (the paper’s Figure 3): every dot is a magnitude that was run, the red line "
-            "the place of the original or, for noise and MP3, the magnitude closest to it.",
-        ),
-    ]
-    if data.performance is not None:
-        blocks.append(
-            _block(
-                "figure-4",
-                figures.figure_4(data.performance, run=run),
-                "Task scores over magnitude (the paper’s Figure 4), each task on its own test set. "
-                "Bands are 95 % intervals; dotted lines of an encoder’s colour its score on the "
-                "unchanged clips, the dotted black line what chance scores on the changed ones "
-                "(the training set’s mean spectrum, the untouched mixture, a guess); the red line "
-                "is the place of no change. Where there are several trials the curve is their mean "
-                "and each is a dot.",
-            )
-        )
-    if data.analysis:
-        blocks += _figures_of_means(data)
-    return {block.id: block for block in blocks}
-
-
-def _on_top_row(data: ReportData) -> str:
-    if data.performance is None:
-        return ""
-    return (
-        " Task scores are standardised within each task over all its changed clips, MSE’s sign "
-        "turned; the hollow diamond is the score of the unchanged clips."
-    )
-
-
-def _figures_of_means(data: ReportData) -> list[FigureBlock]:
-    means = data.analysis["marginal_means"]
-    behind = (
-        "Bars are the 95 % intervals of the additive model, not of the bootstrap; black ticks are "
-        "means over the encoders."
-    )
-    blocks = []
-    if figures.holds_performance(means):
-        blocks.append(
-            _block(
-                "figure-5",
-                figures.figure_5(means, consistency=data.consistency, run=data.run),
-                "Estimated marginal means of task performance by encoder and task (the paper’s "
-                "Figure 5), in standard deviations of a task’s scores; MSE’s sign is turned, so "
-                f"that more is better. {behind}",
-            )
-        )
-    return [
-        *blocks,
-        _block(
-            "figure-8",
-            figures.figure_8(means, consistency=data.consistency, run=data.run),
-            f"Estimated marginal means of C_W (the paper’s Figure 8). {behind}",
-        ),
-        _block(
-            "figure-11",
-            figures.figure_11(means, consistency=data.consistency, run=data.run),
-            f"Estimated marginal means of C_B_acc and C_B_rho (the paper’s Figure 11). {behind}",
-        ),
-    ]
-
-
-def _block(name: str, chart: Any, caption: str, *, title: str = "") -> FigureBlock:
-    spec = chart.to_dict(validate=False)  # the tests validate
-    spec["description"] = caption
-    return FigureBlock(name, caption, json_for_script(spec), title)

@@ -1,11 +1,14 @@
 """What every figure shares: colours, dashes, fonts and the form of its data.
 
-Colours of tested encoders are Okabe and Ito's (2008), which colour-blind readers can tell apart;
-references and the audio space are muted and dashed so that they stay in the background.
+Colours of tested encoders are Okabe and Ito's (2008), which colour-blind readers can tell apart,
+the lighter ones darkened until they stand out from white paper 3 to 1; references and the audio
+space are muted and dashed so that they stay in the background. Dark screens have a palette of
+their own.
 """
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,18 +26,18 @@ Styles = Mapping[str, tuple[str, tuple[int, int]]]
 """Colour and dash by label."""
 
 TESTED = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b27a00", "#2f8fc6"),
     *("#5b3c88", "#8c510a", "#01665e", "#999933"),
 )
 REFERENCE = {
     "mfcc": "#7d6c4f",
     "logmel-projection": "#6f7f80",
     "random": "#6f7f80",  # its name in older runs
-    "constant": "#a3a3a3",
-    "vgg-ae": "#9a8fc4",
-    "vgg-at": "#6fa58f",
-    "vgg-ir": "#c08a76",
-    "vgg-vs": "#86a3c9",
+    "constant": "#8c8c8c",
+    "vgg-ae": "#8f82c0",
+    "vgg-at": "#5b937c",
+    "vgg-ir": "#b87e68",
+    "vgg-vs": "#6f92c0",
 }
 """Colours by label: untrained ones grey and brown, trained ones pale."""
 REFERENCE_DASH = {
@@ -42,9 +45,14 @@ REFERENCE_DASH = {
     **{"logmel-projection": (4, 2), "random": (4, 2)},
     **{"vgg-ae": (8, 2), "vgg-at": (5, 2), "vgg-ir": (3, 2), "vgg-vs": (2, 2)},
 }
-AUDIO_GREY = "#b4b4b4"
+AUDIO_GREY = "#929292"
 AUDIO_COLOUR = {"dtw": "#0072b2", "simple": "#d55e00"}
 AUDIO_DASH = {"dtw": (1, 0), "simple": (6, 3)}
+
+DARK_PAPER = "#15181c"
+"""What a dark page's charts lie on; the page's style sheet says the same."""
+CONTRAST = 3.5
+"""How far a mark stands out from its paper at least (WCAG asks for 3)."""
 
 PANEL_WIDTH = 172
 PANEL_HEIGHT = 150
@@ -61,6 +69,45 @@ def series_styles(series: Sequence[System]) -> dict[str, tuple[str, tuple[int, i
             dash = REFERENCE_DASH.get(one.label, (5, 2))
             styles[one.label] = (REFERENCE.get(one.label, "#8a8a8a"), dash)
     return styles
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, 1 to 21, as WCAG 2 defines it.
+
+    Examples
+    --------
+    >>> contrast("#ffffff", "#000000")
+    21.0
+    """
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def on_dark(colour: str) -> str:
+    """Return a colour as it is drawn on dark paper: of the same hue, lighter where it has to be.
+
+    Examples
+    --------
+    >>> on_dark("#cc79a7"), contrast(on_dark("#01665e"), DARK_PAPER) >= CONTRAST
+    ('#cc79a7', True)
+    """
+    hue, lightness, saturation = colorsys.rgb_to_hls(
+        *(int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    )
+    found = colour
+    while contrast(found, DARK_PAPER) < CONTRAST and lightness < 1:
+        lightness = min(1.0, lightness + 0.01)
+        parts = colorsys.hls_to_rgb(hue, lightness, saturation)
+        found = "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+    return found
 
 
 def rounded(value: Any) -> float | None:

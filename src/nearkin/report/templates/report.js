@@ -1,15 +1,33 @@
 (() => {
   "use strict";
   const INK = "#222222";
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const palette = JSON.parse(document.getElementById("dark-palette").textContent);
+  // What is large stands in the page as base64 of gzip.
+  const unpacked = async (id) => {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
+  let vega;
+  const embed = async (...given) => {
+    vega = vega || unpacked("vega").then((text) => {
+      const script = document.createElement("script");
+      script.textContent = "(() => {" + text + "\n})()";
+      document.head.append(script);
+    });
+    await vega;
+    return window.vegaEmbed(...given);
+  };
   const specs = new Map();
   const read = (node) => {
     const id = node.dataset.spec;
     if (!specs.has(id)) specs.set(id, document.getElementById(id).textContent);
     return JSON.parse(specs.get(id));
   };
-  // On the page ink takes the colour of the text, light or dark; downloads keep the file's own.
+  // On the page ink takes the colour of the text, and marks that of the theme; downloads keep the file's own.
   const inked = (value) => {
     if (value === INK) return "currentColor";
+    if (dark.matches && typeof value === "string" && Object.hasOwn(palette, value)) return palette[value];
     if (Array.isArray(value)) return value.map(inked);
     if (value && typeof value === "object") {
       const copy = {};
@@ -31,6 +49,9 @@
   };
   const room = (node) => node.closest("main").clientWidth;
   const margin = (spec) => (spec.usermeta && spec.usermeta.nearkin && spec.usermeta.nearkin.margin) || 40;
+  // The drawing that stands in the page for readers without scripts.
+  const stills = new Map([...document.querySelectorAll(".chart noscript")].map((kept) => [kept.parentElement, kept.textContent]));
+  const still = (node) => { node.innerHTML = stills.get(node) || "This figure could not be drawn."; };
   const draw = async (node) => {
     try {
       const spec = read(node);
@@ -39,16 +60,17 @@
       const screen = inked(spec);
       screen.config.background = "transparent";
       for (const legend of [screen.config.legend]) if (legend) legend.columns = Math.max(1, Math.min(8, Math.floor(available / 125)));
-      await window.vegaEmbed(node, screen, { actions: false, renderer: "svg", tooltip: { theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" } });
+      await embed(node, screen, { actions: false, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } });
       node.dataset.drawn = String(available);
     } catch (error) {
-      node.textContent = "This figure could not be drawn: " + error;
+      still(node);
       node.dataset.failed = "1";
+      console.error(error);
     }
   };
   const save = async (node, kind) => {
     const hidden = document.createElement("div");
-    const result = await window.vegaEmbed(hidden, read(node), { actions: false, renderer: "svg" });
+    const result = await embed(hidden, read(node), { actions: false, renderer: "svg" });
     const link = document.createElement("a");
     link.download = node.dataset.spec.replace(/-spec$/, "") + "." + kind;
     if (kind === "svg") link.href = URL.createObjectURL(new Blob([await result.view.toSVG()], { type: "image/svg+xml" }));
@@ -60,12 +82,26 @@
   for (const node of charts)
     for (const button of node.parentElement.querySelectorAll("button[data-save]"))
       button.addEventListener("click", () => save(node, button.dataset.save));
-  const drawAll = async () => { for (const node of charts) await draw(node); document.documentElement.dataset.figures = "drawn"; };
+  // A chart is drawn when it comes near the window; before printing those that are not yet stand still.
+  const drawing = new Map();
+  const drawOnce = (node) => {
+    if (!drawing.has(node)) drawing.set(node, draw(node));
+    return drawing.get(node);
+  };
+  const watch = new IntersectionObserver((seen) => {
+    for (const one of seen) if (one.isIntersecting) { watch.unobserve(one.target); drawOnce(one.target); }
+  }, { rootMargin: "400px" });
+  for (const node of charts) watch.observe(node);
+  addEventListener("beforeprint", () => { for (const node of charts) if (!drawing.has(node)) still(node); });
+  const redraw = () => { for (const node of drawing.keys()) draw(node); };
   let waiting = 0;
   addEventListener("resize", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { for (const node of charts) if (node.dataset.drawn !== String(room(node))) draw(node); }, 250);
+    waiting = setTimeout(() => { for (const node of drawing.keys()) if (node.dataset.drawn !== String(room(node))) draw(node); }, 250);
   });
+  dark.addEventListener("change", redraw);
+  const drawAll = async () => { await Promise.all(charts.map(drawOnce)); document.documentElement.dataset.figures = "drawn"; };
+  window.nearkin = { unpacked, embed, dark, drawAll };
   // A table's columns sort by their cells' keys; the first column by its text.
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
@@ -92,5 +128,4 @@
       });
     });
   }
-  drawAll();
 })();

@@ -1,0 +1,208 @@
+"""Which sounds a page plays or a listener asks for: results say which, runs make them.
+
+Conventions: a sound is named by (clip id, point); the point None is the clip as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from nearkin.errors import InputError
+from nearkin.files import file_name, write_whole
+from nearkin.progress import Progress, silent
+from nearkin.registry import suggest
+from nearkin.results.lost_queries import lost_queries, worth_hearing
+from nearkin.results.systems import distance_order, named, systems_of
+from nearkin.runs.folder import RunFolder
+from nearkin.runs.sounds import BUDGET, Sounds, Wanted
+from nearkin.transforms import magnitudes
+from nearkin.transforms.magnitudes import Point
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Which = Literal["none", "worst", "all"]
+
+
+class Heard(NamedTuple):
+    """One lost clip: its numbers, and the files of its sounds."""
+
+    clip_id: str
+    nearest_id: str
+    rank: int
+    d_own: float
+    d_nearest: float
+    files: tuple[Path, ...]
+
+
+def sounds_of_page(
+    folder: RunFolder,
+    record: Mapping[str, Any],
+    clips: pd.DataFrame,
+    queries: pd.DataFrame,
+    *,
+    which: Which = "worst",
+    keep: bool = True,
+    progress: Progress = silent,
+) -> tuple[dict[Wanted, bytes], str]:
+    """Make the sounds of a page's lost clips.
+
+    Parameters
+    ----------
+    folder, record, clips, queries
+        The run.
+    which : {"none", "worst", "all"}
+        None; the worst of every point until the page is full; or all, however many.
+    keep : bool
+        Keep them under ``audio/`` in the run's folder, so that they are made once.
+    progress : callable
+        Told ``("sounds", done, total)``.
+
+    Returns
+    -------
+    sounds : dict of (clip id, Point or None) to bytes
+        MP3.
+    str
+        Why some are missing, in a sentence, or empty.
+
+    Raises
+    ------
+    InputError
+        If `which` is none of the three.
+    """
+    if which not in get_args(Which):
+        raise InputError(f"sounds '{which}': {suggest(which, get_args(Which))}")
+    if which == "none":
+        return {}, "This page was made without the sounds of single points (--sounds none)."
+    lost = lost_queries(queries)
+    if lost.empty:
+        return {}, ""
+    lost = lost[lost["place"] < 20] if which == "worst" else lost
+    tested = [one.encoder for one in systems_of(record, queries) if one.role == "tested"]
+    order = [(clip, Point(code, m)) for clip, code, m in worth_hearing(lost, first=tested)]
+    intruders = (
+        lost[lost["place"] < 1 if which == "worst" else lost["place"] >= 0]
+        .groupby(["clip_id", "transformation", "magnitude"])["nearest_id"]
+        .agg(lambda ids: sorted(set(ids)))
+        .to_dict()
+    )
+    made = Sounds(folder, record, clips, keep=keep)
+    return made.chosen(
+        order,
+        lambda one: intruders.get((one[0], *one[1]), ()) if one[1] else (),
+        budget=BUDGET if which == "worst" else None,
+        progress=progress,
+    )
+
+
+def listen(
+    folder: RunFolder,
+    record: Mapping[str, Any],
+    clips: pd.DataFrame,
+    queries: pd.DataFrame,
+    *,
+    encoder: str,
+    point: Point,
+    clip_ids: Sequence[str] = (),
+    distance: str = "",
+    most: int = 1,
+    out: Path,
+) -> list[Heard]:
+    """Write the sounds behind one point: each lost clip changed, as it is, and its intruder.
+
+    Parameters
+    ----------
+    folder, record, clips, queries
+        The run.
+    encoder : str
+        By name, label or SPEC.
+    point : Point
+        A transformation and magnitude of the run's grid.
+    clip_ids : sequence of str
+        These clips, lost or not; by default the worst lost ones.
+    distance : str
+        The latent distance; by default cosine, where the run has it.
+    most : int
+        How many of the worst.
+    out : Path
+        Folder for the WAV files.
+
+    Returns
+    -------
+    list of Heard
+        Empty where no clip is lost there.
+
+    Raises
+    ------
+    InputError
+        If the run has no such encoder, point, distance or clip, or a sound cannot be made.
+    """
+    systems = systems_of(record, queries)
+    match = named(encoder, systems, record)
+    if not match:
+        raise InputError(f"encoder '{encoder}': {suggest(encoder, [s.label for s in systems])}")
+    if len(match) > 1:
+        labels = ", ".join(one.label for one in match)
+        raise InputError(f"encoder '{encoder}': means {labels}; name one of them")
+    mine = queries[
+        (queries["space"] == "latent")
+        & (queries["encoder"] == match[0].encoder)
+        & (queries["task"].fillna("") == match[0].task)
+    ]
+    mine = mine[mine["distance"] == _distance(distance, mine)]
+    at = mine[
+        (mine["transformation"] == point.code)
+        & (mine["magnitude"] - point.magnitude).abs().lt(1e-9)
+    ]
+    if at.empty:
+        raise InputError(_no_such_point(point, mine))
+    lost = lost_queries(at) if not clip_ids else at[at["clip_id"].isin(list(clip_ids))]
+    missing = [clip for clip in clip_ids if clip not in set(at["clip_id"])]
+    if missing:
+        raise InputError(f"clip '{missing[0]}': {suggest(missing[0], list(at['clip_id']))}")
+    sounds = Sounds(folder, record, clips, keep=False)
+    found = []
+    for row in lost.head(len(clip_ids) or most).to_dict("records"):
+        clip, other = str(row["clip_id"]), str(row["nearest_id"])
+        stem = f"{file_name(clip)}--{point.code}{point.magnitude:g}"
+        parts = {
+            f"{stem}--1-changed.wav": (clip, point),
+            f"{stem}--2-original.wav": (clip, None),
+            f"{stem}--3-intruder.wav": (other, None),
+        }
+        files = []
+        for name, (whose, changed) in parts.items():
+            y = sounds.heard(whose, changed)
+            write_whole(out / name, functools.partial(sounds.put_wav, y))
+            files.append(out / name)
+        rank = row["rank"]
+        found.append(
+            Heard(
+                clip,
+                other,
+                0 if rank != rank or rank is None else int(rank),
+                float(row["d_own"]),
+                float(row["d_nearest"]),
+                tuple(files),
+            )
+        )
+    return found
+
+
+def _distance(asked: str, rows: pd.DataFrame) -> str:
+    known = distance_order(rows["distance"])
+    if asked and asked not in known:
+        raise InputError(f"distance '{asked}': {suggest(asked, known)}")
+    return asked or ("cosine" if "cosine" in known else known[0])
+
+
+def _no_such_point(point: Point, rows: pd.DataFrame) -> str:
+    codes = magnitudes.code_order(rows["transformation"].unique())
+    if point.code not in codes:
+        return f"transformation '{point.code}': {suggest(point.code, codes)}"
+    there = sorted(rows.loc[rows["transformation"] == point.code, "magnitude"].unique())
+    listed = ", ".join(f"{value:g}" for value in there)
+    return f"magnitude {point.magnitude:g}: {point.code} was run at {listed}; give one of them"

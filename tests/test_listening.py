@@ -1,0 +1,128 @@
+"""Sounds of a finished run are those the run heard; which are made, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+from typer.testing import CliRunner
+
+import nearkin
+from nearkin.api import Result
+from nearkin.cli import app
+from nearkin.errors import InputError
+from nearkin.listening import listen, sounds_of_page
+from nearkin.results.lost_queries import lost_queries
+from nearkin.runs.sounds import GAIN, Sounds
+from nearkin.transforms.magnitudes import Point
+
+
+@pytest.fixture
+def run(small_run: Path, tmp_path: Path) -> Result:
+    """A copy of the run, for what writes into it."""
+    return nearkin.load(shutil.copytree(small_run, tmp_path / "run"))
+
+
+def test_a_sound_made_again_is_embedded_where_the_runs_own_was(small_run: Path) -> None:
+    from nearkin.encoders import resolve
+
+    result = nearkin.load(small_run)
+    made = Sounds(result.folder, result.run, result.clips, keep=False)
+    stored = np.load(result.folder.embeddings_path("mfcc"))
+    unchanged = np.load(result.folder.embeddings_path("mfcc", of="originals"))
+    encoder = resolve("mfcc").encoder
+    points = [None, *(Point(str(code), float(m)) for code, m in result.run["grid"]["points"])]
+    for place in (2, 8, 13, 16):
+        heard = made.heard("tune03.wav", points[place])
+        again = np.asarray(encoder.embed(heard[None]))[0]
+        np.testing.assert_allclose(again, stored[3, place], rtol=1e-4, atol=1e-3)
+    again = np.asarray(encoder.embed(made.heard("tune03.wav")[None]))[0]
+    np.testing.assert_allclose(again, unchanged[3], rtol=1e-4, atol=1e-3)
+
+
+def test_the_page_plays_the_worst_of_every_point(run: Result) -> None:
+    lost = lost_queries(run.queries)
+    assert len(lost)
+    sounds, why = sounds_of_page(run.folder, run.run, run.clips, run.queries)
+    assert why == ""
+    for row in lost[lost["place"] == 0].itertuples():
+        assert (row.clip_id, Point(row.transformation, row.magnitude)) in sounds
+        assert (row.clip_id, None) in sounds
+        assert (row.nearest_id, None) in sounds
+    none, told = sounds_of_page(run.folder, run.run, run.clips, run.queries, which="none")
+    assert none == {}
+    assert "--sounds none" in told
+
+
+def test_a_full_page_takes_no_more_and_says_so(run: Result) -> None:
+    made = Sounds(run.folder, run.run, run.clips)
+    wanted = [("tune00.wav", Point("PN", 30.0)), ("tune01.wav", Point("PN", 30.0))]
+    one = 4 * -(-len(made.mp3("tune00.wav")) // 3)
+    found, why = made.chosen(wanted, lambda _: [], budget=round(2.5 * one))
+    assert set(found) == {wanted[0], ("tune00.wav", None)}
+    assert why.startswith("The sounds of 1 of 2 lost clips fill")
+
+
+def test_only_a_report_in_the_runs_folder_keeps_sounds_there(run: Result, tmp_path: Path) -> None:
+    before = sorted(path.name for path in run.path.rglob("*.mp3"))
+    page = run.report(tmp_path / "elsewhere.html").read_text("utf-8")
+    assert sorted(path.name for path in run.path.rglob("*.mp3")) == before
+    assert run.report().read_text("utf-8") == page
+    assert len(list(run.path.rglob("*.mp3"))) > len(before)
+
+
+def test_music_that_is_gone_is_told_on_the_page(run: Result, tmp_path: Path) -> None:
+    clips = run.clips.assign(path="nowhere/" + run.clips["clip_id"])
+    sounds, why = sounds_of_page(run.folder, run.run, clips, run.queries)
+    assert sounds == {}
+    assert "is not there; call nearkin in the folder in which the run was called" in why
+
+
+def test_music_that_has_changed_is_refused(run: Result) -> None:
+    clips = run.clips.assign(content_sha256="0" * 64)
+    with pytest.raises(InputError, match="has changed since the run"):
+        Sounds(run.folder, run.run, clips).heard("tune00.wav")
+
+
+def test_the_command_writes_three_sounds_a_lost_clip(run: Result, tmp_path: Path) -> None:
+    lost = lost_queries(run.queries)
+    worst = lost[(lost["place"] == 0) & (lost["distance"] == "cosine")].iloc[0]
+    asked = ["listen", str(run.path), "--encoder", worst["encoder"], "--out", str(tmp_path / "o")]
+    asked += ["--transformation", worst["transformation"]]
+    asked += [f"--magnitude={worst['magnitude']:g}", "--worst", "1"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert f"{worst['clip_id']}: its own original ranks {worst['rank']} of 5" in done.output
+    files = sorted((tmp_path / "o").iterdir())
+    assert [re.sub(".*--", "", path.name) for path in files] == [
+        "1-changed.wav",
+        "2-original.wav",
+        "3-intruder.wav",
+    ]
+    rate, y = wavfile.read(files[1])
+    heard = Sounds(run.folder, run.run, run.clips).heard(worst["clip_id"])
+    assert rate == 22_050
+    assert np.abs(y / 32_767 - np.clip(heard * GAIN, -1, 1)).max() < 1 / 32_000
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"encoder": "mfc"}, "did you mean 'mfcc'"),
+        ({"point": Point("PX", 6.0)}, "transformation 'PX'"),
+        ({"point": Point("PN", 7.0)}, r"magnitude 7: PN was run at -15, .*; give one of them"),
+        ({"clip_ids": ["tune99.wav"]}, "clip 'tune99.wav'"),
+        ({"distance": "cosin"}, "distance 'cosin'"),
+    ],
+)
+def test_what_the_run_has_not_is_refused(
+    small_run: Path, tmp_path: Path, changed: dict[str, object], message: str
+) -> None:
+    result = nearkin.load(small_run)
+    asked = {"encoder": "mfcc", "point": Point("PN", 6.0), "out": tmp_path} | changed
+    with pytest.raises(InputError, match=message):
+        listen(result.folder, result.run, result.clips, result.queries, **asked)  # type: ignore[arg-type]
