@@ -17,9 +17,9 @@ PACKAGE = Path(nearkin.__file__).parent
 # From the ground up; a room imports rooms of lower layers only.
 LAYERS = (
     ("errors", "seeds", "progress", "tables"),
-    ("registry", "optional", "files", "workers", "written"),
+    ("registry", "optional", "files", "written"),
     ("ownership", "lease"),
-    ("audio",),
+    ("audio", "workers"),
     ("distances", "transforms", "networks", "corpora", "statistics", "maps"),
     ("attacks", "consistency", "encoders", "tasks"),
     ("training", "runs", "results"),

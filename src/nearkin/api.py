@@ -23,6 +23,7 @@ from nearkin.progress import Progress, silent
 from nearkin.runs.folder import CONTENT, RunFolder
 from nearkin.runs.run import run
 from nearkin.runs.sources import make_sources
+from nearkin.workers import Scheduler
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -347,6 +348,7 @@ def evaluate(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     workers: int = 1,
+    scheduler: Any = None,
     keep_distances: bool = False,
     force: bool = False,
     progress: Progress = silent,
@@ -375,6 +377,9 @@ def evaluate(
         interrupted goes on where it stopped.
     workers : int
         Processes.
+    scheduler : str or distributed.Client, optional
+        A Dask cluster instead: ``"tcp://host:8786"``, ``"file:scheduler.json"``, or a client. Its
+        workers must see `out` under the same path.
     keep_distances : bool
         Keep the audio space's distances under ``distances/``.
     force : bool
@@ -420,7 +425,7 @@ def evaluate(
         paths,
         Path(out),
         encoders=sources,
-        workers=workers,
+        workers=workers if scheduler is None else Scheduler(scheduler),
         keep_distances=keep_distances,
         force=force,
         made_from=[Path(grid)] if Path(grid).suffix else [],

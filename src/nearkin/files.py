@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import socket
 import stat
 import struct
 import zipfile
@@ -29,11 +30,15 @@ from nearkin.errors import InputError, RunError, printable
 if TYPE_CHECKING:
     import pandas as pd
 
+LEASE = ".nearkin-lease"
+"""What the names of leases begin with; see `nearkin.lease`."""
 _DAMAGED = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, OverflowError, IndexError),
     *(MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 """What reading an archive raises whose bytes were changed."""
+_HOST = zlib.crc32(socket.gethostname().encode())
+"""Tells processes of one number on several machines apart, in the names of files in work."""
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _STANDS_FOR = re.compile(r".*-[0-9a-f]{16}")
 _DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
@@ -54,7 +59,7 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
     RunError
         If the disk is full or the file cannot be written; what was there before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_HOST}.tmp")
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

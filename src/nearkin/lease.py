@@ -1,4 +1,4 @@
-"""One command at a time in a folder: a lease that its holder keeps fresh.
+"""One command at a time in a folder, or the jobs of one array: leases kept fresh by their holders.
 
 The lease is a file with the holder's host, process and a token; the holder touches it every few
 seconds. It is taken over where its process is gone from this host, or where nobody touched it for
@@ -11,19 +11,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nearkin.errors import InputError, RunError, printable
+from nearkin.files import LEASE as NAME
 from nearkin.files import write_whole
 
-NAME = ".nearkin-lease"
 BEAT_S = 5.0
 STALE_S = 60.0
+_JOB = re.compile(re.escape(NAME) + r"-\d+of\d+")
 
 
 class Lease:
@@ -77,33 +80,121 @@ class Lease:
 
 @contextlib.contextmanager
 def leased(folder: Path, *, option: str = "--out") -> Iterator[Lease]:
-    """Hold a folder's lease; `option` is what names the folder on the command line.
+    """Hold a folder's lease: no other command works there.
+
+    Parameters
+    ----------
+    folder : Path
+    option : str
+        What names the folder on the command line.
 
     Raises
     ------
     InputError
-        If another command holds it.
+        If another command holds it, or jobs of an array are at work.
     """
-    path = folder / NAME
-    token = secrets.token_hex(8)
-    ours = {**_here(), "token": token}
-    for _ in range(20):
-        if _create(path, ours):
-            break
-        there = _read(path)
-        if not _is_stale(path, there):
-            raise InputError(
-                f"{option} {printable(folder)}: another nearkin command is at work there (process "
-                f"{there.get('pid')} on {there.get('host')}); wait for it, or name another folder"
-            )
-        _take_away(path, there)
-    else:
-        raise RunError(f"{printable(path)}: cannot be taken over; remove it if no command works")
-    lease = Lease(path, token)
+    with _held(folder, folder / NAME, option) as lease:
+        for other in _jobs(folder):
+            raise _taken(folder, other, option)
+        yield lease
+
+
+@contextlib.contextmanager
+def joined(folder: Path, job: str) -> Iterator[Lease]:
+    """Hold the lease of one job of an array: other jobs of the same array work there too.
+
+    Parameters
+    ----------
+    folder : Path
+    job : str
+        ``"K/N"``.
+
+    Raises
+    ------
+    InputError
+        If another command holds the folder, the same job, or a job of another array.
+    """
+    own = folder / _job_name(job)
+    with _held(folder, own) as lease:
+        for path in [folder / NAME, *_jobs(folder)]:
+            there = _read(path)
+            same = path.name.rpartition("of")[2] == own.name.rpartition("of")[2]
+            if path != own and there and not same and not _is_stale(path, there):
+                raise _taken(folder, path)
+        yield lease
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[Lease]:
+    """Hold a lease for a step that only one job of an array does at a time; wait for it.
+
+    Parameters
+    ----------
+    folder : Path
+    what : str
+        The step's name.
+    """
+    path = folder / f"{NAME}.{what}"
+    while (lease := try_hold(path)) is None:
+        time.sleep(0.2)
     try:
         yield lease
     finally:
         lease.leave()
+
+
+def others_at_work(folder: Path, job: str) -> bool:
+    """Tell whether other jobs of an array are at work in a folder."""
+    own = folder / _job_name(job)
+    return any(path != own and not _is_stale(path, _read(path)) for path in _jobs(folder))
+
+
+def try_hold(path: Path) -> Lease | None:
+    """Take a lease if nobody holds it, or its holder is gone; None where somebody does.
+
+    Parameters
+    ----------
+    path : Path
+        The lease's file; folders on the way are made.
+    """
+    token = secrets.token_hex(8)
+    for _ in range(20):
+        if _create(path, {**_here(), "token": token}):
+            return Lease(path, token)
+        there = _read(path)
+        if not _is_stale(path, there):
+            return None
+        _take_away(path, there)
+    raise RunError(f"{printable(path)}: cannot be taken over; remove it if no command works")
+
+
+@contextlib.contextmanager
+def _held(folder: Path, path: Path, option: str = "--out") -> Iterator[Lease]:
+    lease = try_hold(path)
+    if lease is None:
+        raise _taken(folder, path, option)
+    try:
+        yield lease
+    finally:
+        lease.leave()
+
+
+def _taken(folder: Path, path: Path, option: str = "--out") -> InputError:
+    there = _read(path)
+    return InputError(
+        f"{option} {printable(folder)}: another nearkin command is at work there (process "
+        f"{there.get('pid')} on {there.get('host')}); wait for it, or name another folder"
+    )
+
+
+def _jobs(folder: Path) -> list[Path]:
+    """Return the leases of an array's jobs that are alive."""
+    found = [path for path in folder.iterdir() if _JOB.fullmatch(path.name)]
+    return sorted(path for path in found if not _is_stale(path, _read(path)))
+
+
+def _job_name(job: str) -> str:
+    return f"{NAME}-{job.replace('/', 'of')}"
 
 
 def _create(path: Path, ours: dict[str, Any]) -> bool:

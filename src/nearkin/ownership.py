@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NoReturn
 
 from nearkin.errors import InputError, printable
-from nearkin.files import disk_full, refuse_links, write_whole
+from nearkin.files import LEASE, disk_full, refuse_links, write_whole
 
 MARKER = ".nearkin"
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
@@ -117,8 +117,10 @@ class OwnFolder:
             names = set()
         if names is None:
             with told_errors(self.root, self.option):
-                # what a command left that was killed before it could mark the folder is no obstacle
-                if any(not TEMPORARY.fullmatch(path.name) for path in self.root.iterdir()):
+                # what a command left that was killed before it could mark the folder is no
+                # obstacle, nor are the leases of an array's jobs
+                names_there = [path.name for path in self.root.iterdir()]
+                if any(not (TEMPORARY.fullmatch(n) or n.startswith(LEASE)) for n in names_there):
                     raise InputError(
                         f"{told}: holds something that is no nearkin {self.kind}; "
                         "name another folder"
@@ -132,8 +134,15 @@ class OwnFolder:
             if path.exists() and not path.is_dir() and name not in names:
                 self._refuse(path)
 
-    def claim(self, inputs: Iterable[Path] = ()) -> None:
+    def claim(self, inputs: Iterable[Path] = (), *, sweep: bool = True) -> None:
         """Make the folder nearkin's own, and sweep what killed commands left half-written.
+
+        Parameters
+        ----------
+        inputs : iterable of Path
+            As for `decide`.
+        sweep : bool
+            False where others are at work in the folder.
 
         Raises
         ------
@@ -149,7 +158,8 @@ class OwnFolder:
             probe.unlink()
         if not self.is_own():
             self._mark()
-        self.sweep()
+        if sweep:
+            self.sweep()
 
     def adopt(self, *paths: Path) -> None:
         """Mark a folder that holds files of nearkin's own but has no marker."""
@@ -187,6 +197,9 @@ class OwnFolder:
         if not name:
             return
         there = path.is_symlink() or path.exists()
+        if there and name not in names:  # another job of an array may have written it
+            self._known = None
+            names = self._names() or set()
         if there and not path.is_dir() and name not in names:
             self._refuse(path)
         for parent in PurePosixPath(name).parents:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 Progress = Callable[[str, int, int], None]
 """Told ``(stage, done, total)``: once when a stage begins, then after every unit."""
@@ -16,6 +17,26 @@ def silent(stage: str, done: int, total: int) -> None:
 
 def unsaid(sentence: str) -> None:
     """Take a sentence and say nothing."""
+
+
+_watcher: Tell | None = None
+
+
+@contextlib.contextmanager
+def watched(watcher: Tell | None) -> Iterator[None]:
+    """Let somebody be told by `at` what the work inside is at."""
+    global _watcher
+    _watcher = watcher
+    try:
+        yield
+    finally:
+        _watcher = None
+
+
+def at(place: str) -> None:
+    """Say what a unit is at, for whoever wants to know which step ended its process."""
+    if _watcher is not None:
+        _watcher(place)
 
 
 def duration(seconds: float) -> str:

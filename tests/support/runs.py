@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nearkin.files import write_whole
 from nearkin.runs.run import run
 from nearkin.runs.sources import make_sources
+from nearkin.workers import Place
 
 GRID = "{PN: [0], MP: [64]}"
 
@@ -17,13 +19,13 @@ def small_run(
     *,
     encoders: tuple[Any, ...] = ("constant",),
     force: bool = False,
-    workers: int = 1,
+    workers: Place = 1,
     **settings: Any,
 ) -> list[str]:
     """Do a run of two points with one or a few encoders; return what it told."""
     told: list[str] = []
     points = out.parent / "small-grid.yaml"
-    points.write_text(GRID)
+    write_whole(points, lambda file: file.write(GRID.encode()))  # jobs of an array write it too
     wanted = {"grid": str(points), "references": "untrained", "resamples": 100, **settings}
     plan, sources = make_sources(list(encoders), [{} for _ in encoders], wanted)
     given = music if isinstance(music, list) else [music]

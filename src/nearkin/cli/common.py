@@ -14,9 +14,11 @@ from nearkin.cli.telling import fail, note, say
 __all__ = [
     "EXIT_FAILURES",
     "EXIT_UNMET",
+    "Array",
     "Json",
     "Out",
     "Quiet",
+    "Scheduler",
     "Workers",
     "fail",
     "given",
@@ -34,6 +36,18 @@ Config = Annotated[
 ]
 Quiet = Annotated[bool | None, typer.Option("--quiet", help="Print the result only.")]
 Json = Annotated[bool | None, typer.Option("--json", help="Make the last line machine-readable.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="A Dask cluster instead: tcp://HOST:PORT, or file:scheduler.json.", metavar="WHERE"
+    ),
+]
+Array = Annotated[
+    str | None,
+    typer.Option(
+        "--array", metavar="K/N", help="This is job K of N that share the work through --out."
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes [one for every core].")
 ]

@@ -11,10 +11,12 @@ import typer
 
 from nearkin.cli.common import (
     EXIT_FAILURES,
+    Array,
     Config,
     Json,
     Out,
     Quiet,
+    Scheduler,
     Workers,
     given,
     note,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from nearkin.cli.settings import RunOptions
     from nearkin.runs.plan import Plan
     from nearkin.runs.sources import EncoderSource
+    from nearkin.workers import Place
 
 
 def run_command(
@@ -125,6 +128,8 @@ def run_command(
         int | None, typer.Option(help="Calls averaged of such an encoder [8].")
     ] = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    array: Array = None,
     keep_distances: Annotated[
         bool | None, typer.Option("--keep-distances", help="Keep the audio space's distances.")
     ] = None,
@@ -148,32 +153,35 @@ def run_command(
 
 def run_settings(settings: RunOptions, config: Path | None = None) -> None:
     """Do what settings ask for: a run, or an estimate of one."""
-    plan, sources, workers = settings.resolved()
+    plan, sources, place = settings.resolved()
     if settings.dry_run:
         from nearkin.runs.estimate import estimate
+        from nearkin.workers import workers_at
 
-        expected = estimate(plan, settings.audio, encoders=sources, workers=workers)
+        expected = estimate(
+            plan, settings.audio, encoders=sources, workers=workers_at(place, else_=1)
+        )
         for line in expected.lines():
             say(line)
         if settings.json_line:
             say(json.dumps(expected.as_dict()))
         return
     inputs = written_files(settings.plan, config)
-    run_and_tell(settings, plan, sources, workers, inputs)
+    run_and_tell(settings, plan, sources, place, inputs)
 
 
 def run_and_tell(
     settings: RunOptions,
     plan: Plan,
     sources: Sequence[EncoderSource],
-    workers: int,
+    place: Place,
     inputs: Sequence[Path] = (),
 ) -> NoReturn:
     """Do a run, write its report, tell what came of it, and leave with its exit code."""
     from nearkin.api import Result
     from nearkin.cli.bars import show
     from nearkin.progress import unsaid
-    from nearkin.runs.run import run
+    from nearkin.runs.run import one_at_a_time, run
 
     with show(quiet=settings.quiet) as progress:
         folder = run(
@@ -181,7 +189,7 @@ def run_and_tell(
             settings.audio,
             Path(settings.out),
             encoders=sources,
-            workers=workers,
+            workers=place,
             keep_distances=settings.keep_distances,
             force=settings.force,
             made_from=inputs,
@@ -189,12 +197,13 @@ def run_and_tell(
             tell=unsaid if settings.quiet else note,
         )
         result = Result(folder)
-        if not (folder.root / "report.html").is_file():
-            progress("report", 0, 2)
-            result.figures()
-            progress("report", 1, 2)
-            result.report(progress=progress)
-            progress("report", 2, 2)
+        with one_at_a_time(folder.root, place):
+            if not (folder.root / "report.html").is_file():
+                progress("report", 0, 2)
+                result.figures()
+                progress("report", 1, 2)
+                result.report(progress=progress)
+                progress("report", 2, 2)
     _tell(result, quiet=settings.quiet, as_json=settings.json_line)
 
 

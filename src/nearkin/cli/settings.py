@@ -18,7 +18,7 @@ from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
 from nearkin.runs.sources import EncoderSource, make_sources
-from nearkin.workers import available_cores
+from nearkin.workers import Place, Scheduler, array_job, available_cores
 from nearkin.written import parse_json, read_yaml
 
 
@@ -31,8 +31,9 @@ class RunOptions(BaseModel):
         What is tested on what; options are JSON texts or mappings.
     plan : mapping
         The settings that change a number, the grid among them.
-    out, workers, keep_distances, force, dry_run, quiet, json_line
-        How the run is done and told; `workers` None takes every core.
+    out, workers, scheduler, array, keep_distances, force, dry_run, quiet, json_line
+        Where and how the run is done and told; with none of `workers` (processes here),
+        `scheduler` (of a Dask cluster) and `array` (``"K/N"``) it takes every core.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,14 +44,16 @@ class RunOptions(BaseModel):
     plan: dict[str, Any] = Field(default_factory=dict)
     out: str = "nearkin-run"
     workers: int | None = Field(default=None, ge=1)
+    scheduler: str | None = None
+    array: str | None = None
     keep_distances: bool = False
     force: bool = False
     dry_run: bool = False
     quiet: bool = False
     json_line: bool = Field(False, alias="json")
 
-    def resolved(self) -> tuple[Plan, list[EncoderSource], int]:
-        """Return the plan, the encoders' sources and the number of workers.
+    def resolved(self) -> tuple[Plan, list[EncoderSource], Place]:
+        """Return the plan, the encoders' sources, and where units run.
 
         Raises
         ------
@@ -63,7 +66,26 @@ class RunOptions(BaseModel):
         if not options:
             options = [{} for _ in self.encoder]
         plan, sources = make_sources(self.encoder, options, {"grid": "quick", **self.plan})
-        return plan, sources, available_cores() if self.workers is None else self.workers
+        return plan, sources, _place(self.workers, self.scheduler, self.array)
+
+
+def _place(workers: int | None, scheduler: str | None, array: str | None) -> Place:
+    """Return where units run.
+
+    Raises
+    ------
+    InputError
+        If more than one place is named.
+    """
+    named = {"--workers": workers, "--scheduler": scheduler, "--array": array}
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)}: each says where the work is done; give one")
+    if scheduler is not None:
+        return Scheduler(scheduler)
+    if array is not None:
+        return array_job(array)
+    return available_cores() if workers is None else workers
 
 
 class PerformOptions(BaseModel):

@@ -111,6 +111,8 @@ class Queries:
         Audio-space distances to the K originals asked for; NaN where the status is not ``"ok"``.
     vectors : mapping of encoder label to `Vectors`
         Embeddings, a row a point.
+    processor : str
+        What computed it; empty where that is not known.
     """
 
     effective: NDArray[np.float64]
@@ -118,3 +120,4 @@ class Queries:
     audio: tuple[Neighbours, ...]
     distances: NDArray[np.float32]
     vectors: Mapping[str, Vectors]
+    processor: str = ""

@@ -14,6 +14,7 @@ from nearkin import audio
 from nearkin.audio import features
 from nearkin.audio.mu_law import through_mu_law
 from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
+from nearkin.progress import at
 from nearkin.runs.clips import Vectors
 from nearkin.runs.plan import Plan
 from nearkin.tables import OK
@@ -65,6 +66,7 @@ def embed_all(
         if rate not in at_rate:
             at_rate[rate] = audio.resample(heard[good], from_sr=plan.working_rate, to_sr=rate)
         rows = list(status)
+        at(f"encoder {encoder.label}, {len(good)} clips at once")
         try:
             embedded = embed(encoder, at_rate[rate], good_keys)
         except EncoderError as error:

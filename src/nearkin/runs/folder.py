@@ -22,6 +22,7 @@ from nearkin.errors import RunError, printable
 from nearkin.files import file_name, finite, read_parquet, sha256_of
 from nearkin.ownership import OwnFolder, told_errors
 from nearkin.runs.schema import read_performance_record, read_run_record
+from nearkin.runs.shards import FOLDERS as SHARDS
 from nearkin.runs.shards import clear_shards, sweep_shards
 
 if TYPE_CHECKING:
@@ -94,22 +95,25 @@ class RunFolder:
         """Refuse a folder that may not be written to; change nothing (see `OwnFolder.decide`)."""
         self.owned.decide(self._foreign(inputs))
 
-    def claim(self, inputs: Iterable[Path] = ()) -> None:
+    def claim(self, inputs: Iterable[Path] = (), *, sweep: bool = True) -> None:
         """Make the folder ready to be written to, and sweep what killed commands left.
 
         Parameters
         ----------
         inputs : iterable of Path
             What the run is made from; none may lie in the folder.
+        sweep : bool
+            False where other jobs are at work in the folder.
 
         Raises
         ------
         InputError
             If it cannot be created or written, or holds something that is not nearkin's own.
         """
-        self.owned.claim(self._foreign(inputs))
+        self.owned.claim(self._foreign(inputs), sweep=sweep)
         self._make_work()
-        sweep_shards(self.work)
+        if sweep:
+            sweep_shards(self.work)
 
     def is_run(self) -> bool:
         """Tell whether the folder holds a run or task scores, finished or begun."""
@@ -135,7 +139,7 @@ class RunFolder:
 
     def finish(self) -> None:
         """Delete the shards of the run."""
-        for name in ("originals", "queries", "points"):
+        for name in SHARDS:
             clear_shards(self.work / name)
         (self.work / "used.npz").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # task scores are at work there

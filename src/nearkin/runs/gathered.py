@@ -29,6 +29,8 @@ class QueryArrays:
         Likewise.
     not_ok : mapping of encoder label ("" for the audio space) to statuses by (clip, point)
         Every status that is not ok.
+    processors : frozenset of str
+        What the queries were computed on.
     """
 
     effective: NDArray[np.float64]
@@ -37,6 +39,7 @@ class QueryArrays:
     d_own: NDArray[np.float64]
     d_nearest: NDArray[np.float64]
     not_ok: Mapping[str, Mapping[tuple[int, int], str]]
+    processors: frozenset[str] = frozenset()
 
     def audio(self, number: int, point: int) -> Neighbours:
         """Return what all clips found at one point under one audio distance."""
@@ -70,11 +73,13 @@ def gather(shards: Shards, clip_ids: Sequence[str]) -> QueryArrays:
     effective = []
     audio: dict[str, list[Any]] = {"rank": [], "nearest": [], "d_own": [], "d_nearest": []}
     not_ok: dict[str, dict[tuple[int, int], str]] = {}
+    processors: set[str] = set()
     for clip, clip_id in enumerate(clip_ids):
         queries = shards.read_queries(clip_id) if shards.has_queries(clip_id) else None
         if queries is None:
             raise RunError(f"clip '{clip_id}': its shard is missing or damaged; {AGAIN}")
         effective.append(queries.effective)
+        processors.add(queries.processor)
         for name, parts in audio.items():
             parts.append([getattr(found, name) for found in queries.audio])
         rows = {"": queries.status, **{n: v.status for n, v in queries.vectors.items()}}
@@ -83,4 +88,6 @@ def gather(shards: Shards, clip_ids: Sequence[str]) -> QueryArrays:
                 if text != OK:
                     not_ok.setdefault(label, {})[clip, point] = text
     found = {name: np.stack(parts, axis=1) for name, parts in audio.items()}
-    return QueryArrays(effective=np.stack(effective), not_ok=not_ok, **found)
+    return QueryArrays(
+        effective=np.stack(effective), not_ok=not_ok, processors=frozenset(processors), **found
+    )

@@ -257,6 +257,11 @@ def _original(
     )
 
 
+def unusable(recording: Recording, status: str) -> Original:
+    """Return the row of a recording of which no clip can be used."""
+    return _unusable(recording.name, recording, status)
+
+
 def _unusable(
     clip_id: str,
     recording: Recording,

@@ -19,7 +19,8 @@ from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_au
 from nearkin.distances.fast import fast_dtw_row
 from nearkin.encoders import Key, ResolvedEncoder
 from nearkin.errors import InputError, NearkinError
-from nearkin.runs.clips import Original, Queries, Version
+from nearkin.progress import at
+from nearkin.runs.clips import Original, Queries, Vectors, Version
 from nearkin.runs.describe import centre, embed_all, frames_of, stored
 from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.tables import OK
@@ -69,6 +70,7 @@ def queries(
     heard = np.zeros((n_points, plan.clip_samples), np.float32)
     frames: dict[int, NDArray[np.float32]] = {}
     for index, point in enumerate(plan.points):
+        at(f"{point.code} {point.magnitude:g}")
         try:
             version = transformed(plan, original, point, noise=noise)
             compared = version.context if plan.audio_window == "full" else version.heard
@@ -104,6 +106,30 @@ def queries(
         audio=tuple(one.neighbours() for one in found),
         distances=distances,
         vectors=embed_all(plan, encoders, heard, keys, status),
+    )
+
+
+def lost_queries(
+    plan: Plan, n_clips: int, n_kept: int, encoders: Sequence[ResolvedEncoder], reason: str
+) -> Queries:
+    """Return what is to be said of a clip whose queries cannot be asked: the reason, everywhere.
+
+    Parameters
+    ----------
+    plan : Plan
+    n_clips, n_kept : int
+        Originals, and those whose distances are kept.
+    encoders : sequence of ResolvedEncoder
+    reason : str
+    """
+    n_points = len(plan.points)
+    status = (reason,) * n_points
+    return Queries(
+        effective=np.array([point.magnitude for point in plan.points]),
+        status=status,
+        audio=tuple(Found(n_points, n_clips).neighbours() for _ in AUDIO_DISTANCES),
+        distances=np.full((len(AUDIO_DISTANCES), n_points, n_kept), np.nan, np.float32),
+        vectors={e.label: Vectors(None, status, failure=reason) for e in encoders},
     )
 
 

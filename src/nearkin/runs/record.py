@@ -370,6 +370,7 @@ def finished_record(
             "identical": identical_clips(clips),
         },
         "n": len(session.clip_ids),
+        "processors": sorted(session.gathered.processors),
         "files": session.folder.digests(),
         "timings_s": dict(timings),
     }

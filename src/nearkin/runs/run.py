@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearkin.corpora.collect import collect
+from nearkin.corpora.collect import Collected, collect
 from nearkin.corpora.recordings import Recording
-from nearkin.errors import printable
-from nearkin.lease import leased
+from nearkin.errors import InputError, RunError, printable
+from nearkin.lease import alone, joined, leased, others_at_work
 from nearkin.optional import need
+from nearkin.ownership import told_errors
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.failures import worst_failures, write_sounds
 from nearkin.runs.finish import keep_audio_distances, write_embeddings, write_tables
@@ -29,9 +32,10 @@ from nearkin.runs.record import (
     require_same_run,
     require_same_settings,
 )
+from nearkin.runs.session import Session
 from nearkin.runs.sources import EncoderSource, refuse_shared_ids
 from nearkin.runs.stages import notes_of, originals_stage, points_stage, queries_stage
-from nearkin.workers import open_workers
+from nearkin.workers import ArrayJob, Place, open_workers
 
 
 def run(
@@ -40,7 +44,7 @@ def run(
     out: Path,
     *,
     encoders: Sequence[EncoderSource],
-    workers: int = 1,
+    workers: Place = 1,
     keep_distances: bool = False,
     force: bool = False,
     made_from: Sequence[Path] = (),
@@ -59,8 +63,8 @@ def run(
         The run's folder.
     encoders : sequence of EncoderSource
         What the plan's encoders are; the references are added here.
-    workers : int
-        Processes.
+    workers : int, Scheduler or ArrayJob
+        Processes, a Dask cluster, or this job of an array; see `nearkin.workers`.
     keep_distances : bool
         Keep the audio space's distances under ``distances/``.
     force : bool
@@ -98,59 +102,173 @@ def run(
     refuse_shared_ids(plan, recordings)
     for sentence in [*recordings.told(), *opened.session.noise.told()]:
         tell(sentence)
-    folder.claim([*given, *(recording.path for recording in recordings)])
+    work = _Work(opened, recordings, folder, keep_distances, force, progress, tell)
+    inputs = [*given, *(recording.path for recording in recordings)]
+    if isinstance(workers, ArrayJob):
+        _as_job(work, workers, inputs)
+        return folder
+    folder.claim(inputs)
     with leased(out) as lease:
-        if force:
-            folder.clear()
-        before = _begun(opened, recordings, folder, tell)
-        if before is not None and before["finished"]:
-            tell(f"{printable(out)}: finished on {before['finished']}, nothing was computed")
-            folder.finish()
-            return folder
-        created = before["created"] if before else now()
-        inputs = inputs_of(opened.session, recordings)
-        session = opened.session.bound(identity(plan, inputs, created))
-        record = new_record(opened, inputs, created)
-        record["left_out"] = list(recordings.left_out)
-        timings = dict(before.get("timings_s", {})) if before else {}
-        clock = Clock(timings)
+        begun = _begin(work)
+        if begun is not None:
+
+            def note() -> None:
+                lease.require()
+                folder.write_run(begun.noted())
+
+            _compute(work, begun, workers, note)
+            lease.require()
+            _finish(work, begun)
+    return folder
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a run is done with."""
+
+    opened: Opened
+    recordings: Collected
+    folder: RunFolder
+    keep_distances: bool
+    force: bool
+    progress: Progress
+    tell: Tell
+
+
+@dataclass
+class _UnderWay:
+    """A run that is at work: its session, its record, its clips, and how long the stages took."""
+
+    session: Session
+    record: dict[str, Any]
+    timings: dict[str, float]
+    clips: Any = None
+
+    def noted(self) -> dict[str, Any]:
+        """Return run.json as it stands."""
+        return {**self.record, "timings_s": self.timings}
+
+
+class _DoneByOthersError(RunError):
+    """Another job of the array has finished the run."""
+
+
+def one_at_a_time(out: Path, workers: Place) -> AbstractContextManager[object]:
+    """Let only one job of an array at a time do what is inside; anybody else at once."""
+    return alone(out, "step") if isinstance(workers, ArrayJob) else nullcontext()
+
+
+def _as_job(work: _Work, job: ArrayJob, made_from: list[Path]) -> None:
+    """Do a run together with other jobs of an array; the one that is last writes the tables.
+
+    Steps that only one may do (to begin, to note, to write the tables) are done by one at a time.
+    """
+    folder, out = work.folder, work.folder.root
+    if work.force:
+        raise InputError(
+            "--force: every job of an array would start anew; leave it out, and name a new --out"
+        )
+    with told_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with joined(out, str(job)) as lease:
+        with alone(out, "step"):
+            folder.claim(made_from, sweep=not others_at_work(out, str(job)))
+            begun = _begin(work)
+        if begun is None:
+            return
 
         def note() -> None:
             lease.require()
-            folder.write_run({**record, "timings_s": timings})
+            with alone(out, "step"):
+                _stop_if_finished(folder)
+                folder.write_run(begun.noted())
 
-        note()
-        with open_workers(session, workers=workers) as pool:
-            with clock("originals"):
-                clips, heard = originals_stage(session, pool, recordings, progress, tell)
-            for sentence in notes_of(clips):
-                tell(sentence)
-            record["inputs"] = inputs_of(session, recordings, heard)
-            note()
-            with clock("queries"):
-                queries_stage(session, pool, progress, tell)
-            note()
-            with clock("scores"):
-                write_embeddings(session)
-                points_stage(session, pool, progress, tell)
-        lease.require()
-        with clock("tables"):
-            lost = write_tables(session)
-            failures = write_sounds(
-                worst_failures(lost, plan.grid),
-                plan=plan,
-                folder=folder,
-                original=session.original,
-                noise=session.noise,
-            )
-            if keep_distances:
-                keep_audio_distances(session)
-            folder.write_table("clips", clips)
-            folder.write_table("failures", failures)
-        lease.require()
-        folder.write_run(finished_record(record, session, clips, timings))
+        try:
+            _compute(work, begun, job, note)
+            lease.require()
+            with alone(out, "step"):
+                _stop_if_finished(folder)
+                _finish(work, begun)
+        except Exception:  # whatever is missing, the job that finished has cleared it away
+            if not _is_finished(folder):
+                raise
+            work.tell("another job of the array has finished the run")
+
+
+def _is_finished(folder: RunFolder) -> bool:
+    record = folder.read_run()
+    return bool(record and record["finished"])
+
+
+def _stop_if_finished(folder: RunFolder) -> None:
+    if _is_finished(folder):
+        raise _DoneByOthersError(f"{printable(folder.root)}: finished by another job")
+
+
+def _begin(work: _Work) -> _UnderWay | None:
+    """Begin a run, or find where it was left; None where it is finished."""
+    folder, tell = work.folder, work.tell
+    if work.force:
+        folder.clear()
+    before = _begun(work.opened, work.recordings, folder, tell)
+    if before is not None and before["finished"]:
+        told = printable(folder.root)
+        tell(f"{told}: finished on {before['finished']}, nothing was computed")
         folder.finish()
-    return folder
+        return None
+    created = before["created"] if before else now()
+    inputs = inputs_of(work.opened.session, work.recordings)
+    session = work.opened.session.bound(identity(work.opened.session.plan, inputs, created))
+    record = new_record(work.opened, inputs, created)
+    record["left_out"] = list(work.recordings.left_out)
+    timings = dict(before.get("timings_s", {})) if before else {}
+    folder.write_run({**record, "timings_s": timings})
+    return _UnderWay(session, record, timings)
+
+
+def _compute(work: _Work, begun: _UnderWay, workers: Place, note: Callable[[], None]) -> None:
+    """Do the stages whose units leave shards."""
+    session, record, clock = begun.session, begun.record, Clock(begun.timings)
+    progress, tell = work.progress, work.tell
+    with open_workers(session, workers=workers, folder=work.folder.work, tell=tell) as pool:
+        with clock("originals"):
+            begun.clips, heard = originals_stage(session, pool, work.recordings, progress, tell)
+        for sentence in notes_of(begun.clips):
+            tell(sentence)
+        record["inputs"] = inputs_of(session, work.recordings, heard)
+        note()
+        with clock("queries"):
+            queries_stage(session, pool, progress, tell)
+        note()
+        with clock("scores"):
+            write_embeddings(session)
+            points_stage(session, pool, progress, tell)
+
+
+def _finish(work: _Work, begun: _UnderWay) -> None:
+    """Join what the units left into tables, and clear it away."""
+    session, folder = begun.session, work.folder
+    with Clock(begun.timings)("tables"):
+        lost = write_tables(session)
+        failures = write_sounds(
+            worst_failures(lost, session.plan.grid),
+            plan=session.plan,
+            folder=folder,
+            original=session.original,
+            noise=session.noise,
+        )
+        if work.keep_distances:
+            keep_audio_distances(session)
+        folder.write_table("clips", begun.clips)
+        folder.write_table("failures", failures)
+    processors = sorted(session.gathered.processors)
+    if len(processors) > 1:
+        work.tell(
+            f"computed on processors of {len(processors)} types ({', '.join(processors)}): the "
+            "last bits of the results hang on which did a unit"
+        )
+    folder.write_run(finished_record(begun.record, session, begun.clips, begun.timings))
+    folder.finish()
 
 
 def _begun(

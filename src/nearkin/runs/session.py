@@ -109,6 +109,11 @@ class Session:
                 encoders.append(one_by_one(encoder) if state == "batch" else encoder)
         return tuple(encoders)
 
+    def identity(self) -> str:
+        """Return what encoders and noise are, for a worker that must have the same."""
+        encoders = [(one.label, one.sha256, one.sample_rate) for one in self.resolved]
+        return hashlib.sha256(json.dumps([encoders, self.noise.sha256]).encode()).hexdigest()
+
     @functools.cached_property
     def noise(self) -> NoiseLibrary:
         """What EN adds."""

@@ -23,11 +23,17 @@ from nearkin.errors import RunError, printable
 from nearkin.files import key, read_arrays, sha256_of, write_array, write_arrays, write_whole
 from nearkin.ownership import TEMPORARY
 from nearkin.runs.clips import Original, Queries, Vectors
+from nearkin.workers import processor
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = re.compile(r"[0-9a-f]{20}\.(npz|npy|json)|\d{3,}(\.\w+\.parquet|\.npz)|used\.npz")
+FOLDERS = ("originals", "queries", "points", "claims", "cluster")
+"""The folders of shards, and of what workers of several machines leave."""
+NAMES = re.compile(
+    r"[0-9a-f]{20}\.(npz|npy|json|session|token)|\d{3,}(\.\w+\.parquet|\.npz)|used\.npz"
+    r"|\w+-[0-9a-f]{20}(\.claim(\.\w+)?|\.\d+\.\w+\.attempt)"
+)
 """What the files of shards are called."""
 AGAIN = "give the same command again, it goes on where it stopped"
 
@@ -75,7 +81,7 @@ class Shards:
 
     def write(self, path: Path, notes: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Write a shard."""
-        write_arrays(path, {"of": self.of, **notes}, arrays)
+        write_arrays(path, {"of": self.of, "processor": processor(), **notes}, arrays)
 
     def read(
         self, path: Path, name: str, *, without: str | None = None
@@ -200,6 +206,7 @@ class Shards:
             ),
             distances=distances,
             vectors=_unpack(notes["vectors"], arrays),
+            processor=str(notes.get("processor", "")),
         )
 
     def has_queries(self, clip_id: str) -> bool:
@@ -258,7 +265,7 @@ def shard_files(folder: Path) -> Iterator[Path]:
 
 def clear_shards(folder: Path) -> None:
     """Delete the shards below a folder, and the folders that are empty then."""
-    folders = {folder, folder / "originals", folder / "queries", folder / "points"}
+    folders = {folder, *(folder / name for name in FOLDERS)}
     for path in shard_files(folder):
         path.unlink(missing_ok=True)
         folders.add(path.parent)

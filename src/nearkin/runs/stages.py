@@ -6,9 +6,9 @@ there is not done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from nearkin.errors import InputError
 from nearkin.progress import Progress, Tell, unsaid
 from nearkin.runs.clips import Original
 from nearkin.runs.drawing import draw
-from nearkin.runs.originals import originals
-from nearkin.runs.queries import queries
+from nearkin.runs.originals import originals, unusable
+from nearkin.runs.queries import lost_queries, queries
 from nearkin.runs.session import Session
 from nearkin.runs.shards import Used, clip_row
 from nearkin.runs.spaces import LOST_ORIGINAL, AudioAtPoint, EncoderAtPoint, Space
@@ -111,7 +111,9 @@ def originals_stage(
         for sentence in shards.told():
             tell(sentence)
         tried.update(recording.name for recording in todo)
-        yield from pool.map(_originals_unit, todo)
+        yield from pool.map(
+            _originals_unit, todo, done=lambda one: shards.has_originals(one.name), lost=_lose_clips
+        )
 
     taken = draw(
         recordings,
@@ -179,7 +181,8 @@ def queries_stage(session: Session, pool: Workers, progress: Progress, tell: Tel
     todo = [clip_id for clip_id in session.clip_ids if not session.asked.has_queries(clip_id)]
     for sentence in session.asked.told():
         tell(sentence)
-    _do(pool, _queries_unit, todo, "queries", len(session.clip_ids), progress)
+    made = pool.map(_queries_unit, todo, done=session.asked.has_queries, lost=_lose_queries)
+    _follow(made, len(todo), "queries", len(session.clip_ids), progress)
 
 
 def points_stage(session: Session, pool: Workers, progress: Progress, tell: Tell = unsaid) -> None:
@@ -188,20 +191,27 @@ def points_stage(session: Session, pool: Workers, progress: Progress, tell: Tell
     todo = [index for index in range(n_points) if not session.asked.has_point(index)]
     for sentence in session.asked.told():
         tell(sentence)
-    _do(pool, _points_unit, todo, "scores", n_points, progress)
+    made = pool.map(_points_unit, todo, done=session.asked.has_point)
+    _follow(made, len(todo), "scores", n_points, progress)
 
 
-def _do(
-    pool: Workers,
-    unit: Callable[[Session, Any], None],
-    todo: Sequence[Any],
-    stage: str,
-    total: int,
-    progress: Progress,
+def _follow(
+    made: Iterator[object], n_todo: int, stage: str, total: int, progress: Progress
 ) -> None:
-    progress(stage, total - len(todo), total)
-    for done, _ in enumerate(pool.map(unit, todo), start=total - len(todo) + 1):
+    """Tell the progress of units as they end."""
+    progress(stage, total - n_todo, total)
+    for done, _ in enumerate(made, start=total - n_todo + 1):
         progress(stage, done, total)
+
+
+def _lose_clips(session: Session, recording: Recording, reason: str) -> None:
+    session.shards.write_originals(recording.name, [unusable(recording, reason)])
+
+
+def _lose_queries(session: Session, clip_id: str, reason: str) -> None:
+    n_kept = len(session.columns(clip_id))
+    lost = lost_queries(session.plan, len(session.clip_ids), n_kept, session.working, reason)
+    session.asked.write_queries(clip_id, lost)
 
 
 def _encoder_at(session: Session, encoder: ResolvedEncoder, index: int) -> EncoderAtPoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from nearkin.workers.protocol import Item, Unit
+from nearkin.workers.protocol import Done, Item, Lost, Unit
 
 
 class Here:
@@ -14,7 +14,14 @@ class Here:
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    def map(self, unit: Unit, items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
+    def map(
+        self,
+        unit: Unit,
+        items: Iterable[Item],
+        *,
+        done: Done | None = None,
+        lost: Lost | None = None,
+    ) -> Iterator[tuple[Item, Any]]:
         """Yield every item with its unit's result, in order."""
         from threadpoolctl import threadpool_limits
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nearkin.errors import RunError
-from nearkin.workers.protocol import Item, Unit
+from nearkin.workers.protocol import Done, Item, Lost, Unit
 
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
@@ -45,7 +45,14 @@ class Processes:
         self._executor = executor
         self._ahead = 3 * workers
 
-    def map(self, unit: Unit, items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
+    def map(
+        self,
+        unit: Unit,
+        items: Iterable[Item],
+        *,
+        done: Done | None = None,
+        lost: Lost | None = None,
+    ) -> Iterator[tuple[Item, Any]]:
         """Yield every item with its unit's result, in order."""
         from loky.process_executor import BrokenProcessPool
 

@@ -1,0 +1,61 @@
+"""Units for tests of workers: they write a file each, and some end or hold up their process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from nearkin.files import write_whole
+from nearkin.progress import at
+
+
+class Toy:
+    """A session: a folder, and a text that all workers must read alike."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def identity(self) -> str:
+        return (self.root / "encoder.txt").read_text()
+
+    def path(self, item: int) -> Path:
+        return self.root / f"{item}.txt"
+
+    def done(self, item: int) -> bool:
+        return self.path(item).is_file()
+
+
+def square(session: Toy, item: int) -> int:
+    write_whole(session.path(item), lambda file: file.write(str(item * item).encode()))
+    return item * item
+
+
+def slow_square(session: Toy, item: int) -> int:
+    time.sleep(0.05)
+    return square(session, item)
+
+
+def deadly_at_seven(session: Toy, item: int) -> int:
+    at("PN 10, encoder bad")
+    if item == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(session, item)
+
+
+def stuck_once_at_three(session: Toy, item: int) -> int:
+    flag = session.root / "was-stuck"
+    if item == 3 and not flag.exists():
+        flag.write_text("")
+        time.sleep(120)
+    return square(session, item)
+
+
+def lose(session: Toy, item: int, reason: str) -> None:
+    write_whole(session.path(item), lambda file: file.write(reason.encode()))
+
+
+def working_folder(session: Toy, item: int) -> str:
+    del session, item
+    return str(Path.cwd())

@@ -1,0 +1,173 @@
+"""A Dask cluster gives the same bytes as one process, whatever becomes of its workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nearkin.errors import InputError, RunError
+from nearkin.workers import Here, Scheduler, dask, open_workers, remote
+from support.runs import files_of, small_run
+from support.units import (
+    Toy,
+    deadly_at_seven,
+    lose,
+    slow_square,
+    square,
+    stuck_once_at_three,
+    working_folder,
+)
+
+distributed = pytest.importorskip("distributed")
+SQUARES = {item: item * item for item in range(30)}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two worker processes with nannies, which start another where one dies."""
+    support = str(Path(__file__).parents[1])
+    paths = [support, *filter(None, [os.environ.get("PYTHONPATH")])]
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        silence_logs=50,
+        env={"PYTHONPATH": os.pathsep.join(paths)},
+    ) as local:
+        yield local
+
+
+@pytest.fixture
+def client(cluster: Any) -> Iterator[Any]:
+    with distributed.Client(cluster, set_as_default=False) as one:
+        one.wait_for_workers(2, timeout=60)
+        yield one
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    (tmp_path / "encoder.txt").write_text("weights 1")
+    return Toy(tmp_path)
+
+
+def mapped(toy: Toy, unit: Any, where: Any, told: list[str], **more: Any) -> dict[int, int]:
+    opened = open_workers(toy, workers=where, folder=toy.root / "work", tell=told.append)
+    with opened as pool:
+        return dict(pool.map(unit, range(30), **more))
+
+
+def test_units_on_a_cluster_are_units_here(client: Any, cluster: Any, toy: Toy) -> None:
+    told: list[str] = []
+    assert mapped(toy, square, Scheduler(cluster.scheduler_address), told) == SQUARES
+    assert told == ["Dask: 2 workers on 1 machines"]
+    assert dict(Here(toy).map(square, range(30))) == SQUARES
+    assert not (toy.root / "work" / dask.FOLDER).exists()
+    assert mapped(toy, square, Scheduler(client), told) == SQUARES
+
+
+def test_paths_are_relative_to_where_the_command_was_given(
+    client: Any, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (toy.root / "here").mkdir()
+    monkeypatch.chdir(toy.root / "here")
+    found = mapped(toy, working_folder, Scheduler(client), [])
+    assert set(found.values()) == {str(toy.root / "here")}
+
+
+def test_workers_that_are_killed_lose_nothing(client: Any, toy: Toy) -> None:
+    told: list[str] = []
+    opened = open_workers(
+        toy, workers=Scheduler(client), folder=toy.root / "work", tell=told.append
+    )
+    found, killed = {}, set()
+    with opened as pool:
+        for number, (item, result) in enumerate(pool.map(slow_square, range(30))):
+            found[item] = result
+            if number in (3, 12):
+                pid = next(iter(client.run(os.getpid).values()))
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+    assert found == SQUARES
+    assert killed
+    assert not list(toy.root.rglob("*.attempt"))
+
+
+def test_a_unit_that_kills_three_workers_is_named_and_the_rest_ends(client: Any, toy: Toy) -> None:
+    told: list[str] = []
+    found = mapped(toy, deadly_at_seven, Scheduler(client), told, lost=lose)
+    assert found == {**SQUARES, 7: None}
+    (said,) = [sentence for sentence in told if sentence.startswith("'7'")]
+    assert said.startswith("'7': ended 3 workers (on ")
+    assert said.endswith("the last at PN 10, encoder bad")
+    assert toy.path(7).read_text() == said.replace("'7'", "failed", 1)
+    with pytest.raises(RunError, match="'7': ended 3 workers"):
+        mapped(toy, deadly_at_seven, Scheduler(client), told)
+
+
+def test_a_worker_that_stands_still_is_given_up(client: Any, toy: Toy) -> None:
+    told: list[str] = []
+    assert mapped(toy, stuck_once_at_three, Scheduler(client, slow_s=4.0), told) == SQUARES
+    assert [s for s in told if "has stood still for 4 s with '3'" in s]
+
+
+def test_workers_with_other_versions_or_encoders_are_refused(
+    client: Any, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = remote.facts()
+    monkeypatch.setattr(dask, "facts", lambda: {**here, "numba": "0.1"})
+    with pytest.raises(InputError, match=r"worker tcp://\S+ on \S+: has numba \S+ \(here 0.1\)"):
+        mapped(toy, square, Scheduler(client), [])
+    monkeypatch.setattr(dask, "facts", lambda: here)
+
+    class Other(Toy):
+        """What is read here, and what a worker reads, are not the same."""
+
+        def identity(self) -> str:
+            return f"weights of process {os.getpid()}"
+
+    with pytest.raises(InputError, match="has other encoders or other noise"):
+        mapped(Other(toy.root), square, Scheduler(client), [])
+
+
+def test_a_folder_that_workers_do_not_see_is_refused(
+    client: Any, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask, "look", unseen)
+    with pytest.raises(InputError, match=r"does not see \S+cluster; command and workers"):
+        mapped(toy, square, Scheduler(client), [])
+
+
+def unseen(path: str, token: str) -> dict[str, Any]:
+    return remote.look(f"{path} elsewhere", token)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tcp://127.0.0.1:9", "cannot be reached"),
+        ("file:nowhere.json", "there is no such file"),
+        ("somewhere", "must be like tcp://host:8786"),
+    ],
+)
+def test_a_scheduler_that_is_not_there(
+    address: str, said: str, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask, "_CONNECT_S", 1.0)
+    with pytest.raises(InputError, match=said):
+        mapped(toy, square, Scheduler(address), [])
+
+
+def test_a_run_on_a_cluster_has_the_bytes_of_one_here(
+    client: Any, music: Path, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    small_run(music, here, encoders=("mfcc",))
+    told = small_run(music, there, encoders=("mfcc",), workers=Scheduler(client))
+    assert any(sentence.startswith("Dask: 2 workers") for sentence in told)
+    tables = {n: c for n, c in files_of(here).items() if n != "run.json"}
+    assert {n: c for n, c in files_of(there).items() if n != "run.json"} == tables
