@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
+import xml.etree.ElementTree as ET
 
+import pytest
+
+from nearkin.bars import StageTable, fitting_bars
 from nearkin.cli.bars import show
 from nearkin.progress import duration
 
@@ -27,10 +32,10 @@ def test_lines_begin_and_end_a_stage(monkeypatch: object) -> None:
 
 
 def test_lines_tell_what_remains(monkeypatch: object) -> None:
-    import nearkin.cli.bars
+    import nearkin.bars
 
     clock = iter(range(0, 10_000, 20))
-    monkeypatch.setattr(nearkin.cli.bars.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
+    monkeypatch.setattr(nearkin.bars.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
     stream = io.StringIO()
     with show(quiet=False, stream=stream) as tell:
         for done in range(4):
@@ -54,6 +59,30 @@ def test_quiet() -> None:
     with show(quiet=True, stream=stream) as tell:
         tell("queries", 0, 2)
     assert stream.getvalue() == ""
+
+
+def test_a_notebook_s_table_has_a_row_a_stage() -> None:
+    table = StageTable()
+    assert table.html() == "<table></table>"
+    for now in range(5):
+        table.put("queries", now, 10, float(now))
+    table.put("<b>", 3, 3, 9.0)
+    root = ET.fromstring(table.html())
+    cells = [[cell.text for cell in row.iter("td")] for row in root.iter("tr")]
+    assert cells[0] == ["clips transformed and compared", None, "4/10", "6 s remaining"]
+    assert cells[1][0] == "<b>"
+    bars = [dict(bar.attrib) for bar in root.iter("progress")]
+    assert [(bar["value"], bar["max"]) for bar in bars] == [("4", "10"), ("3", "3")]
+
+
+def test_python_shows_bars_on_a_terminal_and_nothing_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with fitting_bars() as tell:
+            tell("queries", 2, 2)
+        assert ("2/2" in stream.getvalue()) == shown
 
 
 def test_durations() -> None:

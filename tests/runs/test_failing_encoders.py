@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binomtest
 
 import nearkin
-from nearkin.errors import InputError
+from nearkin.errors import InputError, RunError
 from nearkin.runs.folder import RunFolder
 
 
@@ -35,7 +35,8 @@ def run(music: Path, encoder: Any, tmp_path: Path, grid: str, **settings: Any) -
 
 
 def test_failing_on_the_hard_queries_does_not_help(music: Path, tmp_path: Path) -> None:
-    result = run(music, fails_on_noise, tmp_path, "{PN: [-15, 0, 30], TS: [0.9, 1.1]}")
+    with pytest.warns(UserWarning, match=r"encoder fails_on_noise: failed on \d+ of 30 queries"):
+        result = run(music, fails_on_noise, tmp_path, "{PN: [-15, 0, 30], TS: [0.9, 1.1]}")
     name = "fails_on_noise"
     scores = result.consistency
     mine = scores[scores["encoder"].str.contains(name) & (scores["latent_distance"] == "euclidean")]
@@ -81,7 +82,8 @@ def test_one_original_that_fails_costs_one_clip(music: Path, tmp_path: Path) -> 
     whole = nearkin.load(tmp_path / "whole")
     used = int(whole.run["n"])
     fail_at = n_checked - used * (len(whole.run["grid"]["points"]) + 1) - 1
-    result = run(music, fails_once, tmp_path, "{TS: [0.9, 1.1]}")
+    with pytest.warns(UserWarning, match="failed on 1 of 5 originals"):
+        result = run(music, fails_once, tmp_path, "{TS: [0.9, 1.1]}")
     rows = result.consistency
     mine = rows[rows["encoder"].str.contains("fails_once") & (rows["measure"] == "C_W")]
     assert used <= n
@@ -118,3 +120,21 @@ def test_others_may_be_of_other_groups(music: Path, tmp_path: Path) -> None:
     manifest.write_text("\n".join(lines).replace(",b", ",a"))
     with pytest.raises(InputError, match=r"--others group: all 3 clips are of one group \('a'\)"):
         run(manifest, clean, tmp_path, "{TS: [0.9]}", others="group", out=tmp_path / "alone")
+
+
+def nothing(audio: Any, sample_rate: int) -> Any:
+    return np.full(3, np.nan)
+
+
+def test_python_is_told_what_the_exit_code_tells(music: Path, tmp_path: Path) -> None:
+    grid = "{TS: [1.1]}"
+    with pytest.raises(RunError, match="every tested encoder failed, nothing: returned NaN"):
+        run(music, nothing, tmp_path, grid)
+    kept = nearkin.load(tmp_path / "out")  # the tables are there, and say the same
+    assert {row["label"]: row["status"] for row in kept.run["encoders"]}["nothing"] != "ok"
+    path = tmp_path / "grid.yaml"
+    with pytest.warns(UserWarning, match="encoder nothing: returned NaN"):
+        result = nearkin.evaluate(
+            [nothing, clean], music, grid=str(path), references="untrained", out=tmp_path / "two"
+        )
+    assert result.consistency["encoder"].str.contains("clean").any()

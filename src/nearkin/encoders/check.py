@@ -30,6 +30,7 @@ from nearkin.encoders.quick_check import (
     digest,
     embedded,
     model_of,
+    rate_ignored,
     sample_music,
     spread,
     steadiness,
@@ -172,6 +173,8 @@ def _examined(found: ResolvedEncoder) -> CheckReport:
     if not np.array_equal(before, music):
         checks.append(Check("input", NOTE, "it writes into its input; nearkin hands a copy"))
     if not bad:
+        if told_rate := rate_ignored(found):
+            checks.append(Check("rate", NOTE, told_rate))
         checks += _different(vectors)
         checks += _steady(found, seconds, music, vectors, numbers)
     checks += _extremes(found, music)

@@ -86,14 +86,18 @@ class ResolvedEncoder:
         return replace(self, role="reference")
 
 
+DEFAULT_RATE = 22_050
+"""Hz, for what takes a clip and its rate: nearkin's working rate."""
+
+
 @dataclass(frozen=True)
 class Handling:
     """How encoders that leave it open are to be handled.
 
     Attributes
     ----------
-    sample_rate : int
-        Rate in Hz for encoders that state none.
+    sample_rate : int or None
+        Rate in Hz for encoders that state none; None where the user says nothing of it.
     pool : {"mean", "max", "meanstd", "first"}
         How a time axis is pooled.
     pad : {"zero", "loop"} or None
@@ -112,7 +116,7 @@ class Handling:
         If a value is none of these.
     """
 
-    sample_rate: int = 22_050
+    sample_rate: int | None = None
     pool: str = "mean"
     pad: str | None = None
     layer: int | str | None = None
@@ -121,7 +125,7 @@ class Handling:
 
     def __post_init__(self) -> None:
         """Check and normalise, so that ``"6"`` and ``6`` are one layer."""
-        rate = self.sample_rate
+        rate = self.rate
         if isinstance(rate, bool) or not isinstance(rate, int) or rate < 1:
             raise InputError(f"sample_rate={rate!r}: must be an integer > 0, in Hz")
         if self.pool not in POOLINGS:
@@ -140,6 +144,11 @@ class Handling:
             raise InputError(f"device '{self.device}': {suggest(self.device, DEVICES)}")
         if not isinstance(self.trust, bool):
             raise InputError(f"trust={self.trust!r}: must be true or false")
+
+    @property
+    def rate(self) -> int:
+        """The rate of an encoder that states none, said or not."""
+        return DEFAULT_RATE if self.sample_rate is None else self.sample_rate
 
 
 class EncoderError(NearkinError):

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from nearkin.audio import SAMPLE_RATE, resample
 from nearkin.audio.synthetic import clips
-from nearkin.encoders.protocol import EncoderError, Key, ResolvedEncoder, embed
+from nearkin.encoders.foreign import foreign_code
+from nearkin.encoders.protocol import EncoderError, Key, ResolvedEncoder, as_array, embed
 from nearkin.encoders.resolve import is_table
 from nearkin.seeds import stream
 
@@ -33,6 +34,8 @@ POOL_OVER_TIME = (
 CLIP_S = 2.0
 LONGER = 1.25
 """The second length that is tried, over the first."""
+OTHER_RATE = 16_000
+"""Hz told beside the right ones, to see whether it matters."""
 OK = "ok"
 
 
@@ -200,6 +203,36 @@ def changed_answers(before: Mapping[str, Any] | None, now: Steadiness) -> str:
     return (
         f"answers the test clips differently than before: they moved by {moved:.2g} of the "
         "distance between different clips"
+    )
+
+
+def rate_ignored(found: ResolvedEncoder) -> str:
+    """Tell that a callable answers the same whatever rate it is told, where no rate was stated.
+
+    Parameters
+    ----------
+    found : ResolvedEncoder
+
+    Returns
+    -------
+    str
+        A question to the user; empty where it hears the difference, or refuses one of the rates.
+    """
+    model = model_of(found)
+    ask = getattr(model, "at_rate", None)
+    if ask is None:
+        return ""
+    clip = sample_music(found.sample_rate, CLIP_S)[0]
+    other = OTHER_RATE if found.sample_rate != OTHER_RATE else 2 * OTHER_RATE
+    try:
+        with foreign_code():
+            one, two = (as_array(ask(clip.copy(), rate)) for rate in (found.sample_rate, other))
+    except Exception:  # the border to foreign code: what it refuses, it does not ignore
+        return ""
+    if one.shape != two.shape or not np.array_equal(one, two):
+        return ""
+    return (
+        f"ignores sample_rate: is {found.sample_rate} Hz what your model takes? pass --sample-rate"
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nearkin.encoders import ResolvedEncoder, is_table, takes_layers
 from nearkin.encoders.check import Steadiness, steadiness
+from nearkin.encoders.quick_check import rate_ignored
 from nearkin.errors import InputError
 from nearkin.progress import Tell, unsaid
 from nearkin.runs.plan import Plan
@@ -107,6 +108,8 @@ def _check(plan: Plan, resolved: Sequence[ResolvedEncoder], tell: Tell) -> dict[
         tell(f"encoder {encoder.label}: {encoder.matched}")
         if encoder.sample_rate > plan.working_rate and not is_table(encoder):
             tell(f"encoder {encoder.label}: {unheard(encoder.sample_rate, plan)}")
+        if question := rate_ignored(encoder):
+            tell(f"encoder {encoder.label}: {question}")
         state = found[encoder.label] = steadiness(encoder, seconds=plan.clip_seconds)
         if state.state == "stochastic" and not plan.allow_stochastic:
             raise InputError(

@@ -176,7 +176,9 @@ class Plan(BaseModel):
             "device": self.device or "cpu",
             "trust": bool(self.trust),
         }
-        rest = {"sample_rate": self.sample_rate, "pool": self.pool}
+        # a rate that is the default and was not said is none: a torch module then wants one
+        stated = "sample_rate" in self.model_fields_set
+        rest = {"sample_rate": self.sample_rate if stated else None, "pool": self.pool}
         return {**rest, **own} if role == "tested" else rest
 
     def settings(self) -> dict[str, Any]:

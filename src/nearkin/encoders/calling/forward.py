@@ -54,6 +54,8 @@ class ModelEncoder:
         The same function of a tensor [batch, samples] on the CPU, whose answer carries gradients.
     audit : callable, optional
         What else its interface promises, checked on float32[batch, samples]: a sentence a fault.
+    at_rate : callable, optional
+        ``f(float32[samples], sample_rate)`` of a model whose rate nobody has stated.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ModelEncoder:
         training: Callable[[], bool] = lambda: False,
         audit: Callable[[NDArray[np.float32]], list[str]] | None = None,
         gradient: Callable[[Any], Any] | None = None,
+        at_rate: Callable[[NDArray[np.float32], int], Any] | None = None,
     ) -> None:
         self.forward = forward
         self.sample_rate = sample_rate
@@ -84,6 +87,7 @@ class ModelEncoder:
         self.training = training
         self.audit = audit
         self.gradient = gradient
+        self.at_rate = at_rate
 
     def torch_module(self) -> Callable[[Any], Any]:
         """Return the model as a differentiable function, Tensor[batch, samples] to [batch, D].

@@ -2,9 +2,9 @@
 
 What the attribute may be, in the order tried: (1) an object or class with ``sample_rate``,
 ``embedding_size`` and ``embed(audio)``; (2) a HEAR module or model; (3) an X-ARES encoder; (4) a
-plain callable ``f(audio, sample_rate)`` that takes float32[samples] and returns [D], or [T, D]
-whose time axis is pooled. A module named without an attribute must be (2), or itself have the
-attributes of (1). Loading such a SPEC runs its code: use files you trust.
+torch module; (5) a plain callable ``f(audio, sample_rate)`` that takes float32[samples] and returns
+[D], or [T, D] whose time axis is pooled. A module named without an attribute must be (2), or itself
+have the attributes of (1). Loading such a SPEC runs its code: use files you trust.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from nearkin.encoders.foreign import foreign_code, told
 from nearkin.encoders.identity import files_in, joined, sha256_of_files
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.kinds.definitions import choose, definitions
+from nearkin.encoders.kinds.module import from_module, is_torch_module, weights_sha256
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.registry import suggest
@@ -32,7 +33,7 @@ from nearkin.registry import suggest
 NO_ENCODER = (
     "must be an object with sample_rate, embedding_size and embed(audio), a HEAR module "
     "(load_model, get_scene_embeddings), an X-ARES encoder (sampling_rate, output_dim, forward), "
-    "or a callable f(audio, sample_rate)"
+    "a torch module, or a callable f(audio, sample_rate)"
 )
 
 
@@ -147,6 +148,8 @@ def from_object(
                 f"{_ARGUMENTS if isinstance(error, TypeError) else ''}"
             ) from error
     encoder, matched = _match(thing, kind=kind, spec=spec, options=given, handling=handling)
+    # its weights are what such a model is; others have files, or answers, to be known by
+    weights = weights_sha256(thing) if matched.startswith("a torch module") else ""
     return ResolvedEncoder(
         name=str(getattr(thing, "encoder_name", name)),
         task=str(getattr(thing, "task", "") or ""),
@@ -154,7 +157,7 @@ def from_object(
         spec=spec,
         matched=matched,
         encoder=encoder,
-        sha256=joined(sha256, sha256_of_files(files_in(options))),
+        sha256=joined(sha256, weights, sha256_of_files(files_in(options))),
     )
 
 
@@ -176,6 +179,8 @@ def _match(
     if xares.is_xares(thing):
         chosen = read_options(options, handling, spec=spec)
         return xares.from_xares(thing, spec=spec, options=chosen)
+    if is_torch_module(thing):
+        return from_module(thing, spec=spec, options=read_options(options, handling, spec=spec))
     if isinstance(thing, ModuleType):
         file = source_of(thing)
         found = definitions(file[0]) if file else None
@@ -247,7 +252,7 @@ def _plain(
         chosen = read_options(options, handling, spec=spec)
     except InputError as error:
         raise InputError(f"{error}; only a class takes options of its own") from error
-    rate = chosen.handling.sample_rate
+    rate = chosen.handling.rate
     encoder = ModelEncoder(
         lambda clip: thing(clip, rate),
         sample_rate=rate,
@@ -256,6 +261,7 @@ def _plain(
         pad=chosen.handling.pad,
         single=True,
         training=lambda: bool(getattr(thing, "training", False)),
+        at_rate=thing if chosen.handling.sample_rate is None else None,
     )
     pool = chosen.handling.pool
     return encoder, f"a plain callable f(audio, sample_rate): {rate} Hz, pooled by {pool}"

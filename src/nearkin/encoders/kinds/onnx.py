@@ -86,7 +86,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     about = session.get_modelmeta().custom_metadata_map
     stated, least = about.get("sample_rate", ""), about.get("minimum_samples", "")
     has_rate = stated.isdecimal() and int(stated) > 0
-    rate = chosen.handling.sample_rate if chosen.rate_stated or not has_rate else int(stated)
+    rate = chosen.handling.rate if chosen.rate_stated or not has_rate else int(stated)
     samples = taken.samples or chosen.samples
     single = taken.batch == 0
     axis = 1 if single else _time_axis(session, names, chosen.output)

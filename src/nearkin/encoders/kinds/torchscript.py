@@ -72,7 +72,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         raise InputError(f"encoder '{spec}': torch cannot load it: {text}") from error
     stated: Any = getattr(module, "sample_rate", None)
     has_rate = isinstance(stated, int) and not isinstance(stated, bool) and stated > 0
-    rate: int = chosen.handling.sample_rate if chosen.rate_stated or not has_rate else stated
+    rate: int = chosen.handling.rate if chosen.rate_stated or not has_rate else stated
     forward = without_gradients(module, device)
     single, axis = _form(spec, forward, rate=rate, samples=chosen.samples)
     encoder = ModelEncoder(

@@ -91,7 +91,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         spec=spec,
         matched=f"a table of embeddings: {len(keys)} rows, {vectors.shape[1]} values"
         + (f" ({taken})" if taken else ""),
-        encoder=TableEncoder(keys, vectors, sample_rate=handling.sample_rate),
+        encoder=TableEncoder(keys, vectors, sample_rate=handling.rate),
         sha256=sha256_file(path),
     )
 

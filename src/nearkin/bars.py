@@ -1,0 +1,171 @@
+"""How far a run has come: bars on a terminal, a table in a notebook, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from html import escape
+from typing import Any, TextIO
+
+from nearkin.progress import Progress, duration, silent
+
+STAGES = {
+    "originals": "originals read and embedded",
+    "queries": "clips transformed and compared",
+    "scores": "points scored",
+    "report": "figures and report",
+    "sounds": "sounds of lost clips made",
+    "clips": "clips transformed and written",
+    "analysis": "measures modelled",
+}
+SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_VIEWS = 0.25
+"""Between two pictures of a notebook's table."""
+
+
+def fitting_bars() -> AbstractContextManager[Progress]:
+    """Return what shows progress where Python runs: in a notebook, on a terminal, or nowhere."""
+    shell = notebook()
+    if shell is not None:
+        return notebook_bars()
+    stream = sys.stderr
+    if stream is not None and stream.isatty():
+        return terminal_bars(stream)
+    return nullcontext(silent)
+
+
+def notebook() -> Any:
+    """Return IPython's shell where it belongs to a notebook (it has a kernel); None elsewhere."""
+    ipython = sys.modules.get("IPython")
+    shell = getattr(ipython, "get_ipython", lambda: None)()
+    return shell if getattr(shell, "kernel", None) is not None else None
+
+
+@contextmanager
+def terminal_bars(stream: TextIO) -> Iterator[Progress]:
+    """Show a bar a stage with the remaining time, on a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("remaining"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream)) as bars:
+        tasks: dict[str, object] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total, completed=done)
+            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield tell
+
+
+@contextmanager
+def notebook_bars() -> Iterator[Progress]:
+    """Show a table of stages in a notebook, which stays below the cell when all is done."""
+    from IPython.display import HTML, display
+
+    handle = display(HTML(""), display_id=True)
+    table = StageTable()
+    shown = 0.0
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        table.put(stage, done, total, now)
+        if done >= total or now - shown >= SECONDS_BETWEEN_VIEWS:
+            shown = now
+            handle.update(HTML(table.html()))
+
+    try:
+        yield tell
+    finally:
+        handle.update(HTML(table.html()))
+
+
+class StageTable:
+    """Stages with their counts and times, as HTML."""
+
+    def __init__(self) -> None:
+        self._clocks: dict[str, Clock] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._ended: dict[str, str] = {}
+
+    def put(self, stage: str, done: int, total: int, now: float) -> None:
+        """Take what a stage told at a time."""
+        clock = self._clocks.setdefault(stage, Clock(done, now))
+        self._counts[stage] = done, total
+        self._ended[stage] = clock.said(done, total, now)
+
+    def html(self) -> str:
+        """Return the table."""
+        rows = []
+        for stage, (done, total) in self._counts.items():
+            name = escape(STAGES.get(stage, stage))
+            bar = f'<progress max="{max(total, 1)}" value="{done}" aria-label="{name}"></progress>'
+            told = escape(self._ended[stage])
+            rows.append(
+                f"<tr><td style='text-align:left'>{name}</td><td>{bar}</td>"
+                f"<td>{done}/{total}</td><td style='text-align:left'>{told}</td></tr>"
+            )
+        return f"<table>{''.join(rows)}</table>"
+
+
+class Lines:
+    """A line at the beginning and end of a stage and every ten seconds in between.
+
+    Parameters
+    ----------
+    write : callable
+        Takes a line.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._stage = ""
+        self._told = 0.0
+        self._clock = Clock(0, 0.0)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take what a stage tells."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._clock = stage, Clock(done, now)
+        elif done < total and now - self._told < SECONDS_BETWEEN_LINES:
+            return
+        self._told = now
+        said = self._clock.said(done, total, now)
+        ending = said and (f" {said}" if done >= total else f", {said}")
+        self._write(f"{STAGES.get(stage, stage)}: {done}/{total}{ending}")
+
+
+class Clock:
+    """The time of one stage; `first` of its units were there when it began."""
+
+    def __init__(self, first: int, now: float) -> None:
+        self._begun = now
+        self._first = first
+
+    def said(self, done: int, total: int, now: float) -> str:
+        """Say how long it will take still, or took; nothing before it has done something."""
+        fresh, spent = done - self._first, now - self._begun
+        if not fresh:
+            return ""
+        if done >= total:
+            return f"in {duration(spent)}"
+        return f"{duration(spent / fresh * (total - done))} remaining"
