@@ -113,6 +113,25 @@ class Result:
             found[name] = checked(found[name], name, file)
         return found
 
+    @cached_property
+    def projection(self) -> pd.DataFrame | None:
+        """Where originals and mildest changes lie in a plane; None where no embeddings are kept."""
+        from nearkin.results.projection import Embedded, projected
+        from nearkin.results.systems import systems_of
+        from nearkin.runs.kept import kept_embeddings
+
+        kept = kept_embeddings(self.folder, self.run)
+        if kept is None:
+            return None
+        systems = {(one.encoder, one.task): one for one in systems_of(self.run, self.consistency)}
+        embedded = [
+            Embedded(systems[key], originals, queries)
+            for row, originals, queries in kept.arrays
+            if (key := (str(row["name"]), str(row.get("task") or ""))) in systems
+        ]
+        seed = int(self.run["plan"]["seed"])
+        return projected(embedded, kept.clip_ids, kept.points, seed=seed)
+
     @property
     def path(self) -> Path:
         """The run's folder."""
@@ -234,6 +253,7 @@ class Result:
     def report_data(self) -> ReportData:
         """Return what the report is made of."""
         from nearkin.report.data import ReportData
+        from nearkin.results.projection import about
 
         sounds = self.folder.root / "audio"
         audio = {path.name: path.read_bytes() for path in sorted(sounds.glob("*.mp3"))}
@@ -248,6 +268,8 @@ class Result:
             words=self.folder.read_words() if self.analysis else (),
             performance=self.performance,
             performed=self.folder.read_performance() or {},
+            map=self.projection,
+            map_about=about(int(self.run["n"]), int(self.run["plan"]["seed"])),
         )
 
     def report(
@@ -316,11 +338,13 @@ class Result:
         return self._figures(Path(folder))
 
     def _figures(self, target: Path) -> list[Path]:
-        from nearkin.report.figures import write_all, write_means
+        from nearkin.report.figures import write_all, write_means, write_projection
 
         try:
             target.mkdir(parents=True, exist_ok=True)
             written = write_all(self.consistency, self.run, target, performance=self.performance)
+            if self.projection is not None:
+                written += write_projection(self.projection, self.run, target)
             if self.analysis:
                 means = self.analysis["marginal_means"]
                 written += write_means(means, self.consistency, self.run, target)

@@ -92,6 +92,15 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
             "the place of the original or, for noise and MP3, the magnitude closest to it.",
         ),
     ]
+    if data.map is not None and not data.map.empty:
+        blocks.append(
+            block(
+                "figure-9",
+                figures.figure_9(data.map, run=run),
+                "Originals and their mildest changes in a plane (the paper’s Figure 9), a colour a "
+                f"direction. {data.map_about}",
+            )
+        )
     if data.performance is not None:
         blocks.append(
             block(

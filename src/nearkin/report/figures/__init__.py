@@ -22,11 +22,12 @@ from nearkin.report.figures.means import (
     write_means,
 )
 from nearkin.report.figures.performance import figure_4, write_performance
+from nearkin.report.figures.projection import figure_9, write_projection
 from nearkin.report.figures.table import FIGURES, write_all
 
 PICTURES = tuple(
     f"{name}.{form}"
-    for name in (*FIGURES, "figure_4", *FIGURES_OF_MEANS)
+    for name in (*FIGURES, "figure_4", "figure_9", *FIGURES_OF_MEANS)
     for form in ("svg", "pdf")
 )
 """All files that the figures of a run can be."""
@@ -40,6 +41,7 @@ __all__ = [
     "figure_6",
     "figure_7",
     "figure_8",
+    "figure_9",
     "figure_10",
     "figure_11",
     "figure_12",
@@ -49,4 +51,5 @@ __all__ = [
     "write_all",
     "write_means",
     "write_performance",
+    "write_projection",
 ]
