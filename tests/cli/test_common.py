@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,43 @@ def test_a_corpus_of_two_folders(music: Path, tmp_path: Path) -> None:
     assert "holds 2 groups (bach, ellington)" in told
     assert "train, valid and test need 3" in told
     assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_run_without_a_report(music: Path, tmp_path: Path) -> None:
+    grid = tmp_path / "small.yaml"
+    grid.write_text("{PN: [30]}")
+    words = ("run", music, "--grid", grid, "--workers", "1", "--out", tmp_path / "run")
+    done = command(*words, "--no-report", "--json")
+    assert done.exit_code == 0, (done.stdout, done.stderr)
+    *_, told, last = done.stdout.splitlines()
+    assert told == f"no report; nearkin report {tmp_path / 'run'} makes one"
+    assert json.loads(last)["report"] is None
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert not (tmp_path / "run" / "figures").exists()
+    assert nearkin.load(tmp_path / "run").consistency["value"].notna().any()
+    # a finished run is not computed again, and gets its page where it is wanted now
+    done = command(*words, "--quiet")
+    assert done.stdout.endswith(f"report: {tmp_path / 'run' / 'report.html'}\n")
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"), [("ga", "gate"), ("comp", "compare"), ("gate --ba", "--baseline")]
+)
+def test_a_shell_completes_commands_and_options(typed: str, word: str) -> None:
+    words = ["nearkin", *typed.split()]
+    shell = {"_NEARKIN_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words)}
+    code = "import sys; sys.argv = ['nearkin']; from nearkin.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **shell, "COMP_CWORD": str(len(words) - 1)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert word in done.stdout.split(), (done.stdout, done.stderr)
+    assert done.stderr == ""
+
+
+def test_the_shells_that_can_complete() -> None:
+    assert "--install-completion" in command("--help").stdout

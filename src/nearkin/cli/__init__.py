@@ -34,7 +34,6 @@ from nearkin.cli.telling import open_closed_streams, say
 from nearkin.cli.train import train_command
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

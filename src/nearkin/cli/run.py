@@ -133,6 +133,10 @@ def run_command(
     keep_distances: Annotated[
         bool | None, typer.Option("--keep-distances", help="Keep the audio space's distances.")
     ] = None,
+    no_report: Annotated[
+        bool | None,
+        typer.Option("--no-report", help="Tables only; nearkin report makes page and figures."),
+    ] = None,
     force: Annotated[
         bool | None, typer.Option("--force", help="Start anew where --out holds another run.")
     ] = None,
@@ -198,7 +202,7 @@ def run_and_tell(
         )
         result = Result(folder)
         with one_at_a_time(folder.root, place):
-            if not (folder.root / "report.html").is_file():
+            if not settings.no_report and not (folder.root / "report.html").is_file():
                 progress("report", 0, 2)
                 result.figures()
                 progress("report", 1, 2)

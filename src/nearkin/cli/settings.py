@@ -31,7 +31,8 @@ class RunOptions(BaseModel):
         What is tested on what; options are JSON texts or mappings.
     plan : mapping
         The settings that change a number, the grid among them.
-    out, workers, scheduler, array, keep_distances, force, dry_run, quiet, json_line
+    out, workers, scheduler, array, keep_distances, no_report, force, dry_run, quiet,
+    json_line
         Where and how the run is done and told; with none of `workers` (processes here),
         `scheduler` (of a Dask cluster) and `array` (``"K/N"``) it takes every core.
     """
@@ -47,6 +48,7 @@ class RunOptions(BaseModel):
     scheduler: str | None = None
     array: str | None = None
     keep_distances: bool = False
+    no_report: bool = False
     force: bool = False
     dry_run: bool = False
     quiet: bool = False

@@ -27,8 +27,10 @@ class Summary:
 
     Attributes
     ----------
-    out, report : str
-        Paths of the folder and the page.
+    out : str
+        The run's folder.
+    report : str or None
+        The page, where there is one.
     n : int
         Clips compared.
     encoders : list of dict
@@ -42,7 +44,7 @@ class Summary:
     """
 
     out: str
-    report: str
+    report: str | None
     n: int
     encoders: list[dict[str, Any]]
     notes: list[str]
@@ -55,6 +57,13 @@ class Summary:
         plain: dict[str, Any] = finite(vars(self))
         return plain
 
+    @property
+    def page(self) -> str:
+        """Say where the report is, or what makes one."""
+        if self.report is None:
+            return f"no report; nearkin report {self.out} makes one"
+        return f"report: {self.report}"
+
     def result(self) -> str:
         """Return the one line that ``--quiet`` leaves."""
         tested = [row for row in self.encoders if row["role"] == "tested"] or self.encoders
@@ -65,7 +74,7 @@ class Summary:
         if self.failed:
             lost = "clip or encoder" if self.failed == 1 else "clips or encoders"
             parts.append(f"{self.failed} {lost} failed")
-        return "; ".join([*parts, f"report: {self.report}"])
+        return "; ".join([*parts, self.page])
 
     def lines(self) -> list[str]:
         """Return the lines for a terminal."""
@@ -87,7 +96,7 @@ class Summary:
             f"{chance} mildest and of the most severe changes; (i) small changes stay nearest, "
             "(ii) more severe changes move further, under every distance"
         ]
-        return [*told, head, *rows, *self.notes, f"report: {self.report}"]
+        return [*told, head, *rows, *self.notes, self.page]
 
 
 def summary(result: Result) -> Summary:
@@ -96,9 +105,10 @@ def summary(result: Result) -> Summary:
         _encoder_row(result, encoder)
         for encoder in sorted(result.run["encoders"], key=lambda row: row["role"] != "tested")
     ]
+    page = result.path / "report.html"
     return Summary(
         out=str(result.path),
-        report=str(result.path / "report.html"),
+        report=str(page) if page.is_file() else None,
         n=int(result.run["n"]),
         encoders=encoders,
         notes=_notes(result),
