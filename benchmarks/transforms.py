@@ -125,7 +125,7 @@ def main():
     line = {
         "benchmark": "transforms",
         "date": date.today().isoformat(),
-        "grid": args.grid,
+        "grid": grid(args.grid).name,
         "points": len(points),
         "clips": len(ys),
         "source": "recordings" if args.files else "built-in music",
