@@ -193,6 +193,7 @@ def gate(
         on=holding,
         tables=tables_of(result, "this run"),
         older=older,
+        perception=result.perception,
     )
 
 

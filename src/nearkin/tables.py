@@ -33,6 +33,15 @@ CONSISTENCY = (
     *("chance", "status", "side"),
 )
 PERFORMANCE = CONSISTENCY[:-1]
+PERCEPTION = (
+    *("clip_id", "transformation", "magnitude", "effective_magnitude"),
+    *("scale", "mos", "zimtohrli", "jnd", "status"),
+)
+AUDIBILITY = (
+    *("encoder", "task", "trial", "measure", "latent_distance", "transformation", "side"),
+    *("scale", "level", "magnitude", "value", "ci_low", "ci_high", "ci_method", "n"),
+    *("n_beyond", "status"),
+)
 PERFORMANCE_CLIPS = (
     *("encoder", "task", "trial", "clip_id", "transformation", "magnitude"),
     *("value", "chance", "status"),

@@ -36,6 +36,8 @@ def section(file: str) -> str:
         ("consistency.parquet", tables.CONSISTENCY),
         ("performance_clips.parquet", tables.PERFORMANCE_CLIPS),
         ("failures.parquet", (*COLUMNS, "query_audio", "own_audio", "nearest_audio")),
+        ("perception.parquet", tables.PERCEPTION),
+        ("audibility.parquet", tables.AUDIBILITY),
     ],
 )
 def test_every_column_is_explained(file: str, columns: tuple[str, ...]) -> None:

@@ -84,6 +84,13 @@ class Result:
             return None
         return self._table("performance")
 
+    @cached_property
+    def perception(self) -> pd.DataFrame | None:
+        """How much is heard of every change; None where ``nearkin perceive`` was not given."""
+        if not self.folder.has_table("perception"):
+            return None
+        return self.folder.read_table("perception")
+
     def _table(self, name: str) -> pd.DataFrame:
         """Read a table and check it against its schema."""
         from nearkin.results.schemas import read_checked

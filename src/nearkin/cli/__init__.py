@@ -25,6 +25,7 @@ from nearkin.cli.figures import figures_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.list import list_command
 from nearkin.cli.listen import listen_command
+from nearkin.cli.perceive import perceive_command
 from nearkin.cli.perform import perform_command
 from nearkin.cli.repair import repair_command
 from nearkin.cli.report import report_command
@@ -78,6 +79,7 @@ app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("listen")(listen_command)
 app.command("perform")(perform_command)
+app.command("perceive")(perceive_command)
 app.command("repair")(repair_command)
 app.command("list")(list_command)
 

@@ -22,6 +22,7 @@ import pandas as pd
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.answers import RunTables, SystemOfRun
+from nearkin.results.audibility import SCALES, medians
 from nearkin.results.relative import Older, Pair, differences
 from nearkin.results.requirement import CLIPS, IMPERCEPTIBLE, Condition, Requirement, compares
 from nearkin.results.requirements import parse
@@ -125,6 +126,7 @@ def judge(
     on: On = "value",
     tables: RunTables | None = None,
     older: Older | None = None,
+    perception: pd.DataFrame | None = None,
 ) -> list[Outcome]:
     """Hold requirements against a run.
 
@@ -144,6 +146,8 @@ def judge(
         The run's clips and queries; needed for the interval of a difference.
     older : Older, optional
         The run that "baseline" means.
+    perception : pandas.DataFrame, optional
+        The run's perception.parquet: what "MOS" and "JND" mean.
 
     Returns
     -------
@@ -163,7 +167,8 @@ def judge(
     for text in requirements:
         try:
             required = parse(text) if isinstance(text, str) else text
-            outcomes.append(_judge(required, consistency, run, on, tables, older))
+            heard = None if perception is None else medians(perception)
+            outcomes.append(_judge(required, consistency, run, on, tables, older, heard))
         except InputError as error:
             problems.append(str(error))
     if problems:
@@ -178,11 +183,12 @@ def _judge(
     on: On,
     tables: RunTables | None,
     older: Older | None,
+    heard: pd.DataFrame | None,
 ) -> Outcome:
     if required.measure == CLIPS:
         return _clips(required, int(run["n"]))
     rows = _rows(required, consistency, run)
-    rows = rows[_places(required, rows)]
+    rows = rows[_places(required, rows, heard)]
     sign = 1 if required.comparison.startswith(">") else -1
     if required.is_relative:
         if required.baseline and older is None:
@@ -315,7 +321,7 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
     return rows
 
 
-def _places(required: Requirement, rows: pd.DataFrame) -> Mask:
+def _places(required: Requirement, rows: pd.DataFrame, heard: pd.DataFrame | None = None) -> Mask:
     """Return which rows are meant; every condition must find some."""
     if not required.places:
         anywhere = (rows["transformation"] != ORIGINAL).to_numpy()
@@ -324,6 +330,10 @@ def _places(required: Requirement, rows: pd.DataFrame) -> Mask:
         return anywhere
     meant = np.zeros(len(rows), bool)
     for group in required.places:
+        audible = [condition for condition in group if condition.code in SCALES]
+        if audible:
+            meant |= _audible(required, group, audible, rows, heard)
+            continue
         for code in dict.fromkeys(condition.code for condition in group):
             here = np.ones(len(rows), bool)
             told = " and ".join(str(one) for one in group if one.code == code)
@@ -336,6 +346,37 @@ def _places(required: Requirement, rows: pd.DataFrame) -> Mask:
                 )
             meant |= here
     return meant
+
+
+def _audible(
+    required: Requirement,
+    group: Sequence[Condition],
+    audible: Sequence[Condition],
+    rows: pd.DataFrame,
+    heard: pd.DataFrame | None,
+) -> Mask:
+    """Return the rows at which the median clip hears as much as is said, of the codes beside it."""
+    told = " and ".join(str(condition) for condition in group)
+    if heard is None:
+        raise _refused(
+            required, f"'{told}' needs perception.parquet: give nearkin perceive RUN first"
+        )
+    if any(not condition.comparison for condition in audible):
+        raise _refused(required, f"'{told}' needs a number: write for instance 'MOS>=4.5'")
+    others = [condition for condition in group if condition.code not in SCALES]
+    here = np.array(rows["transformation"] != ORIGINAL)
+    if others:
+        here &= np.any([_meets(required, condition, rows) for condition in others], axis=0)
+    places = pd.MultiIndex.from_frame(rows[["transformation", "magnitude"]])
+    there = heard.reindex(places)
+    for condition in audible:
+        column = SCALES[condition.code]
+        mine = (there["scale"] == column).to_numpy()
+        values = there[column].to_numpy(np.float64)
+        here &= mine & [condition.holds(float(value)) for value in values]
+    if not here.any():
+        raise _refused(required, f"'{told}' names no point of the run")
+    return here
 
 
 def _meets(required: Requirement, condition: Condition, rows: pd.DataFrame) -> Mask:

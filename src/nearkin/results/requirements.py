@@ -12,9 +12,12 @@
     places      = group {"," group}                 the points of every group
     group       = "imperceptible" | condition {"and" condition}
     condition   = code [comparison number | "=" number | "in" number ".." number]
+    code        = a transformation's | "MOS" | "JND"
 
 Conditions joined by "and" on one transformation narrow it (``MP>=64 and MP<=128``); on different
-ones they name the points of each. Without brackets every tested encoder is meant, without a
+ones they name the points of each. "MOS" is the mean opinion score of the median clip at a point,
+"JND" its just noticeable differences (after ``nearkin perceive``): ``@ MOS>=4.5``; beside other
+codes they narrow those. Without brackets every tested encoder is meant, without a
 distance every distance, without places the whole grid (not OG). A name with a space, comma, quote
 or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. kappa has no value where both spaces
 are perfect, because chance alone then agrees, and what has no value is unmet: require C_B_acc

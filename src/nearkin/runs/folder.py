@@ -47,10 +47,12 @@ _MADE_BY = {
     False: ("run.json", "nearkin run"),
     True: ("performance.json", "nearkin perform"),
 }
+PERCEPTION_FILES = ("perception.parquet", "audibility.parquet", "audibility.csv")
+"""What ``nearkin perceive`` adds."""
 COMPARISON_FILES = ("comparison.parquet", "comparison.csv")
 DEMO = "clips"
 """The folder in which ``nearkin demo`` puts the clips that it then runs on."""
-CONTENT = (DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES, *COMPARISON_FILES)
+CONTENT = (DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES, *PERCEPTION_FILES, *COMPARISON_FILES)
 """All that nearkin may write at the top of a run's folder."""
 RUN_FILES = (
     *("embeddings/", "distances/", "audio/", "consistency.csv"),

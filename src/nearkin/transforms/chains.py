@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Signal = NDArray[np.float32]
 
 MOST_STEPS = 8
+RESERVED = ("MOS", "JND")
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,11}")
 _FORM = "write for instance '{steps: [MP, PN], levels: {1: [128, 30], 2: [32, 20]}}'"
 
@@ -65,6 +66,11 @@ class Chained(Transformation):
     def loudness(self) -> Literal["matched", "kept"]:  # type: ignore[override]
         """Kept, if any of its steps keeps it."""
         return "kept" if any(step.loudness == "kept" for step in self.steps) else "matched"
+
+    @property
+    def scale(self) -> Literal["mos", "jnd", ""]:  # type: ignore[override]
+        """Quality, if it is that of all its steps; else none: two scales are never one."""
+        return "mos" if all(step.scale == "mos" for step in self.steps) else ""
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Do the steps."""
@@ -110,6 +116,8 @@ class Chain:
             raise InputError(
                 f"{name}: must be 2 to 12 capitals and digits, a letter first; rename it"
             )
+        if self.code in RESERVED:
+            raise InputError(f"{name}: is a word of requirements; choose another name")
         if self.code in TRANSFORMATIONS:
             raise InputError(f"{name}: is the code of a transformation; choose another name")
         if not 1 <= len(self.steps) <= MOST_STEPS:

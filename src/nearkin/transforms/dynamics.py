@@ -53,6 +53,7 @@ class Gain(Transformation):
         remedy="-20 is a tenth of the amplitude",
     )
     loudness: ClassVar[Literal["matched", "kept"]] = "kept"
+    scale: ClassVar[Literal["mos", "jnd", ""]] = ""
     of_every_part: ClassVar[bool] = True
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Samples:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -262,6 +262,7 @@ class AllPass(Transformation):
         remedy="8 are heard on drums alone",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = ""
 
     def change(
         self, y: NDArray[np.float32], *, sr: int, rng: np.random.Generator | None

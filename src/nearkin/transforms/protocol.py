@@ -7,6 +7,7 @@ the unit of the class's axis. Nothing here matches loudness: that is done on the
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -65,6 +66,9 @@ class Transformation(ABC):
     loudness: ClassVar[Literal["matched", "kept"]] = "matched"
     """Whether the result is made as loud as the original, or left as loud as it came out, where
     matching would undo what was done (a gain, a gap)."""
+    scale: ClassVar[Literal["mos", "jnd", ""]] = "mos"
+    """How what is heard of it is measured: as quality (a mean opinion score), in just noticeable
+    differences (`jnds`), or not at all. What moves time has no quality score."""
     delay_samples: ClassVar[int] = 0
     """By how many samples a codec comes out late, at the rate it codes at; `change` takes them
     away, so that the result is aligned to the sample."""
@@ -111,6 +115,14 @@ class Transformation(ABC):
     def side(self) -> str:
         """The side this magnitude lies on; ``""`` at the identity and where there is one."""
         return self.axis.side(self.magnitude)
+
+    def jnds(self) -> float:
+        """Return how many just noticeable differences lie between the original and this.
+
+        NaN where no constant is known; the constants, and who measured them, stand beside the
+        classes whose `scale` is ``"jnd"``.
+        """
+        return math.nan
 
     @abstractmethod
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> ArrayLike:

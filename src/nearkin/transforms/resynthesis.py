@@ -6,7 +6,7 @@ Vocoders, and every model that writes spectrograms, end like this: it is their c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class GriffinLim(Transformation):
         remedy="32 is usual",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = ""
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Make the signal again; its channels begin with the same random phases."""

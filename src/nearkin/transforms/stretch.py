@@ -9,9 +9,10 @@ to 50 cents off in the bass, so the pitch is shifted by band-limited resampling
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     Signal = NDArray[np.float32]
 
 ENGINES = ("signalsmith", "rubberband", "rubberband-r3")
+TEMPO_JND = 1.03
+"""Tempo ratio that is just noticed over six intervals: 3 % (a single interval: 6 %). Drake and
+Botte 1993, "Tempo sensitivity in auditory sequences: Evidence for a multiple-look model",
+Perception & Psychophysics 54, 277-286."""
+PITCH_JND_CENTS = 10.0
+"""Shift that amateur musicians just notice. Hill and Summers 2007, "Discrimination of interval size
+in short tone sequences", JASA 121, 2376-2383, doi:10.1121/1.2697059; untrained listeners need
+several times as much."""
 _RUBBER_BAND_LEAST = 64
 """Samples below which pedalboard takes an array for [samples, channels]; such are padded."""
 
@@ -70,11 +79,16 @@ class TempoShift(Transformation):
         remedy="1.1 is ten per cent faster",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = "jnd"
 
     def __post_init__(self) -> None:
         """Normalise and check the fields."""
         Transformation.__post_init__(self)
         checked_choice(self.engine, name="engine", among=ENGINES)
+
+    def jnds(self) -> float:
+        """Return the tempo ratio in just noticeable differences of tempo."""
+        return abs(math.log(self.ratio)) / math.log(TEMPO_JND)
 
     @classmethod
     def method(cls, run: Mapping[str, Any]) -> str:
@@ -131,11 +145,16 @@ class PitchShift(Transformation):
         remedy="12 is an octave up",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = "jnd"
 
     def __post_init__(self) -> None:
         """Normalise and check the fields."""
         Transformation.__post_init__(self)
         checked_choice(self.engine, name="engine", among=ENGINES)
+
+    def jnds(self) -> float:
+        """Return the shift in just noticeable differences of pitch."""
+        return abs(100 * self.semitones) / PITCH_JND_CENTS
 
     @classmethod
     def method(cls, run: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ margin around it (1 s on either side of a clip of 2 s), and fails where that doe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from nearkin.errors import InputError
 from nearkin.transforms.axis import Axis
 from nearkin.transforms.protocol import Transformation, drawn
 from nearkin.transforms.sampling import fitted, resampled
+from nearkin.transforms.stretch import PITCH_JND_CENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 PACKET_S = 0.02
 OVERSAMPLED = 4
+TIME_JND_MS = 6.0
+"""Displacement of one tone in a quick regular sequence that is just noticed. Friberg and Sundberg
+1995, "Time discrimination in a monotonic, isochronous sequence", JASA 98, 2524-2531. A clip that
+starts late by itself, with nothing beside it, is noticed far later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,11 @@ class Speed(Transformation):
         remedy="1.06 is a semitone",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = "jnd"
+
+    def jnds(self) -> float:
+        """Return the change of pitch, which is noticed before that of tempo."""
+        return abs(1_200 * math.log2(self.ratio)) / PITCH_JND_CENTS
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Resample the signal."""
@@ -96,6 +107,7 @@ class Wow(Transformation):
         remedy="0.2 is a good turntable's",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = ""
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Read the signal, oversampled, at moving places."""
@@ -145,6 +157,11 @@ class TimeOffset(Transformation):
         remedy="10 is hardly noticed",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = "jnd"
+
+    def jnds(self) -> float:
+        """Return the offset in just noticeable displacements of a tone."""
+        return abs(self.offset_ms) / TIME_JND_MS
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Cut the part out."""
@@ -187,6 +204,7 @@ class Reversal(Transformation):
         remedy="its only magnitude is 1",
     )
     moves_time: ClassVar[bool] = True
+    scale: ClassVar[Literal["mos", "jnd", ""]] = ""
 
     def change(self, y: Signal, *, sr: int, rng: np.random.Generator | None) -> Signal:
         """Turn time round."""
