@@ -13,6 +13,7 @@ from nearkin.corpora.irmas import INSTRUMENTS, IRMAS_CODES
 from nearkin.corpora.rendered import arrangement, plan, predominant, scores, synthesis, tags, vocals
 from nearkin.corpora.rendered.arrangement import Passage, Timed
 from nearkin.corpora.rendered.ensemble import Performance
+from nearkin.corpora.rendered.incipits import incipit
 from nearkin.corpora.rendered.orchestra import CLASSES, FAMILIES, compass, kindred
 from nearkin.corpora.rendered.scores import MusicScore, Note, Source
 from nearkin.errors import ExtraError, InputError, RunError
@@ -270,6 +271,38 @@ def test_a_chorale_is_read_as_printed():
 
 
 @needs_libraries
+@needs_libraries
+def test_tunes_that_begin_alike_are_one_work():
+    # twins under two titles, as Ryan's collection prints them
+    by_path = {
+        (one.path, one.number): one.work
+        for members in scores.catalogue().values()
+        for one in members
+        if one.number >= 0
+    }
+    begins: dict[tuple[int, ...], set[str]] = {}
+    folder = scores.corpus_folder()
+    texts = {
+        path: scores.tunes((folder / path).read_text("utf-8", errors="replace"))
+        for path in {path for path, _ in by_path}
+    }
+    for path, number in by_path:
+        start = incipit(texts[path][number])
+        if start is not None:
+            begins.setdefault(start, set()).add(by_path[path, number])
+    assert len(begins) > 1000
+    assert all(len(works) == 1 for works in begins.values())
+
+
+def test_an_incipit_is_the_same_in_another_key_metre_or_book():
+    plain = "X:1\nT:One\nM:4/4\nK:D\nd2 fd Adfa | gfed c2 A2 |\n"
+    other = 'X:9\nT:Two\nM:2/4\nK:A\n"A"A {e}cA | EAc[K:D]e | dcBA G E | c2\n'
+    assert incipit(plain) is not None
+    assert incipit(plain) == incipit(other)
+    assert incipit(plain.replace("fd", "fe")) != incipit(plain)
+    assert incipit("X:1\nK:C\nCDE") is None
+
+
 def test_no_work_is_in_two_splits():
     sources = scores.catalogue()
     assert sources.keys() == scores.SHARES.keys()

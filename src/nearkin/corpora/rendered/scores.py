@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nearkin.corpora.rendered.incipits import incipit, joined
 from nearkin.errors import InputError
 from nearkin.optional import need
 from nearkin.seeds import stream
@@ -148,6 +149,7 @@ def catalogue() -> dict[str, tuple[Source, ...]]:
             place = path.relative_to(folder).parts
             opus = f"{composer} {place[1].removesuffix('.mxl')}"
             found["classical"].append(_file("classical", opus, path, folder))
+    begins: list[tuple[str, tuple[int, ...] | None]] = []
     for name in ("ryansMammoth", "oneills1850", "airdsAirs", "essenFolksong"):
         for path in sorted(folder.glob(f"{name}/*.abc")):
             for number, tune in enumerate(tunes(_text(path))):
@@ -159,10 +161,15 @@ def catalogue() -> dict[str, tuple[Source, ...]]:
                 # The same tune is in several books, under the same title: one group.
                 name_of_tune = plain or f"{path.stem} {number}"
                 relative = path.relative_to(folder).as_posix()
-                found[collection].append(
-                    Source(collection, f"tune {name_of_tune}", relative, number)
-                )
-    return {name: tuple(sources) for name, sources in found.items()}
+                source = Source(collection, f"tune {name_of_tune}", relative, number)
+                found[collection].append(source)
+                begins.append((source.work, incipit(tune)))
+    # ... and so are tunes under other titles that begin alike.
+    work_of = joined(begins)
+    return {
+        name: tuple(one._replace(work=work_of.get(one.work, one.work)) for one in sources)
+        for name, sources in found.items()
+    }
 
 
 @lru_cache(maxsize=4)
