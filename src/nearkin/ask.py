@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from nearkin.api import Result, load
 from nearkin.errors import InputError
@@ -320,3 +320,64 @@ def _with_collections(result: Result, require: Sequence[str]) -> pd.DataFrame:
         if f"C_W@{size}" not in present:
             parts.append(collection_rows(tables_of(result, result.path.name), size))
     return pd.concat(parts, ignore_index=True)
+
+
+class WrittenAnalysis(NamedTuple):
+    """An analysis in words, and where its tables and figures are."""
+
+    words: list[str]
+    tables: Path
+    figures: Path
+
+
+def write_analysis(
+    found: Analysis, results: Sequence[Result], out: Path | None = None
+) -> WrittenAnalysis:
+    """Write the tables, the words and the figures of an analysis of runs.
+
+    Parameters
+    ----------
+    found : Analysis
+        Of `analyze`.
+    results : sequence of Result
+        The runs.
+    out : Path, optional
+        Where to; ``analysis/`` and ``figures/`` in the first run's folder by default.
+
+    Raises
+    ------
+    InputError
+        If something that is not nearkin's own is in the way.
+    """
+    import pandas as pd
+
+    from nearkin.lease import leased
+    from nearkin.ownership import OwnFolder
+    from nearkin.report.figures import PICTURES, write_means
+    from nearkin.results.analysis_words import sentences
+
+    words = sentences(found)
+    home = results[0].folder
+    if out is None:
+        owned, tables, pictures = home.owned, home.root / "analysis", home.root / "figures"
+    else:
+        files = [*(f"{name}.csv" for name in found.tables), "summary.txt", *PICTURES]
+        owned, tables, pictures = OwnFolder(out, "analysis", files), out, out
+        owned.claim([one.folder.root for one in results])
+    rows = pd.concat([one.consistency for one in results], ignore_index=True)
+    record = {"encoders": [row for one in results for row in one.run["encoders"]]}
+
+    def put(text: str) -> Callable[[BinaryIO], Any]:
+        return lambda file: file.write(text.encode("utf-8", "backslashreplace"))
+
+    with leased(owned.root):
+        if out is None:
+            home.open_folder("analysis")
+            home.open_folder("figures")
+        owned.delete([tables / "summary.txt"])  # it marks an analysis as whole: last written
+        for name, table in found.tables.items():
+            owned.write(tables / f"{name}.csv", put(table.to_csv(index=False, lineterminator="\n")))
+        owned.write(tables / "summary.txt", put("\n\n".join(words) + "\n"))
+        owned.expect(pictures / name for name in PICTURES)
+        write_means(found.tables["marginal_means"], rows, record, pictures)
+    return WrittenAnalysis(words, tables, pictures)
