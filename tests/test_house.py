@@ -26,7 +26,8 @@ LAYERS = (
     ("performance", "repair", "report"),
     ("listening",),
     ("api",),
-    ("ask", "study"),
+    ("ask",),
+    ("study",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -29,6 +29,7 @@ from nearkin.cli.perceive import perceive_command
 from nearkin.cli.perform import perform_command
 from nearkin.cli.repair import repair_command
 from nearkin.cli.report import report_command
+from nearkin.cli.reproduce import reproduce_command
 from nearkin.cli.run import run_command
 from nearkin.cli.table import table_command
 from nearkin.cli.telling import open_closed_streams, say
@@ -81,6 +82,7 @@ app.command("listen")(listen_command)
 app.command("perform")(perform_command)
 app.command("perceive")(perceive_command)
 app.command("repair")(repair_command)
+app.command("reproduce")(reproduce_command)
 app.command("list")(list_command)
 
 

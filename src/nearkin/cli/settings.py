@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -116,6 +116,47 @@ class PerformOptions(BaseModel):
     dry_run: bool = False
     quiet: bool = False
     json_line: bool = Field(False, alias="json")
+
+
+class ReproduceOptions(BaseModel):
+    """What the command ``reproduce`` takes beside the fields of `nearkin.study.plan.StudyPlan`.
+
+    Attributes
+    ----------
+    manifest, clips_from
+        ``TASK=FILE`` and paths, as texts.
+    threads, workers
+        None takes every core.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    out: str = "nearkin-study"
+    manifest: list[str] = Field(default_factory=list)
+    clips_from: list[str] = Field(default_factory=list)
+    scale: str = "small"
+    trials: int = 5
+    head_trials: int | None = None
+    clips: int | None = None
+    task_clips: int | None = None
+    grid: str = "paper"
+    hours: float | None = None
+    max_steps: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    storage: Literal["float", "mu-law"] = "float"
+    precision: str = "32-true"
+    device: str = "cpu"
+    threads: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    dry_run: bool = False
+    quiet: bool = False
+    json_line: bool = Field(False, alias="json")
+
+    def study(self) -> dict[str, Any]:
+        """Return the fields of the plan that need no reading."""
+        names = ("scale", "trials", "clips", "grid", "hours", "max_steps", "seed", "storage")
+        more = ("precision", "device", "head_trials", "task_clips")
+        return {name: getattr(self, name) for name in (*names, *more)}
 
 
 class CorpusOptions(BaseModel):

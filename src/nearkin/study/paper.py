@@ -65,6 +65,24 @@ SIMPLE: Question3 = ("C_W", "simple", "")
 PAIRS = tuple((a, z) for a in ("dtw", "simple") for z in ("euclidean", "cosine"))
 SCORES: Question3 = ("performance", "", "")
 EVERYBODY = (MFCC, *NETWORKS)
+MEANS: tuple[tuple[str, Question3, dict[str, str]], ...] = (
+    (
+        "C_W, Euclidean",
+        CW_E,
+        {"mfcc": ".741", "at": ".671", "ir": ".539", "vs": ".331", "ae": ".170"},
+    ),
+    (
+        "C_B_acc, SiMPle and cosine",
+        ACC,
+        {"mfcc": ".796", "at": ".731", "ir": "between", "vs": "between", "ae": ".273"},
+    ),
+    (
+        "C_B_rho, DTW and Euclidean",
+        RHO,
+        {"mfcc": ".881", "at": ".080", "ir": ".184", "vs": ".181", "ae": ".209"},
+    ),
+)
+"""The paper's marginal means."""
 TWO_ORDERS = 10**1.5
 """What rounds to two orders of magnitude or more."""
 MODEL, CHANGE = "encoder", "transformation"

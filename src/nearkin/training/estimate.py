@@ -94,7 +94,7 @@ def estimate(settings: Settings, manifest: Path, *, workers: int) -> TrainingEst
     seconds, samples = _decoded(sorted(paths))
     n_train = len(splits["train"])
     steps = settings.n_steps(what, n_train)
-    training = steps * _step_seconds(settings, what, labels, splits["train"])
+    training = steps * step_seconds(settings, what, labels, splits["train"])
     if settings.max_minutes is not None:
         training = min(training, 60 * settings.max_minutes)
     return TrainingEstimate(
@@ -123,10 +123,26 @@ def _decoded(paths: Sequence[Path]) -> tuple[float, float]:
     return float(np.mean(seconds)), float(np.mean(samples))
 
 
-def _step_seconds(
+def step_seconds(
     settings: Settings, what: Task, labels: Sequence[str], rows: Sequence[Row]
 ) -> float:
-    """Return the seconds of a step on one device, with noise for music."""
+    """Return the seconds of a step on one device, with noise for music.
+
+    Parameters
+    ----------
+    settings : Settings
+    what : Task
+        Its task.
+    labels : sequence of str
+        The tags or classes.
+    rows : sequence of Row
+        Some rows with labels.
+
+    Raises
+    ------
+    InputError
+        If the device cannot be used.
+    """
     name = settings.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,276 @@
+"""The steps of a study by name: each calls what a command of nearkin calls, and names its files.
+
+Steps come in order: corpora, the check of what they hold, trainings, the consistency run, task
+scores, the analysis, its figures and report, and the claims. A step that was done is not done
+again while its files are as it left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from nearkin.progress import Progress, Tell
+from nearkin.study.places import StudyFolder
+from nearkin.study.plan import CORPORA, StudyPlan
+from nearkin.tasks import TASKS
+
+KINDS = {
+    "corpus": "corpora rendered",
+    "check": "corpora checked",
+    "train": "networks trained",
+    "consistency": "changed clips compared",
+    "performance": "tasks scored",
+    "analyze": "scores analysed",
+    "report": "figures and reports",
+}
+"""The kinds of steps, and what progress calls them."""
+
+STAGES = {
+    "corpus": ("render",),
+    "train": ("recordings decoded", "recordings measured", "steps trained", "batches scored"),
+    "consistency": ("originals", "queries", "scores"),
+}
+"""The stages of a step that tell most of how far it is, in their order."""
+
+WEIGHTS = {
+    **{"corpus": 240.0, "check": 5.0, "analyze": 60.0, "report": 40.0},
+    **{"train vgg ae": 250.0, "train vgg at": 110.0, "train vgg ir": 110.0, "train vgg vs": 430.0},
+    **{"train mfcc ae": 130.0, "train mfcc at": 20.0, "train mfcc ir": 20.0},
+    **{"train mfcc vs": 140.0, "consistency": 2400.0, "performance": 3600.0},
+}
+"""About the seconds of a step at scale small on one core, to weigh progress with."""
+
+
+class Work(NamedTuple):
+    """What a step works with."""
+
+    plan: StudyPlan
+    folder: StudyFolder
+    workers: int
+    progress: Progress
+    tell: Tell
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step.
+
+    Attributes
+    ----------
+    name : str
+        Names it in study.json and in messages.
+    kind : str
+        A key of `KINDS`.
+    act : callable
+        Does it, or goes on with it.
+    files : callable
+        Given the folder, the files by which it counts as done.
+    weight : float
+        About how long it takes.
+    """
+
+    name: str
+    kind: str
+    act: Callable[[Work], None]
+    files: Callable[[StudyFolder], list[Path]]
+    weight: float
+
+
+def steps_of(plan: StudyPlan) -> list[Step]:
+    """Return the steps of a study in their order."""
+    steps = [_corpus(name) for name in plan.rendered]
+    steps.append(Step("check", "check", check, lambda folder: [], WEIGHTS["check"]))
+    steps += [_training(*model) for model in plan.models]
+    for name, act, files in (
+        ("consistency", consistency, ("run.json", "queries.parquet", "consistency.parquet")),
+        ("performance", performance, ("performance.parquet", "performance_clips.parquet")),
+        ("analyze", analyze, ("analysis/marginal_means.csv", "analysis/anova.csv")),
+        ("report", report, ("report.html",)),
+    ):
+        steps.append(Step(name, name, act, _in_run(files), WEIGHTS[name]))
+    steps.append(Step("claims", "report", claims, _at_top, WEIGHTS["report"]))
+    return steps
+
+
+def manifests_of(plan: StudyPlan, folder: StudyFolder) -> dict[str, Path]:
+    """Return every task's manifest, given or rendered."""
+    return {task: plan.manifest_of(task) or folder.manifest(CORPORA[task]) for task in TASKS}
+
+
+def test_clips(plan: StudyPlan, folder: StudyFolder) -> tuple[list[Path], str | None]:
+    """Return where the clips of the consistency part come from, and the split of a manifest."""
+    if plan.audio:
+        return list(plan.audio), None
+    return [manifests_of(plan, folder)["at"]], "test"
+
+
+# -- the steps -----------------------------------------------------------------------------------
+
+
+def _corpus(name: str) -> Step:
+    def act(work: Work) -> None:
+        from nearkin.corpora.index import index
+
+        index(
+            f"rendered-{name}",
+            work.folder.corpus(name),
+            work.folder.manifest(name),
+            hours=work.plan.n_hours,
+            seed=work.plan.seed,
+            workers=work.workers,
+            progress=work.progress,
+        )
+
+    return Step(
+        f"corpus {name}", "corpus", act, lambda folder: [folder.manifest(name)], WEIGHTS["corpus"]
+    )
+
+
+def check(work: Work) -> None:
+    """Refuse corpora that cannot be trained on, and test clips that some network heard."""
+    from nearkin.study.checks import require_corpora, require_unseen
+
+    manifests = manifests_of(work.plan, work.folder)
+    require_corpora(manifests)
+    audio, split = test_clips(work.plan, work.folder)
+    require_unseen(manifests, audio, split=split)
+
+
+def _training(features: str, task: str, trial: int) -> Step:
+    def act(work: Work) -> None:
+        from nearkin.training import Settings, train
+
+        plan = work.plan
+        settings = Settings(
+            task=task,
+            features=features,
+            trial=trial,
+            seed=plan.seed,
+            scale=plan.of_scale.training,
+            max_steps=plan.max_steps,
+            batch=plan.batch,
+            crop_s=plan.clip_seconds,
+            device=plan.device,
+            precision=plan.precision,
+        )
+        train(
+            settings,
+            manifests_of(plan, work.folder)[task],
+            work.folder.model(features, task, trial),
+            cache=work.folder.cache,
+            workers=work.workers,
+            progress=work.progress,
+            tell=work.tell,
+        )
+
+    name = f"train {features} {task}"
+    return Step(
+        f"{name} {trial}",
+        "train",
+        act,
+        lambda folder: [folder.model(features, task, trial)],
+        WEIGHTS[name],
+    )
+
+
+def consistency(work: Work) -> None:
+    """Compare changed clips with their originals, in the spaces of MFCC and of every network."""
+    from nearkin.runs.run import run
+    from nearkin.runs.sources import make_sources
+
+    plan, folder = work.plan, work.folder
+    audio, split = test_clips(plan, folder)
+    networks = [str(folder.model(*one)) for one in plan.models if one[0] == "vgg"]
+    settings = {
+        "grid": plan.grid,
+        "seed": plan.seed,
+        "clips": plan.n_clips,
+        "clip_seconds": plan.clip_seconds,
+        "storage": plan.storage,
+        "split": split,
+        "references": "untrained",
+    }
+    if plan.device not in ("auto", "cpu"):
+        settings["device"] = plan.device
+    encoders = ["mfcc", *networks]
+    made, sources = make_sources(encoders, [{} for _ in encoders], settings)
+    run(
+        made,
+        audio,
+        folder.run,
+        encoders=sources,
+        workers=work.workers,
+        progress=work.progress,
+        tell=work.tell,
+    )
+
+
+def performance(work: Work) -> None:
+    """Score every network and head in its task, under every transformation."""
+    from nearkin.performance.run import make_performance_plan, perform
+    from nearkin.performance.scored import TrainedModel
+
+    plan, folder = work.plan, work.folder
+    device = "cpu" if plan.device == "auto" else plan.device
+    models = [TrainedModel(folder.model(*one), device=device) for one in plan.models]
+    settings = {
+        "grid": plan.grid,
+        "seed": plan.seed,
+        "clips": plan.n_task_clips,
+        "clip_seconds": plan.clip_seconds,
+        "storage": plan.storage,
+    }
+    # AE's own first: it takes any manifest, the others the first that has their labels
+    manifests = list(dict.fromkeys(manifests_of(plan, folder).values()))
+    perform(
+        models,
+        manifests,
+        folder.run,
+        plan=make_performance_plan(settings),
+        workers=work.workers,
+        progress=work.progress,
+    )
+
+
+def analyze(work: Work) -> None:
+    """Fit the paper's model to all scores."""
+    from nearkin.api import load
+    from nearkin.ask import analyze as analyzed
+    from nearkin.ask import write_analysis
+
+    result = load(work.folder.run)
+    write_analysis(analyzed(result, progress=work.progress), [result])
+
+
+def report(work: Work) -> None:
+    """Draw the figures, and build the run's report."""
+    from nearkin.api import load
+
+    result = load(work.folder.run)
+    work.progress("report", 0, 2)
+    result.figures()
+    work.progress("report", 1, 2)
+    result.report()
+    work.progress("report", 2, 2)
+
+
+def claims(work: Work) -> None:
+    """Decide the paper's claims, and write the study's page."""
+    from nearkin.study.claims import decide, of_folder
+    from nearkin.study.page import build
+
+    evidence = of_folder(work.folder.run, seed=work.plan.seed)
+    decided = decide(evidence)
+    work.folder.put("claims.csv", decided.to_csv(index=False, lineterminator="\n"))
+    work.folder.put("report.html", build(decided, evidence, work.plan, work.folder.run / "figures"))
+
+
+def _in_run(names: tuple[str, ...]) -> Callable[[StudyFolder], list[Path]]:
+    return lambda folder: [folder.run / name for name in names]
+
+
+def _at_top(folder: StudyFolder) -> list[Path]:
+    return [folder.root / name for name in ("claims.csv", "report.html")]

@@ -1,0 +1,360 @@
+"""A whole study on a small corpus of tones: its folder, what stops it, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("safetensors")
+
+from conftest import write_tunes
+from nearkin.errors import InputError, RunError
+from nearkin.files import sha256_of
+from nearkin.study import checks, steps
+from nearkin.study.paper import CLAIMS
+from nearkin.study.places import StudyFolder
+from nearkin.study.plan import StudyPlan
+from nearkin.study.steps import steps_of
+from nearkin.study.study import WHOLE, reproduce, require_possible
+from support.commands import command, refused
+from support.labelled_tones import make_corpus
+
+GRID = "{PN: [-10, 0, 9, 18, 30], MP: [8, 16, 32, 64, 128]}"
+KEPT = ("models", "claims.csv", "report.html", "run")
+CLOCKED = ("run.json", "performance.json", ".nearkin")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "grid.yaml").write_text(GRID)
+    return {
+        "manifest": make_corpus(folder / "tones", n=20, seconds=3.0),
+        "music": write_tunes(folder / "music", 4),
+        "grid": folder / "grid.yaml",
+    }
+
+
+def plan_for(data: dict[str, Path], **more: Any) -> StudyPlan:
+    settings: dict[str, Any] = {
+        "trials": 1,
+        "max_steps": 2,
+        "batch": 2,
+        "clip_seconds": 1.5,
+        "grid": str(data["grid"]),
+        "manifests": dict.fromkeys(("at", "ir", "vs"), data["manifest"]),
+        "audio": (data["music"],),
+        **more,
+    }
+    return StudyPlan(**settings)
+
+
+@pytest.fixture(scope="module")
+def study(data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study; read it, never write it."""
+    out = tmp_path_factory.mktemp("study") / "whole"
+    reproduce(plan_for(data), out)
+    return out
+
+
+def content(out: Path) -> dict[str, str]:
+    """Return the hashes of everything that holds no clock."""
+    found = {}
+    for name in KEPT:
+        paths = [out / name] if (out / name).is_file() else sorted((out / name).rglob("*"))
+        for path in paths:
+            relative = path.relative_to(out)
+            clocked = path.name in CLOCKED or ".training" in str(relative)
+            if path.is_file() and not clocked and path.suffix not in (".pdf",):
+                found[str(relative)] = sha256_of(path)
+    found.pop("run/report.html", None)  # it tells when the run was made
+    return found
+
+
+def test_a_study_leaves_claims_a_page_and_a_run(study: Path) -> None:
+    decided = pd.read_csv(study / "claims.csv")
+    assert list(decided["name"]) == [claim.name for claim in CLAIMS]
+    page = (study / "report.html").read_text("utf-8")
+    assert all(f'id="{claim.name}"' in page for claim in CLAIMS)
+    assert page.count("data:image/svg+xml") >= 8
+    assert "http" not in page.split("</style>")[1]
+    models = sorted(path.name for path in (study / "models").glob("*.safetensors"))
+    assert len(models) == 8
+    performed = pd.read_parquet(study / "run" / "performance.parquet")
+    assert set(performed["task"]) == {"ae", "at", "ir", "vs"}
+    assert set(performed["encoder"]) == {"vgg", "mfcc"}
+    log = pd.read_csv(study / "log.csv")
+    assert list(log["step"]) == [
+        s.name for s in steps_of(plan_of_study(study)) if s.name != "check"
+    ]
+
+
+def plan_of_study(study: Path) -> StudyPlan:
+    settings = json.loads((study / "study.json").read_text())["settings"]
+    settings["manifests"] = {task: Path(path) for task, path in settings["manifests"].items()}
+    settings["audio"] = tuple(map(Path, settings["audio"]))
+    return StudyPlan(**settings)
+
+
+def test_a_finished_study_is_not_done_again(
+    study: Path, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in study.rglob("*.parquet")}
+    told: list[str] = []
+    monkeypatch.setattr("nearkin.training.train", None)  # nothing is trained
+    reproduce(plan_for(data), study, tell=told.append)
+    assert {path: path.stat().st_mtime_ns for path in study.rglob("*.parquet")} == before
+    assert any("steps were done before" in sentence for sentence in told)
+
+
+class StopError(Exception):
+    """What a test stops a study with."""
+
+
+def test_stopped_half_way_it_ends_with_the_same_bytes(
+    study: Path, data: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "stopped"
+    left = 30  # in the middle of the trainings
+
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal left
+        left -= stage != WHOLE
+        if left < 0:
+            raise StopError
+
+    with pytest.raises(StopError):
+        reproduce(plan_for(data), out, progress=progress)
+    done = json.loads((out / "study.json").read_text())["done"]
+    assert 0 < len(done) < 8
+    reproduce(plan_for(data), out)
+    assert content(out) == content(study)
+
+
+@pytest.mark.slow
+def test_killed_five_times_it_ends_with_the_same_bytes(
+    study: Path, data: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    code = (
+        "import sys, test_reproduce as t; from pathlib import Path; from nearkin.study.study "
+        "import reproduce; folder = Path(sys.argv[1]); data = {'manifest': folder / 'tones' / "
+        "'manifest.csv', 'music': folder / 'music', 'grid': folder / 'grid.yaml'}; "
+        "reproduce(t.plan_for(data), sys.argv[2], workers=2)"
+    )
+    here = Path(__file__).parent
+    paths = [str(here), str(here.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    words = [sys.executable, "-c", code, str(data["grid"].parent), str(out)]
+    rng = random.Random(1)
+    kills = 0
+    while True:
+        child = subprocess.Popen(words, env=environment, start_new_session=True)
+        if kills < 5:
+            time.sleep(rng.uniform(6, 40))
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                kills += 1
+                child.wait()
+                continue
+        assert child.wait() == 0
+        break
+    assert content(out) == content(study)
+
+
+def test_other_settings_are_refused_by_name(study: Path, data: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=r"trials \(was 1, now 2\)"):
+        reproduce(plan_for(data, trials=2), study)
+
+
+def test_a_model_that_went_is_trained_again(
+    study: Path, data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StudyFolder(study)
+    model = folder.model("mfcc", "ir", 1)
+    sha256 = sha256_of(model)
+    model.unlink()
+    reproduce(plan_for(data), study)
+    assert sha256_of(model) == sha256
+
+
+def test_a_failed_step_is_told_with_what_to_do(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **more: Any) -> None:
+        raise RunError("the disk: is full; free some")
+
+    monkeypatch.setattr("nearkin.training.train", fail)
+    with pytest.raises(RunError) as caught:
+        reproduce(plan_for(data), tmp_path / "out")
+    assert str(caught.value).startswith("step 'train vgg ae 1': the disk: is full; free some")
+    assert "give the same nearkin reproduce command again" in str(caught.value)
+
+
+# -- what is refused before the first step -------------------------------------------------------
+
+
+def edited(data: dict[str, Path], tmp_path: Path, old: str, new: str) -> dict[str, Path]:
+    """Return the data with another manifest beside the sounds."""
+    table = data["manifest"].read_text().replace(old, new)
+    for name in ("mix", "voice"):
+        for path in data["manifest"].parent.glob(f"{name}*.wav"):
+            (tmp_path / path.name).symlink_to(path)
+    path = tmp_path / "manifest.csv"
+    path.write_text(table)
+    return {**data, "manifest": path}
+
+
+def refuses(plan: StudyPlan, out: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        reproduce(plan, out)
+    assert not out.exists()
+    return str(caught.value)
+
+
+def test_a_corpus_without_a_split_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    other = edited(data, tmp_path, ",test,", ",train,")
+    told = refuses(plan_for(other), tmp_path / "out")
+    assert "has no row of split 'test'" in told
+
+
+def test_a_split_that_lacks_a_class_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    lines = data["manifest"].read_text().splitlines()
+    kept = [line for line in lines if not (",test," in line and ",organ," in line)]
+    manifest = data["manifest"].parent / "lacking.csv"
+    manifest.write_text("\n".join(kept) + "\n")
+    told = refuses(plan_for({**data, "manifest": manifest}), tmp_path / "out")
+    assert "test lacks 1 of 2 classes, such as 'organ'" in told
+
+
+def test_a_class_that_training_lacks_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    lines = data["manifest"].read_text().splitlines()
+    lines = [line.replace(",organ,", ",bell,", 1) if ",test," in line else line for line in lines]
+    manifest = data["manifest"].parent / "beyond.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="test has the class 'bell' that no training row has"):
+        checks.require_corpora({"ir": manifest})
+
+
+def test_test_clips_that_a_network_heard_are_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "another-name.wav"
+    copy.write_bytes((data["manifest"].parent / "mix0.wav").read_bytes())
+    plan = plan_for(data, audio=(data["music"], copy))
+    told = refuses(plan, tmp_path / "out")
+    assert "another-name.wav" in told
+    assert "mix0.wav in split 'train'" in told
+
+
+def test_a_disk_too_small_is_refused(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 5e6})
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: usage)
+    told = refuses(plan_for(data), tmp_path / "out")
+    assert "5 MB can be used there, but the study takes about" in told
+
+
+def test_without_torch_it_is_refused(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    out = tmp_path / "out"
+    told = refused(
+        *("reproduce", "--out", out, "--manifest", f"at={data['manifest']}"),
+        *("--manifest", f"ir={data['manifest']}", "--manifest", f"vs={data['manifest']}"),
+    )
+    assert "nearkin[torch]" in told
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--scale", "large"], "--scale large"),
+        (["--trials", "0"], "--trials 0: must be in 1..100"),
+        (["--manifest", "irmas.csv"], "names no task; write TASK=FILE"),
+        (["--manifest", "xx=irmas.csv"], "--manifest xx=..."),
+        (["--head-trials", "6"], "--head-trials 6: must be in 1..5"),
+        (["--task-clips", "1"], "--task-clips 1: must be 2 or more"),
+        (["--clips", "1"], "--clips 1: must be 2 or more"),
+        (["--hours", "0"], "--hours 0: must be above 0"),
+        (["--clips-from", "/no/such/folder"], "no such file or folder"),
+    ],
+)
+def test_bad_options_are_one_sentence(words: list[str], sentence: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert sentence in refused("reproduce", "--out", out, *words)
+    assert not out.exists()
+
+
+def test_a_folder_of_somebody_elses_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds something that is no nearkin study"):
+        require_possible(plan_for(data), StudyFolder(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+# -- what is counted and told --------------------------------------------------------------------
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nearkin.training.estimate.step_seconds", lambda *_: 0.5)
+    out = tmp_path / "out"
+    given = [f"{task}={data['manifest']}" for task in ("at", "ir", "vs")]
+    done = command(
+        *("reproduce", "--out", out, "--dry-run", "--trials", 2, "--max-steps", 3, "--json"),
+        *(word for one in given for word in ("--manifest", one)),
+        *("--clips-from", data["music"], "--grid", data["grid"], "--threads", 1),
+    )
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["trainings"], told["points"], told["clips"]) == (16, 10, 100)
+    assert told["total_seconds"] == pytest.approx(sum(told["seconds"].values()))
+    assert told["seconds"]["corpora"] == 0
+    assert told["seconds"]["training"] == pytest.approx(16 * 3 * 0.5)
+    assert "nothing was written" in done.stdout
+    assert not out.exists()
+
+
+def test_progress_over_the_whole_never_goes_back(data: dict[str, Path], study: Path) -> None:
+    told: list[int] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == WHOLE:
+            assert total == 100
+            told.append(done)
+
+    reproduce(plan_for(data), study, progress=progress)
+    assert told == sorted(told)
+    assert told[-1] == 100
+
+
+def test_every_kind_of_step_has_a_weight_and_a_name() -> None:
+    assert len(StudyPlan(trials=3, head_trials=1).models) == 16
+    plan = StudyPlan(trials=2)
+    found = steps_of(plan)
+    assert len({step.name for step in found}) == len(found)
+    assert {step.kind for step in found} == set(steps.KINDS)
+    assert [step.name for step in found[:3]] == [
+        "corpus tags",
+        "corpus instruments",
+        "corpus vocals",
+    ]
+    trained = [step.name for step in found if step.kind == "train"]
+    assert len(trained) == 16
+    assert trained[0] == "train vgg ae 1"
+    assert trained[-1] == "train mfcc vs 2"
