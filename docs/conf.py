@@ -30,6 +30,7 @@ html_copy_source = False
 templates_path: list[str] = []
 
 myst_heading_anchors = 4
+suppress_warnings = ["ref.python"]  # fields of one name in two classes are no doubt
 myst_links_external_new_tab = False
 default_role = "code"
 autodoc_default_options = {"members": True}
@@ -43,6 +44,10 @@ napoleon_use_param = False  # as fields, "path" of a type would be linked to any
 napoleon_preprocess_types = False
 
 
+_LINK = re.compile(r"\[([^\]]*)\]\((\.\./[^)#:]+)\)")
+"""Text and place of a link that leaves a page's folder."""
+
+
 def setup(app: Any) -> None:
     """Make what follows from the code, before a page is read."""
     app.add_config_value("nearkin_run", "", "env", str)
@@ -52,7 +57,7 @@ def setup(app: Any) -> None:
 
 def _finished(app: Any, name: str, source: list[str]) -> None:
     """Make files outside docs/ downloads, and name the pages that the index does not name."""
-    source[0] = text = re.sub(r"\]\((\.\./[^)#:]+)\)", lambda m: _outside(name, m), source[0])
+    source[0] = text = _LINK.sub(lambda link: _outside(name, link), source[0])
     if name != "index":
         return
     pages = sorted(str(path.relative_to(HERE).with_suffix("")) for path in HERE.rglob("*.md"))
@@ -63,5 +68,8 @@ def _finished(app: Any, name: str, source: list[str]) -> None:
 
 
 def _outside(page: str, link: re.Match[str]) -> str:
-    target = ((HERE / page).parent / link[1]).resolve()
-    return link[0] if target.is_relative_to(HERE) else f"](<path:{link[1]}>)"
+    text, place = link.groups()
+    target = ((HERE / page).parent / place).resolve()
+    if target.is_relative_to(HERE):
+        return link[0]
+    return text if target.is_dir() else f"[{text}](<path:{place}>)"  # a folder is no download

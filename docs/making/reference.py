@@ -25,8 +25,9 @@ def write(folder: Path) -> None:
     """Write a page a package, and the index."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    places: dict[int, str] = {}
     for name in PACKAGES:
-        (folder / f"{name}.md").write_text(_page(name), "utf-8")
+        (folder / f"{name}.md").write_text(_page(name, places), "utf-8")
     rows = [f"| [{name}]({name}.md) | {what} |" for name, what in PACKAGES.items()]
     lines = [
         *("# Python reference", ""),
@@ -37,14 +38,19 @@ def write(folder: Path) -> None:
     (folder / "index.md").write_text("\n".join(lines), "utf-8")
 
 
-def _page(name: str) -> str:
+def _page(name: str, places: dict[int, str]) -> str:
+    """Return a package's page; `places` says what stands on a page already, and is added to."""
     package = importlib.import_module(name)
     lines = [f"# {name}", "", "```{eval-rst}"]
     lines += [f".. automodule:: {name}", "   :no-members:", ""]
+    again: list[str] = []
     public = [one for one in package.__all__ if not one.startswith("__")]
     for one in sorted(public, key=lambda one: (not _documented(getattr(package, one)), one)):
         thing = getattr(package, one)
-        if inspect.isclass(thing) and issubclass(thing, BaseException):
+        first = places.setdefault(id(thing), f"{name}.{one}") if _documented(thing) else ""
+        if first not in ("", f"{name}.{one}"):
+            again.append(f":py:obj:`{first}`")
+        elif inspect.isclass(thing) and issubclass(thing, BaseException):
             lines += [f".. autoexception:: {name}.{one}", ""]
         elif inspect.isclass(thing):
             lines += [f".. autoclass:: {name}.{one}", ""]
@@ -53,6 +59,8 @@ def _page(name: str) -> str:
         else:
             lines += [f".. py:data:: {name}.{one}", ""]
             lines += [f"   {line}".rstrip() for line in _said(package, one).splitlines()] + [""]
+    if again:
+        lines += ["Also here: " + ", ".join(again) + ".", ""]
     return "\n".join([*lines, "```", ""])
 
 
