@@ -9,6 +9,7 @@ and made; it is used again. The result is kept under benchmarks/results.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import shutil
 import signal
@@ -40,19 +41,10 @@ def hit(process: subprocess.Popen[str], name: str) -> None:
         process.kill()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("stage", type=Path)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-torch", action="store_true")
-    given = parser.parse_args()
-    stage = given.stage.resolve()
-    commands = build(stage, torch=not given.no_torch)
-    rng = random.Random(given.seed)
-    whole, straight = {}, {}
-    for command in commands:
-        out = stage / "straight" / command.name
+def undisturbed(command: Command, stage: Path) -> tuple[float, dict[str, str]]:
+    """Return how long a command takes, and what it leaves; done once for a stage."""
+    out, timed = stage / "straight" / command.name, stage / "straight" / f"{command.name}.seconds"
+    if not timed.is_file():
         shutil.rmtree(out, ignore_errors=True)
         out.parent.mkdir(exist_ok=True)
         begun = time.monotonic()
@@ -60,11 +52,31 @@ def main() -> None:
         _, told = process.communicate()
         if process.returncode:
             raise SystemExit(f"{command.name}: {process.returncode}\n{told}")
-        whole[command.name] = time.monotonic() - begun
-        straight[command.name] = content(out)
+        timed.write_text(str(time.monotonic() - begun))
+    return float(timed.read_text()), content(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stage", type=Path)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument("--only", nargs="*", help="these commands")
+    given = parser.parse_args()
+    stage = given.stage.resolve()
+    commands = build(stage, torch=not given.no_torch)
+    commands = [c for c in commands if not given.only or c.name in given.only]
+    rng = random.Random(given.seed)
+    whole, straight = {}, {}
+    for command in commands:
+        whole[command.name], straight[command.name] = undisturbed(command, stage)
     rows = {c.name: {"kills": 0, "by": {}, "finished": 0, "faults": []} for c in commands}
-    while (n := sum(row["kills"] for row in rows.values())) < given.kills:
-        command = commands[n % len(commands)]
+    for number in itertools.count():
+        n = sum(row["kills"] for row in rows.values())
+        if n >= given.kills:
+            break
+        command = commands[number % len(commands)]
         row = rows[command.name]
         out = stage / "broken" / command.name
         shutil.rmtree(out, ignore_errors=True)
@@ -101,8 +113,10 @@ def main() -> None:
             if litter:
                 row["faults"].append(f"litter: {litter[:5]}")
             break
-        print(f"{n} {command.name} {row['kills']} {len(row['faults'])}", flush=True)
-    path = keep("kills", {"seed": given.seed, "commands": rows})
+        print(f"{n} {command.name} {row['kills']} {row['faults'][-1:]}", flush=True)
+        # kept after every round: a campaign may be stopped too
+        name = "-".join(["kills", *(given.only or [])])
+        path = keep(name, {"seed": given.seed, "commands": rows})
     faults = sum(len(row["faults"]) for row in rows.values())
     print(f"{sum(row['kills'] for row in rows.values())} kills, {faults} faults: {path}")
 

@@ -146,11 +146,49 @@ def read_arrays(
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a Parquet file, whatever bytes its name is made of; Arrow opens names in UTF-8 only."""
+    """Read a Parquet file, whatever bytes its name is made of; Arrow opens names in UTF-8 only.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or `open_parquet` refuses it.
+    """
     import pandas as pd
 
     with path.open("rb") as file:
+        open_parquet(file)
+        file.seek(0)
         return pd.read_parquet(file)
+
+
+def open_parquet(file: BinaryIO) -> Any:
+    """Open a Parquet file, a ``pyarrow.parquet.ParquetFile``, unless it would fill the memory.
+
+    Raises
+    ------
+    ValueError
+        If it says that it unpacks to more than the machine's memory.
+    """
+    import pyarrow.parquet as pq
+
+    opened = pq.ParquetFile(file)
+    about = opened.metadata
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    cells = about.num_rows * max(about.num_columns, 1)
+    promised = max(8 * cells, sum(group.total_byte_size for group in groups))
+    if promised > _memory():
+        raise ValueError(
+            f"it would unpack to {promised / 2**30:.3g} GiB, more than the machine's memory"
+        )
+    return opened
+
+
+def _memory() -> int:
+    """Return the bytes of memory that the machine has; a terabyte where that is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 2**40
 
 
 def refuse_links(root: Path, names: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -232,3 +233,33 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
     )
     done = shell(f"nohup {shlex.quote(sys.executable)} -c {shlex.quote(code)}")
     assert "True" in done.stdout
+
+
+def test_an_interruption_in_a_library_s_callback_is_obeyed_soon() -> None:
+    """numba compiles through ctypes callbacks, in which Python can raise nothing."""
+    code = (
+        "import ctypes, os, signal, time\n"
+        "from nearkin.cli.endings import obey_signals, sentences\n"
+        "obey_signals()\n"
+        "@ctypes.CFUNCTYPE(None)\n"
+        "def callback():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    time.sleep(0.01)\n"
+        "import typer\n"
+        "try:\n"
+        "    with sentences():\n"
+        "        callback()\n"
+        "        print('went on', flush=True)\n"
+        "        time.sleep(60)\n"
+        "except typer.Exit as end:\n"
+        "    raise SystemExit(end.exit_code)\n"
+    )
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 130
+    assert done.stdout == "went on\n"
+    assert done.stderr.startswith("nearkin: interrupted")
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - begun < 60

@@ -270,3 +270,38 @@ def test_damaged_arrays_are_one_sentence(end: int, tmp_path: Path, manifest: Pat
         with pytest.raises(InputError) as caught:
             resolve(f"embeddings:{tmp_path / name}", options={"manifest": str(manifest)})
         assert "\n" not in str(caught.value)
+
+
+def test_the_manifest_is_part_of_what_an_array_is(tmp_path: Path) -> None:
+    """Rows that changed places are other embeddings, though the array is the same file."""
+    lines = [
+        "path,clip_id,transformation,magnitude,status",
+        *(f"audio/{clip}.wav,{clip},OG,0,ok" for clip in "abc"),
+    ]
+    manifest, vectors = tmp_path / "manifest.csv", tmp_path / "v.npy"
+    np.save(vectors, np.eye(3, dtype=np.float32))
+    hashes = []
+    for order in (lines, [lines[0], lines[2], lines[1], lines[3]]):
+        manifest.write_text("\n".join(order))
+        found = resolve(f"embeddings:{vectors}", options={"manifest": str(manifest)})
+        hashes.append(found.sha256)
+    assert len(set(hashes)) == 2
+    assert "" not in hashes
+
+
+def test_a_table_that_would_fill_the_memory_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nearkin import files
+    from nearkin.corpora.collect import collect
+
+    rows = 200_000  # of one value: 200 kB and less on the disk, 1.6 MB and more in memory
+    table = pd.DataFrame({"path": ["a.wav"] * rows, "v0": 0.0, "v1": 0.0})
+    path = tmp_path / "bomb.parquet"
+    table.to_parquet(path)
+    assert path.stat().st_size < 200_000
+    monkeypatch.setattr(files, "_memory", lambda: 1_000_000)
+    with pytest.raises(InputError, match=r"would unpack to 0.00\d+ GiB, more than the machine's"):
+        resolve(f"embeddings:{path}")
+    with pytest.raises(InputError, match="would unpack to"):
+        collect([path])

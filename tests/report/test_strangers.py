@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nearkin.errors import InputError
+import nearkin
+from nearkin.errors import InputError, RunError
 from nearkin.files import refuse_links, write_whole
 from support.commands import command, refused
 from support.fabricated import fabricate
@@ -137,3 +138,22 @@ def test_a_figure_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> 
         write_whole(path, half)
     assert path.read_text() == "the old one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["figure.svg"]
+
+
+def test_what_is_no_mp3_is_not_shown(run: Path, secret: Path) -> None:
+    """A hard link cannot be told from a file: what it holds can."""
+    sound = next((run / "audio").iterdir())
+    sound.unlink()
+    sound.hardlink_to(secret)
+    with pytest.raises(RunError, match=r"is no MP3, and the page would hold it"):
+        nearkin.load(run).report()
+    assert secret.read_text()
+
+
+def test_a_hard_link_that_is_overwritten_is_left_alone(run: Path, secret: Path) -> None:
+    before = secret.read_text()
+    (run / ".nearkin").unlink()  # a stranger's run: nothing in it is known as ours
+    (run / "report.html").unlink(missing_ok=True)
+    (run / "report.html").hardlink_to(secret)
+    nearkin.load(run).report()
+    assert secret.read_text() == before

@@ -235,3 +235,14 @@ def test_what_analyze_wrote_is_checked_too(small_run: Path, tmp_path: Path) -> N
 def test_every_table_of_a_run_has_a_schema(tables: dict[str, pd.DataFrame]) -> None:
     for name in TABLES:
         assert set(SCHEMAS[name].columns) <= set(tables[name].columns)
+
+
+def test_task_scores_without_a_row_are_none(small_run: Path) -> None:
+    """`frame[[]]` selects columns: a filter of no rows lost them all."""
+    from nearkin.results.trials import join_performance
+
+    result = nearkin.load(small_run)
+    columns = {**SCHEMAS["performance"].columns, "status": "text"}
+    empty = checked(pd.DataFrame({name: [] for name in columns}), "performance", "p.parquet")
+    scores = RunScores("run", result.run, result.consistency, empty, result.clips, result.queries)
+    assert join_performance([scores], encoders=["mfcc"]) is None

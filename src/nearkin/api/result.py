@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nearkin.errors import InputError, RunError
+from nearkin.errors import InputError, RunError, printable
 from nearkin.files import refuse_links
 from nearkin.lease import leased
 from nearkin.progress import Progress, silent
@@ -103,12 +103,11 @@ class Result:
         """Tables of ``nearkin analyze`` by name; empty where it was not run."""
         from nearkin.results.schemas import checked
 
-        found = self.folder.read_analysis()
-        if found:
-            name = "marginal_means"
-            file = self.folder.root / "analysis" / f"{name}.csv"
-            found[name] = checked(found[name], name, file)
-        return found
+        folder = self.folder.root / "analysis"
+        return {
+            name: checked(table, name, folder / f"{name}.csv")
+            for name, table in self.folder.read_analysis().items()
+        }
 
     @cached_property
     def projection(self) -> pd.DataFrame | None:
@@ -252,8 +251,8 @@ class Result:
         from nearkin.report.data import ReportData
         from nearkin.results.projection import about
 
-        sounds = self.folder.root / "audio"
-        audio = {path.name: path.read_bytes() for path in sorted(sounds.glob("*.mp3"))}
+        sounds = sorted((self.folder.root / "audio").glob("*.mp3"))
+        audio = {path.name: _mp3(path) for path in sounds}
         return ReportData(
             run=self.run,
             clips=self.clips,
@@ -375,3 +374,14 @@ def load(path: str | os.PathLike[str]) -> Result:
         If the run is not finished.
     """
     return Result(RunFolder(Path(path)))
+
+
+def _mp3(path: Path) -> bytes:
+    """Return an MP3 file's bytes: what is none, a hard link to a private file say, is not shown."""
+    data = path.read_bytes()
+    if data[:3] != b"ID3" and (data[:1] != b"\xff" or data[1:2] < b"\xe0"):
+        raise RunError(
+            f"{printable(path)}: is no MP3, and the page would hold it; remove it, or give the "
+            "nearkin run command again"
+        )
+    return data

@@ -1,17 +1,19 @@
 """How a command ends that does not end well: one sentence on stderr and an exit code.
 
 Exit 2 for what the user or the machine can mend, 130 for an interruption, 70 for a fault of
-nearkin's own, whose trace is kept in a file. A signal that foreign code swallowed is remembered,
-and obeyed where the work next tells how far it is.
+nearkin's own, whose trace is kept in a file. A signal that foreign code swallowed is sent again
+where that is seen, else remembered, and obeyed where the work next tells how far it is.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import platform
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +93,25 @@ def obey_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _swallowed
+
+
+def _swallowed(what: sys.UnraisableHookArgs) -> None:
+    """Send an interruption again that came where nothing can be raised: in a library's callback."""
+    if issubclass(what.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.1, _interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(what)
+
+
+def _interrupt_main() -> None:
+    """Wake the main thread with a signal, even from a sleep or a lock."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _interrupt(number: int, frame: Any) -> NoReturn:

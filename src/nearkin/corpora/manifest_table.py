@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nearkin.audio.folders import irregular
 from nearkin.errors import InputError, printable
-from nearkin.files import write_whole
+from nearkin.files import open_parquet, write_whole
 from nearkin.registry import suggest
 
 if TYPE_CHECKING:
@@ -183,11 +183,10 @@ def _row_names(rows: Sequence[tuple[int, Sequence[str]]], width: int) -> int:
 def _parquet(path: Path) -> tuple[Columns, list[int]]:
     """Return a Parquet file's columns, those of pandas' index among them, and its rows' numbers."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with path.open("rb") as file:
         try:
-            table = pq.ParquetFile(file).read()
+            table = open_parquet(file).read()
         except pa.ArrowException as error:
             raise ValueError(str(error)) from error
     columns: Columns = []

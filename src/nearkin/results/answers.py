@@ -342,7 +342,7 @@ def clips_around(run: RunTables, rows: pd.DataFrame, clips: Sequence[str]) -> ND
     if run.record.get("plan", {}).get("others", "all") != "group":
         return np.full(len(clips), total)
     group = used_clips(run)["group"]
-    own = group[[clip in there for clip in group.index]].value_counts()
+    own = group[np.array([clip in there for clip in group.index], bool)].value_counts()
     return np.array([total - int(own.get(group[clip], 0)) + 1 for clip in clips])
 
 

@@ -307,7 +307,7 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
         if not meant:
             known = suggest(required.encoder, {one.label for one in systems})
             raise _refused(required, f"the run has no {told}: {known}")
-    rows = rows[mine]
+    rows = rows[np.array(mine, bool)]
     if rows.empty:
         raise _refused(required, f"the run has no {required.column} of {told}: name another")
     for distance in required.distances:

@@ -19,13 +19,14 @@ from nearkin.errors import NearkinError, RunError, printable
 from nearkin.tables import MEASURES, ORIGINAL
 from nearkin.transforms import magnitudes
 
-Kind = Literal["name", "text", "number", "place", "whole", "flag", "rank"]
+Kind = Literal["name", "text", "number", "place", "real", "whole", "flag", "rank"]
 
 DEMANDS: dict[str, str] = {
     "name": "text that is not empty",
     "text": "text, or missing",
     "number": "a finite number, or missing",
     "place": "a finite number",
+    "real": "a number, or missing",
     "whole": "a whole number, 0 or more",
     "flag": "0, 1 or missing",
     "rank": "a whole number, 0 or more, or missing",
@@ -55,6 +56,7 @@ _SCORE_KEY = (
     *("encoder", "task", "trial", "measure", "audio_distance", "latent_distance"),
     *("transformation", "magnitude"),
 )
+_OF: dict[str, Kind] = {"measure": "name", "audio_distance": "text", "latent_distance": "text"}
 _MORE: dict[str, Kind] = {"ci_method": "text", "n_failed": "whole"}
 
 SCHEMAS = {
@@ -101,16 +103,54 @@ SCHEMAS = {
         _SCORE_KEY,
         PERFORM,
     ),
+    "gam": Schema(
+        {
+            **_OF,
+            **{"n": "whole", "r2": "real", "edf": "real", "residual_df": "real"},
+            "residual_sd": "real",
+        },
+        {"k": "whole", "n_dropped": "whole", "r2_adj": "real"},
+        (),
+        ANALYZE,
+    ),
+    "anova": Schema(
+        {**_OF, "term": "name", "df": "real", "F": "real", "p": "real", "status": "text"},
+        {"residual_df": "real"},
+        (),
+        ANALYZE,
+    ),
     "marginal_means": Schema(
         {
-            **{"measure": "name", "audio_distance": "text", "latent_distance": "text"},
+            **_OF,
             **{"factor": "name", "level": "name", "mean": "number", "se": "number"},
             **{"ci_low": "number", "ci_high": "number"},
         },
         {
             **{"clip_se": "number", "encoder": "text", "task": "text", "transformation": "text"},
-            "clip_kind": "text",
+            **{"clip_kind": "text", "status": "text", "at": "text", "trial_status": "text"},
+            **{"trial_mean": "real", "trial_se": "real", "trials": "rank"},
+            **{"trial_ci_low": "real", "trial_ci_high": "real"},
         },
+        (),
+        ANALYZE,
+    ),
+    "contrasts": Schema(
+        {
+            **_OF,
+            **{"factor": "name", "level_a": "name", "level_b": "name", "difference": "real"},
+            **{"se": "real", "ci_low": "real", "ci_high": "real", "t": "real", "p": "real"},
+            "status": "text",
+        },
+        {"clip_se": "real", "clip_p": "real", "at": "text"},
+        (),
+        ANALYZE,
+    ),
+    "correlations": Schema(
+        {
+            **{"kind": "name", "measure": "text", "a": "text", "b": "text", "about": "text"},
+            **{"n": "whole", "spearman": "real", "pearson": "real", "mean_difference": "real"},
+        },
+        {},
         (),
         ANALYZE,
     ),
@@ -234,7 +274,7 @@ def _texts(values: pd.Series[Any], *, empty: bool) -> Any:
     return pd.Series(found, index=values.index, dtype=str)
 
 
-def _numbers(values: pd.Series[Any], *, missing: bool) -> Any:
+def _numbers(values: pd.Series[Any], *, missing: bool, infinite: bool = False) -> Any:
     if pd.api.types.is_bool_dtype(values.dtype) or not (
         pd.api.types.is_numeric_dtype(values.dtype) or values.isna().all()
     ):
@@ -243,7 +283,7 @@ def _numbers(values: pd.Series[Any], *, missing: bool) -> Any:
     if pd.api.types.is_complex_dtype(values.dtype):
         return 0
     found = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
-    wrong = np.isinf(found) if missing else ~np.isfinite(found)
+    wrong = np.isinf(found) & (not infinite) if missing else ~np.isfinite(found)
     if wrong.any():
         return int(wrong.argmax())
     return pd.Series(found, index=values.index)
@@ -268,6 +308,7 @@ _PLAIN: dict[Kind, Callable[[pd.Series[Any]], Any]] = {
     "text": lambda values: _texts(values, empty=True),
     "number": lambda values: _numbers(values, missing=True),
     "place": lambda values: _numbers(values, missing=False),
+    "real": lambda values: _numbers(values, missing=True, infinite=True),
     "whole": lambda values: _wholes(values, missing=False),
     "flag": lambda values: _wholes(values, missing=True, most=1),
     "rank": lambda values: _wholes(values, missing=True),

@@ -110,7 +110,7 @@ def join(runs: Sequence[RunScores], *, encoders: Sequence[str] = ()) -> pd.DataF
     labels = {(one.encoder, one.task): one.label for one in wanted}
     _require_apart(labels)
     pairs = list(zip(rows["encoder"], rows["task"], strict=True))
-    rows = rows[[pair in labels for pair in pairs]].copy()
+    rows = rows[np.array([pair in labels for pair in pairs], bool)].copy()
     names = [labels[pair] for pair in zip(rows["encoder"], rows["task"], strict=True)]
     levels = list(dict.fromkeys(labels[(one.encoder, one.task)] for one in wanted))
     rows["encoder"] = pd.Categorical(names, levels)
@@ -177,7 +177,9 @@ def join_performance(
         asked = {one for name in encoders for one in _asked(name, list(order), runs, record)}
         pairs = {(one.encoder, one.task) for one in asked}
         mine = [pair in pairs for pair in zip(rows["encoder"], rows["task"], strict=True)]
-        rows = rows[mine].copy()
+        rows = rows[np.array(mine, bool)].copy()  # a list of none would select columns
+    if rows.empty:
+        return None
     kept = set(rows["encoder"])
     names = list(dict.fromkeys(one.encoder for one in order if one.encoder in kept))
     rows["encoder"] = pd.Categorical(rows["encoder"], names)

@@ -295,8 +295,21 @@ class RunFolder:
         return tables
 
     def read_words(self) -> tuple[str, ...]:
-        """Return the paragraphs of ``analysis/summary.txt``."""
-        text = (self.root / "analysis" / "summary.txt").read_text("utf-8")
+        """Return the paragraphs of ``analysis/summary.txt``.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read.
+        """
+        path = self.root / "analysis" / "summary.txt"
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{printable(path)}: cannot be read ({error}); give nearkin analyze "
+                f"{printable(self.root)} again"
+            ) from error
         return tuple(part.strip() for part in text.split("\n\n") if part.strip())
 
     # -- arrays that stay ------------------------------------------------------------------------

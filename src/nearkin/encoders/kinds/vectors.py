@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.audio import sha256_file
+from nearkin.encoders.identity import joined
 from nearkin.encoders.kinds.arrays import read_array
 from nearkin.encoders.kinds.columns import vectors_of
 from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder, pool
@@ -92,7 +93,8 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         matched=f"a table of embeddings: {len(keys)} rows, {vectors.shape[1]} values"
         + (f" ({taken})" if taken else ""),
         encoder=TableEncoder(keys, vectors, sample_rate=handling.rate),
-        sha256=sha256_file(path),
+        # what a row stands for is the manifest's to say
+        sha256=joined(sha256_file(path), sha256_file(manifest) if manifest else ""),
     )
 
 

@@ -194,7 +194,7 @@ def standing(
     points = choose((str(code), float(x)) for code, x in pairs.itertuples(index=False, name=None))
     places = {(point.code, point.magnitude) for point in points}
     pairs_of_rows = zip(rows["transformation"], rows["magnitude"], strict=True)
-    rows = rows[[pair in places for pair in pairs_of_rows]]
+    rows = rows[np.array([pair in places for pair in pairs_of_rows], bool)]
     ends = rows[["value", "ci_low", "ci_high"]].to_numpy(float)
     shown = [*ends[np.isfinite(ends)].tolist(), *(level["value"] for level in levels)]
     low, high = (min(shown), max(shown)) if shown else (-1.0, 1.0)
