@@ -59,7 +59,7 @@ def sounds_of_page(
     keep : bool
         Keep them under ``audio/`` in the run's folder, so that they are made once.
     progress : callable
-        Told ``("sounds", done, total)``.
+        Told ``("sounds", percent, 100)``.
 
     Returns
     -------

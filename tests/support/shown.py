@@ -128,7 +128,7 @@ def seen_by_chromium(
     return Seen(
         dom=done.stdout,
         drawn=told("figures") == "drawn",
-        complaints=json.loads(told("seen")),
+        complaints=json.loads(told("seen") or "[]"),
         hacked=told("hacked"),
         saved=told("saved").split(", "),
         told=told("told"),

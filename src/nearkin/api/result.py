@@ -285,7 +285,7 @@ class Result:
             Which lost clips can be heard at the points of the explorer: the worst of every point
             until 10 MB are full, or all; they are made from the music, which must be there.
         progress : callable
-            Told ``("sounds", done, total)``.
+            Told ``("sounds", percent, 100)``.
 
         Returns
         -------

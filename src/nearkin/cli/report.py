@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearkin.cli.common import Quiet, sentences, tell
+
+if TYPE_CHECKING:
+    from nearkin.runs.folder import RunFolder
 
 
 def report_command(
@@ -24,10 +27,32 @@ def report_command(
     with sentences():
         from nearkin.api import load
         from nearkin.cli.bars import show
+        from nearkin.runs.folder import RunFolder
 
-        result = load(run)
+        folder = RunFolder(run)
         with show(quiet=bool(quiet)) as progress:
-            result.figures()
-            page = result.report(sounds=sounds, progress=progress)  # type: ignore[arg-type]
+            if folder.read_run() is None and folder.has_table("performance"):
+                page = _report_scores(folder)
+            else:
+                result = load(run)
+                result.figures()
+                page = result.report(sounds=sounds, progress=progress)  # type: ignore[arg-type]
         said = f"report: {page}"
         tell([said], said, quiet=quiet, as_json=False)
+
+
+def _report_scores(folder: RunFolder) -> Path:
+    """Write the report of a folder that holds task scores and no run; return its file."""
+    from nearkin.lease import leased
+    from nearkin.report.page import build_scores
+    from nearkin.results.schemas import read_checked
+
+    name = "performance"
+    file = folder.root / f"{name}.parquet"
+    table = read_checked(lambda: folder.read_table(name), name, file)
+    page = build_scores(table, folder.read_performance() or {})
+    target = folder.root / "report.html"
+    with leased(folder.root):
+        text = page.encode("utf-8", "backslashreplace")
+        folder.write(target, lambda file: file.write(text))
+    return target

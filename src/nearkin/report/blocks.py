@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,21 +102,25 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
             )
         )
     if data.performance is not None:
-        blocks.append(
-            block(
-                "figure-4",
-                figures.figure_4(data.performance, run=run),
-                "Task scores over magnitude (the paper’s Figure 4), each task on its own test set. "
-                "Bands are 95 % intervals; dotted lines of an encoder’s colour its score on the "
-                "unchanged clips, the dotted black line what chance scores on the changed ones "
-                "(the training set’s mean spectrum, the untouched mixture, a guess); the red line "
-                "is the place of no change. Where there are several trials the curve is their mean "
-                "and each is a dot.",
-            )
-        )
+        blocks.append(score_block(data.performance, run, stills=stills))
     if data.analysis:
         blocks += _figures_of_means(data, block)
     return {one.id: one for one in blocks}
+
+
+def score_block(performance: Any, run: Mapping[str, Any], *, stills: bool) -> FigureBlock:
+    """Return figure 4, the task scores over magnitude."""
+    return _block(
+        "figure-4",
+        figures.figure_4(performance, run=run),
+        "Task scores over magnitude (the paper’s Figure 4), each task on its own test set. "
+        "Bands are 95 % intervals; dotted lines of an encoder’s colour its score on the "
+        "unchanged clips, the dotted black line what chance scores on the changed ones "
+        "(the training set’s mean spectrum, the untouched mixture, a guess); the red line "
+        "is the place of no change. Where there are several trials the curve is their mean "
+        "and each is a dot.",
+        stills=stills,
+    )
 
 
 def _on_top_row(data: ReportData) -> str:

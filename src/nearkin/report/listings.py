@@ -303,6 +303,31 @@ def task_scores_of(data: ReportData) -> Table | None:
     return _table("Task scores, with 95 % intervals", head, rows)
 
 
+def effects_of(data: ReportData) -> Table | None:
+    """Return the F tests of the analysis: a row a measure and its distances, a column an effect."""
+    tests = data.analysis.get("anova")
+    if tests is None or tests.empty:
+        return None
+    terms = list(dict.fromkeys(tests["term"]))
+    rows = []
+    keys = ["measure", "audio_distance", "latent_distance"]
+    for key, part in tests.groupby([tests[name].fillna("") for name in keys], sort=False):
+        measure, *distances = (str(word) for word in key)
+        between = " and ".join(distance_name(word) for word in distances if word)
+        by_term = {str(row["term"]): row for row in part.to_dict("records")}
+        cells = [_effect(by_term.get(term)) for term in terms]
+        rows.append((f"{measure}, {between}" if between else measure, *cells))
+    heads = [term.replace(":", " × ") for term in terms]
+    return _table("What explains the scores: F tests of the effects", ("measure", *heads), rows)
+
+
+def _effect(row: Mapping[Any, Any] | None) -> str:
+    if row is None or not math.isfinite(row["F"]):
+        return "–"
+    p = "p < .001" if row["p"] < 0.001 else f"p = {row['p']:.3f}"
+    return f"F = {row['F']:.3g}, {p}"
+
+
 def _answered(row: Mapping[Any, Any]) -> str:
     """Return the number of clips asked, and how many of them the model failed."""
     failed = row.get("n_failed", 0)

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from nearkin.errors import printable
 from nearkin.report import listings, methods
-from nearkin.report.blocks import FigureBlock, figure_blocks, json_for_script
+from nearkin.report.blocks import FigureBlock, figure_blocks, json_for_script, score_block
 from nearkin.report.data import ReportData
 from nearkin.report.explorer import explorer_json, packed, sounds_json
 from nearkin.report.figures import style
@@ -34,7 +34,7 @@ from nearkin.transforms import magnitudes
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 Survivals = list[tuple[System, list[survival.Survival]]]
 
-__all__ = ["build"]
+__all__ = ["build", "build_scores"]
 
 
 def build(data: ReportData, *, stills: bool = True) -> str:
@@ -62,9 +62,11 @@ def build(data: ReportData, *, stills: bool = True) -> str:
     blocks = figure_blocks(data, stills=stills)
     explored = explorer_json(data)
     distance, survivals = survival.of_run(consistency, run)
-    page = _environment().get_template("report.html.j2")
-    html = page.render(
+    return _rendered(
+        whole=True,
         run=run,
+        tasks_tested=any(one.task for one in systems_of(run, consistency) if one.role == "tested"),
+        effects=listings.effects_of(data),
         lead=_lead(run, consistency),
         verdicts=[one for one in said if one.role == "tested"],
         references=[one for one in said if one.role != "tested"],
@@ -90,14 +92,61 @@ def build(data: ReportData, *, stills: bool = True) -> str:
             counts_failed="n_failed" in consistency.columns,
         ),
         intervals=methods.intervals_in_words(made),
-        bibtex=[methods.PAPER_BIBTEX, methods.software_bibtex(run)],
-        css=Markup(_text("report.css")),
-        script=Markup(_text("report.js") + (_text("explorer.js") if explored else "")),
         explorer=packed(explored) if explored else "",
         sounds=Markup(sounds_json(data)),  # base64 by numbers
         silence=data.silence,
-        palette=_palette(blocks),
-        bundle=_bundle(),
+        script=Markup(_text("report.js") + (_text("explorer.js") if explored else "")),
+    )
+
+
+def build_scores(
+    performance: pd.DataFrame, performed: Mapping[str, Any], *, stills: bool = True
+) -> str:
+    """Return the page of task scores alone, where no run stands beside them.
+
+    Parameters
+    ----------
+    performance : pandas.DataFrame
+        performance.parquet.
+    performed : mapping
+        performance.json.
+    stills : bool
+        As of `build`.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    none = pd.DataFrame()
+    data = ReportData({}, none, none, none, none, performance=performance, performed=performed)
+    models = dict.fromkeys(zip(performance["encoder"], performance["task"], strict=True))
+    labels = [System(str(encoder), str(task), "tested").label for encoder, task in models]
+    return _rendered(
+        whole=False,
+        run=performed,
+        lead=f"Task scores of {', '.join(labels)}, on the unchanged and the changed clips.",
+        verdicts=[],
+        figures={one.id: one for one in [score_block(performance, {}, stills=stills)]},
+        task_scores=listings.task_scores_of(data),
+        on_performance=methods.on_performance(performed),
+        analysis=(),
+        explorer="",
+        script=Markup(_text("report.js")),
+    )
+
+
+def _rendered(**parts: Any) -> str:
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            **parts,
+            bibtex=[methods.PAPER_BIBTEX, methods.software_bibtex(parts["run"])],
+            css=Markup(_text("report.css")),
+            palette=_palette(parts["figures"]),
+            bundle=_bundle(),
+        )
     )
     return html.encode("utf-8", "backslashreplace").decode("utf-8")
 

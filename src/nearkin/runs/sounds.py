@@ -127,7 +127,7 @@ class Sounds:
         budget : int, optional
             Characters of base64 that may be filled; None: as many as there are.
         progress : callable
-            Told as ``("sounds", done, total)``.
+            Told as ``("sounds", percent, 100)``.
 
         Returns
         -------
@@ -140,7 +140,8 @@ class Sounds:
         wanted = list(changed)
         spent, failed = 0, ""
         for number, one in enumerate(wanted):
-            progress("sounds", number, len(wanted))
+            full = 0.0 if budget is None else spent / budget
+            progress("sounds", int(100 * max(full, number / len(wanted))), 100)
             try:
                 group = {
                     name: self.mp3(*name)
@@ -152,13 +153,14 @@ class Sounds:
                 continue
             size = sum(4 * -(-len(sound) // 3) for sound in group.values())
             if budget is not None and spent + size > budget:
+                progress("sounds", 100, 100)
                 return found, (
                     f"The sounds of {number:,} of {len(wanted):,} lost clips fill the "
                     f"{budget / 1e6:g} MB that a page may take; nearkin listen makes any other."
                 )
             spent += size
             found.update(group)
-        progress("sounds", len(wanted), len(wanted))
+        progress("sounds", 100, 100)
         return found, f"Some sounds could not be made: {failed}" if failed else ""
 
     def _read(self, clip_id: str) -> Original:

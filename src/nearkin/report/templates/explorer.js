@@ -11,8 +11,8 @@
     others: true, measure: 0, audio: 0, latent: Math.max(0, data.latentNames.indexOf("cosine")), t: 0, at: 0,
   };
   if (!state.chosen.size) state.chosen.add(0);
-  // It opens where the first of them loses its first clips.
-  const opening = data.lost.find(([s, latent]) => state.chosen.has(s) && latent === state.latent);
+  // It opens where one of them begins to lose clips.
+  const [opening] = data.lost.filter(([s, latent]) => state.chosen.has(s) && latent === state.latent).sort((a, b) => a[3] - b[3]);
   if (opening) state.t = data.transformations.findLastIndex((t) => t.first <= opening[2]);
 
   // -- small makers ------------------------------------------------------------------------------
@@ -36,6 +36,12 @@
     return node;
   };
   const shown = (number) => (number === null || number === undefined ? "–" : number.toFixed(2));
+  // Two distances with as many digits as it takes to tell them apart.
+  const apart = (a, b) => {
+    let digits = 3;
+    while (digits < 7 && a !== b && a.toPrecision(digits) === b.toPrecision(digits)) digits += 1;
+    return [a, b].map((one) => String(Number(one.toPrecision(digits))));
+  };
   const nameOf = (s) => (s < 0 ? "audio space" : data.systems[s].label);
   const between = () => data.measures[state.measure] !== "C_W";
   const transformation = () => data.transformations[state.t];
@@ -159,7 +165,7 @@
     if (!lost) {
       panel.replaceChildren(title, make("p", {}, s < 0 ? "Failures are listed of encoders, not of the audio space." : "No clip is listed as lost here."));
     } else {
-      const items = lost[4].map(([clip, other, rank, own, nearest, trial]) => make("li", {},
+      const items = lost[4].map(([clip, other, rank, own, nearest, trial]) => [clip, other, rank, ...apart(own, nearest), trial]).map(([clip, other, rank, own, nearest, trial]) => make("li", {},
         make("p", {}, "The " + t.noun + " lies " + (own === nearest ? "exactly as near to " : "nearer to ") + "“" + (other < 0 ? "another" : data.clips[other]) + "” (" + nearest + ") than to its own original (" + own + ") ",
           make("span", { class: "quiet" }, "its own original ranks " + rank + " of " + data.n + (trial > 1 ? "; trial " + trial : ""))),
         make("div", { class: "players" }, player("changed clip", clip, t.first + i), player("its own original", clip), player("the intruder", other))));
@@ -219,7 +225,7 @@
   if (data.map.rows) {
     const first = data.systems.findIndex((one, s) => data.map.rows[s].length);
     if (first >= 0) {
-      host.append(make("h3", {}, "Where the embeddings lie"), choice("encoder", data.systems.map((one) => one.label), first, drawMap), mapChart, make("p", { class: "quiet" }, data.map.about));
+      host.append(make("h3", {}, "Where the embeddings lie"), make("p", {}, choice("encoder", data.systems.map((one) => one.label), first, drawMap)), mapChart, make("p", { class: "quiet" }, data.map.about));
       drawMap(first);
     }
   }

@@ -54,13 +54,24 @@
   const still = (node) => { node.innerHTML = stills.get(node) || "This figure could not be drawn."; };
   const draw = async (node) => {
     try {
-      const spec = read(node);
       const available = room(node);
-      fold(spec, available, margin(spec));
-      const screen = inked(spec);
-      screen.config.background = "transparent";
-      for (const legend of [screen.config.legend]) if (legend) legend.columns = Math.max(1, Math.min(8, Math.floor(available / 125)));
-      await embed(node, screen, { actions: false, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } });
+      // What a panel needs beside its plot is known roughly: where it turns out wider, panels are narrowed.
+      for (let more = 0, tries = 0; tries < 4; tries++) {
+        const spec = read(node);
+        fold(spec, available, margin(spec) + more);
+        const screen = inked(spec);
+        screen.config.background = "transparent";
+        screen.config.title = { ...screen.config.title, limit: available - 12 };
+        const legend = screen.config.legend;
+        if (legend) {
+          legend.columns = Math.max(1, Math.min(8, Math.floor(available / 125) - tries));
+          if (available < 600) legend.layout = { top: { direction: "vertical", anchor: "start" } };
+        }
+        await embed(node, screen, { actions: false, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } });
+        const over = node.scrollWidth - node.clientWidth;
+        if (over < 1) break;
+        more += over;
+      }
       node.dataset.drawn = String(available);
     } catch (error) {
       still(node);
