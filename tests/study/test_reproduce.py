@@ -32,7 +32,7 @@ from support.commands import command, refused
 from support.labelled_tones import make_corpus
 
 GRID = "{PN: [-10, 0, 9, 18, 30], MP: [8, 16, 32, 64, 128]}"
-KEPT = ("models", "claims.csv", "report.html", "run")
+KEPT = ("models", "figures", "claims.csv", "report.html", "run")
 CLOCKED = ("run.json", "performance.json", ".nearkin")
 
 
@@ -89,6 +89,7 @@ def test_a_study_leaves_claims_a_page_and_a_run(study: Path) -> None:
     page = (study / "report.html").read_text("utf-8")
     assert all(f'id="{claim.name}"' in page for claim in CLAIMS)
     assert page.count("data:image/svg+xml") >= 8
+    assert 'id="figure_14"' in page
     assert "http" not in page.split("</style>")[1]
     models = sorted(path.name for path in (study / "models").glob("*.safetensors"))
     assert len(models) == 8

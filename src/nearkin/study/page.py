@@ -34,6 +34,11 @@ FIGURES = (
     ("figure_11", "Marginal means of C_B_acc and C_B_rho (Figure 11)."),
     ("figure_12", "The mildest changes (Figure 12)."),
     ("figure_13", "C_B_rho on the unchanged clips (Figure 13)."),
+    (
+        "figure_14",
+        "Mixtures as the singing-voice encoder hears them, coloured by how loud the voice is alone "
+        "and by song (Figure 14).",
+    ),
 )
 MEANINGS = {
     COMES_OUT: f"it holds in {SURE:.0%} of the joint resamples, or by its interval",
@@ -44,7 +49,7 @@ MEANINGS = {
 
 
 def build(
-    decided: pd.DataFrame, evidence: Evidence, plan: StudyPlan, folder: Path | None = None
+    decided: pd.DataFrame, evidence: Evidence, plan: StudyPlan, folders: Sequence[Path] = ()
 ) -> str:
     """Return the page as HTML.
 
@@ -56,8 +61,8 @@ def build(
         The study it was decided by.
     plan : StudyPlan
         What the study was made with.
-    folder : Path, optional
-        Where the run's figures are; those that are there are shown.
+    folders : sequence of Path
+        Where figures are; those that are there are shown.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nearkin.study", "templates"),
@@ -74,7 +79,7 @@ def build(
         n=len(decided),
         means=_means(evidence),
         claims=[_row(dict(row)) for row in decided.to_dict("records")],
-        figures=_figures(folder),
+        figures=_figures(folders),
     )
 
 
@@ -124,11 +129,11 @@ def _means(evidence: Evidence) -> list[dict[str, Any]]:
     return rows
 
 
-def _figures(folder: Path | None) -> Sequence[dict[str, str]]:
+def _figures(folders: Sequence[Path]) -> list[dict[str, str]]:
     found = []
     for name, caption in FIGURES:
-        path = folder / f"{name}.svg" if folder is not None else None
-        if path is not None and path.is_file():
+        there = [folder / f"{name}.svg" for folder in folders]
+        for path in [path for path in there if path.is_file()][:1]:
             coded = base64.b64encode(path.read_bytes()).decode("ascii")
             found.append({"name": name, "caption": caption, "data": coded})
     return found

@@ -91,6 +91,7 @@ def steps_of(plan: StudyPlan) -> list[Step]:
         ("report", report, ("report.html",)),
     ):
         steps.append(Step(name, name, act, _in_run(files), WEIGHTS[name]))
+    steps.append(Step("vocal map", "report", vocal_map, _mapped, WEIGHTS["report"]))
     steps.append(Step("claims", "report", claims, _at_top, WEIGHTS["report"]))
     return steps
 
@@ -257,6 +258,21 @@ def report(work: Work) -> None:
     work.progress("report", 2, 2)
 
 
+def vocal_map(work: Work) -> None:
+    """Lay pieces of mixtures out as the singing-voice encoder hears them."""
+    from nearkin.study import vocal_map as maps
+
+    plan, folder = work.plan, work.folder
+    table = maps.vocal_map(
+        folder.model("vgg", "vs", 1),
+        manifests_of(plan, folder)["vs"],
+        piece_seconds=plan.clip_seconds,
+        seed=plan.seed,
+    )
+    maps.write(table, folder.root / "figures")
+    folder.put("figures/vocal_map.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
 def claims(work: Work) -> None:
     """Decide the paper's claims, and write the study's page."""
     from nearkin.study.claims import decide, of_folder
@@ -264,12 +280,17 @@ def claims(work: Work) -> None:
 
     evidence = of_folder(work.folder.run, seed=work.plan.seed)
     decided = decide(evidence)
+    pictures = [work.folder.run / "figures", work.folder.root / "figures"]
     work.folder.put("claims.csv", decided.to_csv(index=False, lineterminator="\n"))
-    work.folder.put("report.html", build(decided, evidence, work.plan, work.folder.run / "figures"))
+    work.folder.put("report.html", build(decided, evidence, work.plan, pictures))
 
 
 def _in_run(names: tuple[str, ...]) -> Callable[[StudyFolder], list[Path]]:
     return lambda folder: [folder.run / name for name in names]
+
+
+def _mapped(folder: StudyFolder) -> list[Path]:
+    return [folder.root / "figures" / "vocal_map.csv"]
 
 
 def _at_top(folder: StudyFolder) -> list[Path]:
