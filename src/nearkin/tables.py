@@ -37,6 +37,14 @@ PERCEPTION = (
     *("clip_id", "transformation", "magnitude", "effective_magnitude"),
     *("scale", "mos", "zimtohrli", "jnd", "status"),
 )
+TRAJECTORIES = (
+    *("encoder", "task", "trial", "transformation", "side", "n_magnitudes", "n"),
+    *("measure", "value", "ci_low", "ci_high", "status"),
+)
+TRAJECTORY_AGREEMENT = (
+    *("encoder", "task", "trial", "transformation_a", "side_a", "transformation_b", "side_b"),
+    *("n", "cosine", "ci_low", "ci_high", "cosine_of_means", "status"),
+)
 AUDIBILITY = (
     *("encoder", "task", "trial", "measure", "latent_distance", "transformation", "side"),
     *("scale", "level", "magnitude", "value", "ci_low", "ci_high", "ci_method", "n"),

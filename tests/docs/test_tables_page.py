@@ -38,6 +38,8 @@ def section(file: str) -> str:
         ("failures.parquet", (*COLUMNS, "query_audio", "own_audio", "nearest_audio")),
         ("perception.parquet", tables.PERCEPTION),
         ("audibility.parquet", tables.AUDIBILITY),
+        ("trajectories.parquet", tables.TRAJECTORIES),
+        ("trajectory_agreement.parquet", tables.TRAJECTORY_AGREEMENT),
     ],
 )
 def test_every_column_is_explained(file: str, columns: tuple[str, ...]) -> None:

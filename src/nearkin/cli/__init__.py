@@ -34,6 +34,7 @@ from nearkin.cli.run import run_command
 from nearkin.cli.table import table_command
 from nearkin.cli.telling import open_closed_streams, say
 from nearkin.cli.train import train_command
+from nearkin.cli.trajectories import trajectories_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,6 +82,7 @@ app.command("report")(report_command)
 app.command("listen")(listen_command)
 app.command("perform")(perform_command)
 app.command("perceive")(perceive_command)
+app.command("trajectories")(trajectories_command)
 app.command("repair")(repair_command)
 app.command("reproduce")(reproduce_command)
 app.command("list")(list_command)

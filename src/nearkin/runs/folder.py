@@ -49,10 +49,19 @@ _MADE_BY = {
 }
 PERCEPTION_FILES = ("perception.parquet", "audibility.parquet", "audibility.csv")
 """What ``nearkin perceive`` adds."""
+TRAJECTORY_FILES = tuple(
+    f"{name}.{form}"
+    for name in ("trajectories", "trajectory_agreement")
+    for form in ("parquet", "csv")
+)
+"""What ``nearkin trajectories`` adds."""
 COMPARISON_FILES = ("comparison.parquet", "comparison.csv")
 DEMO = "clips"
 """The folder in which ``nearkin demo`` puts the clips that it then runs on."""
-CONTENT = (DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES, *PERCEPTION_FILES, *COMPARISON_FILES)
+CONTENT = (
+    *(DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES),
+    *(*PERCEPTION_FILES, *TRAJECTORY_FILES, *COMPARISON_FILES),
+)
 """All that nearkin may write at the top of a run's folder."""
 RUN_FILES = (
     *("embeddings/", "distances/", "audio/", "consistency.csv"),
