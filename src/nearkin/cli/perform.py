@@ -15,6 +15,7 @@ from nearkin.cli.common import (
     Json,
     Out,
     Quiet,
+    Scheduler,
     Workers,
     given,
     note,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nearkin.progress import Progress
     from nearkin.runs.folder import RunFolder
     from nearkin.runs.plan import Plan
+    from nearkin.workers import Scheduler as Cluster
 
 
 def perform_command(
@@ -70,6 +72,7 @@ def perform_command(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
     out: Out = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     force: Annotated[
         bool | None, typer.Option("--force", help="Score anew where --out holds other task scores.")
     ] = None,
@@ -86,17 +89,17 @@ def perform_command(
         from nearkin.cli.settings import PerformOptions, laid_over, of_plan
         from nearkin.performance.run import SETTINGS, make_performance_plan
         from nearkin.performance.scored import TrainedModel
-        from nearkin.workers import available_cores
+        from nearkin.workers import workers_at
 
         known = of_plan(SETTINGS)
         options = laid_over(PerformOptions, given(ctx), config, known=known, rest="plan")
         plan = make_performance_plan({"grid": "quick", **options.plan})
         trained = [TrainedModel(path, device=options.device) for path in options.models]
-        workers = options.workers or available_cores()
+        place = options.place()
         if options.dry_run:
-            _estimate(options, trained, plan, workers)
+            _estimate(options, trained, plan, workers_at(place, else_=1))
         else:
-            _perform(options, trained, plan, workers, config)
+            _perform(options, trained, plan, place, config)
 
 
 def _estimate(
@@ -117,7 +120,7 @@ def _perform(
     options: PerformOptions,
     models: Sequence[TrainedModel],
     plan: Plan,
-    workers: int,
+    place: int | Cluster,
     config: Path | None,
 ) -> NoReturn:
     from nearkin.cli.bars import show
@@ -131,7 +134,7 @@ def _perform(
             Path(options.out),
             plan=plan,
             split=options.split,
-            workers=workers,
+            workers=place,
             force=options.force,
             made_from=[*_paths(options.models), *written_files(options.plan, config)],
             progress=progress,

@@ -18,7 +18,7 @@ from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
 from nearkin.runs.sources import EncoderSource, make_sources
-from nearkin.workers import Place, Scheduler, array_job, available_cores
+from nearkin.workers import ArrayJob, Place, Scheduler, array_job, available_cores
 from nearkin.written import parse_json, read_yaml
 
 
@@ -99,8 +99,8 @@ class PerformOptions(BaseModel):
         The settings that change a number, the grid among them.
     models, manifest
         Paths of model files and of labelled clips.
-    workers
-        None takes every core.
+    workers, scheduler
+        Processes here (None takes every core), or a Dask cluster.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -112,10 +112,23 @@ class PerformOptions(BaseModel):
     device: str = "cpu"
     out: str = "nearkin-run"
     workers: int | None = Field(default=None, ge=1)
+    scheduler: str | None = None
     force: bool = False
     dry_run: bool = False
     quiet: bool = False
     json_line: bool = Field(False, alias="json")
+
+    def place(self) -> int | Scheduler:
+        """Return where units run.
+
+        Raises
+        ------
+        InputError
+            If two places are named.
+        """
+        place = _place(self.workers, self.scheduler, None)
+        assert not isinstance(place, ArrayJob)
+        return place
 
 
 class ReproduceOptions(BaseModel):

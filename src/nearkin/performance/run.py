@@ -47,7 +47,7 @@ from nearkin.runs.record import (
 from nearkin.runs.shards import clear_shards
 from nearkin.runs.twins import Twins
 from nearkin.tables import OK
-from nearkin.workers import Workers, open_workers
+from nearkin.workers import Scheduler, Workers, open_workers
 
 SETTINGS = (
     *("grid", "seed", "clips", "clip_seconds", "working_rate", "noise", "engine", "mp3_rate"),
@@ -83,7 +83,7 @@ def perform(
     *,
     plan: Plan,
     split: str = "test",
-    workers: int = 1,
+    workers: int | Scheduler = 1,
     force: bool = False,
     made_from: Sequence[Path] = (),
     progress: Progress = silent,
@@ -103,8 +103,8 @@ def perform(
         From `make_performance_plan`.
     split : str
         Which rows of the manifests: ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
-    workers : int
-        Processes; their number changes no result.
+    workers : int or Scheduler
+        Processes, or a Dask cluster; which and how many changes no result.
     force : bool
         Start anew where `out` holds other task scores.
     made_from : sequence of Path
@@ -157,7 +157,7 @@ def perform(
 
         note()
         status: dict[str, dict[str, str]] = {}
-        with open_workers(session, workers=workers) as pool:
+        with open_workers(session, workers=workers, folder=folder.work, tell=tell) as pool:
             for test in tests:
                 with clock(test.task):
                     status[test.task] = score_clips(session, pool, test, progress, tell)
