@@ -100,7 +100,7 @@ def leased(folder: Path, *, option: str = "--out") -> Iterator[Lease]:
 
 
 @contextlib.contextmanager
-def joined(folder: Path, job: str) -> Iterator[Lease]:
+def joined(folder: Path, job: str, *, patience_s: float = 600.0) -> Iterator[Lease]:
     """Hold the lease of one job of an array: other jobs of the same array work there too.
 
     Parameters
@@ -108,20 +108,34 @@ def joined(folder: Path, job: str) -> Iterator[Lease]:
     folder : Path
     job : str
         ``"K/N"``.
+    patience_s : float
+        How long a command that holds the folder is waited for: an early job may be writing the
+        report already.
 
     Raises
     ------
     InputError
-        If another command holds the folder, the same job, or a job of another array.
+        If another command holds the folder all that time, or a job of another array is at work,
+        or this one.
     """
     own = folder / _job_name(job)
+    last = time.monotonic() + patience_s
     with _held(folder, own) as lease:
-        for path in [folder / NAME, *_jobs(folder)]:
-            there = _read(path)
-            same = path.name.rpartition("of")[2] == own.name.rpartition("of")[2]
-            if path != own and there and not same and not _is_stale(path, there):
+        for path in _jobs(folder):
+            if path.name.rpartition("of")[2] != own.name.rpartition("of")[2]:
                 raise _taken(folder, path)
+        path = folder / NAME
+        while (there := _read(path)) and not _is_stale(path, there):
+            if time.monotonic() > last:
+                raise _taken(folder, path)
+            time.sleep(0.5)
         yield lease
+
+
+def wait_for_jobs(folder: Path) -> None:
+    """Wait until no job of an array is at work in a folder."""
+    while _jobs(folder):
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager

@@ -114,7 +114,8 @@ def test_an_array_and_another_command_keep_out_of_each_others_way(
             with pytest.raises(InputError, match="another nearkin command is at work there"), what:
                 pass
     with leased(tmp_path):
-        with pytest.raises(InputError, match="another nearkin command"), joined(tmp_path, "1/3"):
+        late = joined(tmp_path, "1/3", patience_s=0.1)
+        with pytest.raises(InputError, match="another nearkin command"), late:
             pass
         assert (tmp_path / NAME).exists()
     assert not list(tmp_path.iterdir())

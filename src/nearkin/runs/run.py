@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from nearkin.corpora.collect import Collected, collect
 from nearkin.corpora.recordings import Recording
 from nearkin.errors import InputError, RunError, printable
-from nearkin.lease import alone, joined, leased, others_at_work
+from nearkin.lease import alone, joined, leased, others_at_work, wait_for_jobs
 from nearkin.optional import need
 from nearkin.ownership import told_errors
 from nearkin.progress import Progress, Tell, silent, unsaid
@@ -153,9 +153,15 @@ class _DoneByOthersError(RunError):
     """Another job of the array has finished the run."""
 
 
-def one_at_a_time(out: Path, workers: Place) -> AbstractContextManager[object]:
-    """Let only one job of an array at a time do what is inside; anybody else at once."""
-    return alone(out, "step") if isinstance(workers, ArrayJob) else nullcontext()
+@contextmanager
+def one_at_a_time(out: Path, workers: Place) -> Iterator[None]:
+    """Let only one job of an array at a time do what is inside, when all have left the run."""
+    if not isinstance(workers, ArrayJob):
+        yield
+        return
+    with alone(out, "report"):
+        wait_for_jobs(out)
+        yield
 
 
 def _as_job(work: _Work, job: ArrayJob, made_from: list[Path]) -> None:
