@@ -34,5 +34,6 @@ def need(module: str, *, extra: str) -> ModuleType:
         if error.name is None or not module.startswith(error.name):
             raise
         raise ExtraError(
-            f"{module} is not installed: it is optional; pip install 'nearkin[{extra}]'"
+            f"{module} is not installed: it is optional; pip install 'nearkin[{extra}]' (in a "
+            f"clone: pip install '.[{extra}]')"
         ) from error
