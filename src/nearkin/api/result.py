@@ -91,6 +91,13 @@ class Result:
             return None
         return self.folder.read_table("perception")
 
+    @cached_property
+    def audibility(self) -> pd.DataFrame | None:
+        """C_W where changes are equally audible; None where ``nearkin perceive`` was not given."""
+        if not self.folder.has_table("audibility"):
+            return None
+        return self.folder.read_table("audibility")
+
     def _table(self, name: str) -> pd.DataFrame:
         """Read a table and check it against its schema."""
         from nearkin.results.schemas import read_checked
@@ -266,6 +273,8 @@ class Result:
             performed=self.folder.read_performance() or {},
             map=self.projection,
             map_about=about(int(self.run["n"]), int(self.run["plan"]["seed"])),
+            perception=self.perception,
+            audibility=self.audibility,
         )
 
     def report(

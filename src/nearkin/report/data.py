@@ -40,6 +40,8 @@ class ReportData:
         plane; None where it was not computed.
     map_about : str
         How that was done, in a sentence.
+    perception, audibility : pandas.DataFrame or None
+        Tables of ``nearkin perceive``; None where it was not given.
     """
 
     run: Mapping[str, Any]
@@ -56,3 +58,5 @@ class ReportData:
     silence: str = ""
     map: pd.DataFrame | None = None
     map_about: str = ""
+    perception: pd.DataFrame | None = None
+    audibility: pd.DataFrame | None = None

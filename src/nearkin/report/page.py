@@ -25,6 +25,7 @@ from nearkin.report.blocks import FigureBlock, figure_blocks, json_for_script, s
 from nearkin.report.data import ReportData
 from nearkin.report.explorer import explorer_json, packed, sounds_json
 from nearkin.report.figures import style
+from nearkin.report.heard import heard_section
 from nearkin.results import survival, verdicts
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks
@@ -79,6 +80,7 @@ def build(data: ReportData, *, stills: bool = True) -> str:
         n=run.get("n", 0),
         figures=blocks,
         task_scores=listings.task_scores_of(data),
+        heard=heard_section(data),
         on_performance=methods.on_performance(data.performed),
         analysis=data.words,
         groups=listings.failure_groups(data),
