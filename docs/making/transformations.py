@@ -174,7 +174,7 @@ def _index(codes: list[str]) -> str:
             *("# Transformations", ""),
             "Every change that nearkin can make to a clip. Each page has a picture of it, the "
             "sound before and after, the possible magnitudes and the parameters. `nearkin list "
-            "transformations` prints the same table; [a grid](../configuration.md) chooses among "
+            "transformations` prints the same table; [a grid](../grids.md) chooses among "
             "them, and [a class of your own](../extend.md) adds to them.",
             *("", "| code | name | what it does | unit |", "|---|---|---|---|", *rows, ""),
             *("```{toctree}", ":hidden:", "", *codes, "```", ""),

@@ -1,4 +1,4 @@
-"""The page of settings: its files are read by the code, its keys are the code's."""
+"""The pages of settings and grids: their files are read by the code, their keys are the code's."""
 
 from __future__ import annotations
 
@@ -15,25 +15,30 @@ from nearkin.transforms.grids import grid
 from support.pages import DOCS, sections
 
 TEXT = (DOCS / "configuration.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```yaml\n# (file|config): (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-GRIDS = {name: body for kind, name, body in BLOCKS if kind == "file"}
-CONFIGS = {name: body for kind, name, body in BLOCKS if kind == "config"}
+BLOCKS = re.findall(r"^```yaml\n# config: (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+CONFIGS = dict(BLOCKS)
+GRIDS = re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "grids.md").read_text("utf-8"), re.M | re.S)
 
 
 def test_every_block_is_read_here() -> None:
-    assert len(GRIDS) == 2
     assert len(CONFIGS) == 3
     assert TEXT.count("```yaml") == len(BLOCKS)
+    assert len(GRIDS) >= 2
 
 
-@pytest.mark.parametrize("name", GRIDS)
-def test_a_grid(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(GRIDS[name])
-    content = yaml.safe_load(GRIDS[name])
-    made = grid(tmp_path / name)
-    assert made.name == content.get("name", Path(name).stem)
-    points = content.get("points", content)
-    assert {code: list(made.magnitudes(code)) for code in made.codes} == points
+@pytest.mark.parametrize("text", GRIDS)
+def test_a_grid(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    content = yaml.safe_load(text)
+    made = grid(tmp_path / "mine.yaml")
+    assert made.name == content["name"]
+    for code, magnitudes in content.get("points", {}).items():
+        if isinstance(magnitudes, list):
+            assert list(made.magnitudes(code)) == magnitudes
+        else:
+            assert len(made.magnitudes(code)) > 1
+    for code, chain in content.get("chains", {}).items():
+        assert list(made.magnitudes(code)) == list(chain["levels"])
 
 
 @pytest.mark.parametrize("name", CONFIGS)
