@@ -54,6 +54,19 @@ PERFORMANCE_CLIPS = (
     *("encoder", "task", "trial", "clip_id", "transformation", "magnitude"),
     *("value", "chance", "status"),
 )
+ATTACKS = (
+    *("encoder", "task", "trial", "method", "space", "distance", "transformation", "magnitude"),
+    *("effective_magnitude", "clip_id", "error", "rank", "margin", "d_own", "d_nearest"),
+    *("nearest_id", "asked", "status"),
+)
+ATTACK_SCORES = (
+    *("encoder", "task", "trial", "method", "measure", "space", "distance", "transformation"),
+    *("magnitude", "value", "ci_low", "ci_high", "ci_method", "n", "n_failed", "chance", "status"),
+)
+ATTACK_SOUNDS = (
+    *("encoder", "task", "trial", "method", "magnitude", "clip_id", "nearest_id", "margin"),
+    *("query_audio", "own_audio", "nearest_audio"),
+)
 
 
 class Measure(NamedTuple):

@@ -30,6 +30,7 @@ def evaluate(
     workers: int = 1,
     scheduler: Any = None,
     keep_distances: bool = False,
+    keep_attacks: bool = False,
     force: bool = False,
     progress: Progress | bool = True,
     encoder_options: Sequence[Mapping[str, Any]] | None = None,
@@ -62,6 +63,8 @@ def evaluate(
         workers must see `out` under the same path.
     keep_distances : bool
         Keep the audio space's distances under ``distances/``.
+    keep_attacks : bool
+        Keep every attacked clip (``attack=True``) as a WAV file under ``attacks/``.
     force : bool
         Start anew where `out` holds another run.
     progress : bool or callable
@@ -118,6 +121,7 @@ def evaluate(
             encoders=sources,
             workers=workers if scheduler is None else Scheduler(scheduler),
             keep_distances=keep_distances,
+            keep_attacks=keep_attacks,
             force=force,
             made_from=[Path(grid)] if Path(grid).suffix else [],
             progress=tell,

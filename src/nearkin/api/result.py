@@ -98,6 +98,24 @@ class Result:
             return None
         return self.folder.read_table("audibility")
 
+    @cached_property
+    def attacks(self) -> pd.DataFrame | None:
+        """One row a question about attacked clips; None where the run had no ``attack``."""
+        return self._attack_table("attacks")
+
+    @cached_property
+    def attack_scores(self) -> pd.DataFrame | None:
+        """C_W of attacked clips and what stands beside it, and where half are led astray."""
+        return self._attack_table("attack_scores")
+
+    @cached_property
+    def attack_sounds(self) -> pd.DataFrame | None:
+        """The attacked clips that the report plays."""
+        return self._attack_table("attack_sounds")
+
+    def _attack_table(self, name: str) -> pd.DataFrame | None:
+        return self._table(name) if self.folder.has_table(name) else None
+
     def _table(self, name: str) -> pd.DataFrame:
         """Read a table and check it against its schema."""
         from nearkin.results.schemas import read_checked
@@ -275,6 +293,8 @@ class Result:
             map_about=about(int(self.run["n"]), int(self.run["plan"]["seed"])),
             perception=self.perception,
             audibility=self.audibility,
+            attack_scores=self.attack_scores,
+            attack_sounds=self.attack_sounds,
         )
 
     def report(

@@ -133,6 +133,15 @@ def run_command(
     keep_distances: Annotated[
         bool | None, typer.Option("--keep-distances", help="Keep the audio space's distances.")
     ] = None,
+    attack: Annotated[
+        bool | None,
+        typer.Option(
+            "--attack", help="Also search the worst change of every clip at 60 to 30 dB SNR."
+        ),
+    ] = None,
+    keep_attacks: Annotated[
+        bool | None, typer.Option("--keep-attacks", help="Keep the attacked clips as WAV files.")
+    ] = None,
     no_report: Annotated[
         bool | None,
         typer.Option("--no-report", help="Tables only; nearkin report makes page and figures."),
@@ -195,6 +204,7 @@ def run_and_tell(
             encoders=sources,
             workers=place,
             keep_distances=settings.keep_distances,
+            keep_attacks=settings.keep_attacks,
             force=settings.force,
             made_from=inputs,
             progress=progress,

@@ -31,7 +31,7 @@ class RunOptions(BaseModel):
         What is tested on what; options are JSON texts or mappings.
     plan : mapping
         The settings that change a number, the grid among them.
-    out, workers, scheduler, array, keep_distances, no_report, force, dry_run, quiet,
+    out, workers, scheduler, array, keep_distances, keep_attacks, no_report, force, dry_run, quiet,
     json_line
         Where and how the run is done and told; with none of `workers` (processes here),
         `scheduler` (of a Dask cluster) and `array` (``"K/N"``) it takes every core.
@@ -48,6 +48,7 @@ class RunOptions(BaseModel):
     scheduler: str | None = None
     array: str | None = None
     keep_distances: bool = False
+    keep_attacks: bool = False
     no_report: bool = False
     force: bool = False
     dry_run: bool = False

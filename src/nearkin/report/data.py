@@ -42,6 +42,8 @@ class ReportData:
         How that was done, in a sentence.
     perception, audibility : pandas.DataFrame or None
         Tables of ``nearkin perceive``; None where it was not given.
+    attack_scores, attack_sounds : pandas.DataFrame or None
+        Of a run with ``--attack``; None where there was none.
     """
 
     run: Mapping[str, Any]
@@ -60,3 +62,5 @@ class ReportData:
     map_about: str = ""
     perception: pd.DataFrame | None = None
     audibility: pd.DataFrame | None = None
+    attack_scores: pd.DataFrame | None = None
+    attack_sounds: pd.DataFrame | None = None

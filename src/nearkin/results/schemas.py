@@ -97,6 +97,47 @@ SCHEMAS = {
         (),
         RUN,
     ),
+    "attacks": Schema(
+        {
+            **_WHO,
+            **{"method": "name", "space": "name", "distance": "name", "transformation": "name"},
+            **{"magnitude": "number", "effective_magnitude": "number", "clip_id": "name"},
+            **{"error": "flag", "rank": "rank", "margin": "number", "d_own": "number"},
+            **{"d_nearest": "number", "nearest_id": "text", "asked": "whole", "status": "text"},
+        },
+        {},
+        (
+            *("encoder", "task", "trial", "space", "distance", "transformation", "magnitude"),
+            "clip_id",
+        ),
+        RUN,
+    ),
+    "attack_scores": Schema(
+        {
+            **_WHO,
+            **{"method": "name", "measure": "name", "space": "name", "distance": "name"},
+            **{"transformation": "name", "magnitude": "number", "value": "number"},
+            **{"ci_low": "number", "ci_high": "number", "ci_method": "text", "n": "whole"},
+            **{"n_failed": "whole", "chance": "number", "status": "text"},
+        },
+        {},
+        (
+            *("encoder", "task", "trial", "measure", "space", "distance", "transformation"),
+            "magnitude",
+        ),
+        RUN,
+    ),
+    "attack_sounds": Schema(
+        {
+            **_WHO,
+            **{"method": "name", "magnitude": "place", "clip_id": "name", "nearest_id": "text"},
+            **{"margin": "number", "query_audio": "text", "own_audio": "text"},
+            "nearest_audio": "text",
+        },
+        {},
+        (),
+        RUN,
+    ),
     "performance": Schema(
         {name: kind for name, kind in _SCORE.items() if name != "status"},
         {**_MORE, "status": "text", "side": "text"},
@@ -317,8 +358,8 @@ _PLAIN: dict[Kind, Callable[[pd.Series[Any]], Any]] = {
 
 def _out_of_range(table: pd.DataFrame, name: str) -> tuple[int, str] | None:
     """Return the first row whose value or magnitude cannot be, and what is wrong there."""
-    if "magnitude" not in SCHEMAS[name].columns:
-        return None
+    if "magnitude" not in SCHEMAS[name].columns or name.startswith("attack"):
+        return None  # an attack's magnitude is an SNR, whatever its transformation
     if name == "consistency":
         measures = table["measure"].str.split("@").str[0]
         low, high = (

@@ -14,7 +14,9 @@ from nearkin.consistency import neighbours
 from nearkin.corpora.collect import collect
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.distances.fast import fast_dtw
+from nearkin.encoders import ResolvedEncoder
 from nearkin.progress import Tell, duration, unsaid
+from nearkin.runs.attacking import SNRS_DB, attack_seconds, attackable
 from nearkin.runs.clips import Original
 from nearkin.runs.opening import open_session
 from nearkin.runs.originals import originals
@@ -116,7 +118,10 @@ def estimate(
     )
     seconds = float("nan")
     if clip is not None:
-        seconds = _measure(session, clip, n_clips) / min(workers, n_clips)
+        work = _measure(session, clip, n_clips)
+        if plan.attack:
+            work += n_clips * _attacks(session, clip)
+        seconds = work / min(workers, n_clips)
     return RunEstimate(
         recordings=len(recordings),
         clips=n_clips,
@@ -124,7 +129,7 @@ def estimate(
         encoders=n_encoders,
         workers=workers,
         seconds=seconds,
-        disk_mb=_disk(plan, n_clips, n_encoders) / 1e6,
+        disk_mb=(_disk(plan, n_clips, n_encoders) + _attacked_bytes(session, n_clips)) / 1e6,
         measured_on="" if clip is None else clip.clip_id,
     )
 
@@ -163,6 +168,23 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     n_points = len(plan.points)
     growth = (n_clips / n) ** 2
     return n_clips * one_clip + n_points * (n_clips**2 * pairs + score * growth)
+
+
+def _attacks(session: Session, clip: Original) -> float:
+    """Return the core-seconds of attacking one clip for every encoder that is attacked."""
+
+    def work(session: Session, encoder: ResolvedEncoder) -> float:
+        return attack_seconds(session, encoder, clip)
+
+    return float(sum(spent for _, spent in Here(session).map(work, attackable(session.encoders))))
+
+
+def _attacked_bytes(session: Session, n_clips: int) -> float:
+    """Return the bytes of the attacked clips, which are kept while the run works."""
+    if not session.plan.attack:
+        return 0.0
+    rates = [encoder.sample_rate for encoder in attackable(session.encoders)]
+    return n_clips * len(SNRS_DB) * session.plan.clip_seconds * sum(rates) * 4
 
 
 def _disk(plan: Plan, n_clips: int, n_encoders: int) -> float:

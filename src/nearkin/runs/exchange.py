@@ -270,7 +270,7 @@ def _clip_unit(work: Export, clip_id: str) -> None:
             continue
         y = audio.resample(version.heard, from_sr=plan.working_rate, to_sr=work.sample_rate)
         path = _sound(work, clip_id, point)
-        write_whole(path, functools.partial(_write_wav, y=y, sr=work.sample_rate))
+        write_whole(path, functools.partial(write_wav, y=y, sr=work.sample_rate))
         row["path"] = path.relative_to(work.out).as_posix()
         row["effective_magnitude"] = float(version.effective_magnitude)
         sha256[row["path"]] = sha256_of(path)
@@ -289,7 +289,8 @@ def _exact(magnitude: float) -> str:
     return short if float(short) == magnitude else repr(magnitude)
 
 
-def _write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:
+def write_wav(file: Any, *, y: np.ndarray[Any, Any], sr: int) -> None:
+    """Write a signal as a WAV file of its own type, without a clock in its header."""
     from scipy.io import wavfile  # libsndfile would put the time of writing into the header
 
     wavfile.write(file, sr, y)

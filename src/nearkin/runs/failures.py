@@ -152,13 +152,13 @@ def write_sounds(
             own.clip_id: centre(own.context, plan.clip_samples),
             nearest.clip_id: centre(nearest.context, plan.clip_samples),
         }
-        written = _write(folder, heard, plan.working_rate)
+        written = write_together(folder, heard, plan.working_rate)
         for column, name in zip(columns, written, strict=True):
             names[column].append(name)
     return failures.assign(**names)
 
 
-def _write(
+def write_together(
     folder: RunFolder, heard: Mapping[str, NDArray[np.float32] | None], rate: int
 ) -> list[str]:
     """Write sounds that are heard side by side; return their files' names, "" for a missing one.

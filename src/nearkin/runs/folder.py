@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("clips", "queries", "consistency", "failures")
-FOLDERS = ("work", "embeddings", "distances", "figures", "audio", "analysis")
+ATTACK_TABLES = ("attacks", "attack_scores", "attack_sounds")
+"""Tables of a run with ``--attack``."""
+FOLDERS = ("work", "embeddings", "distances", "figures", "audio", "analysis", "attacks")
 FILES = (
     "run.json",
     "report.html",
     "consistency.csv",
-    *(f"{name}.parquet" for name in TABLES),
+    "attack_scores.csv",
+    *(f"{name}.parquet" for name in (*TABLES, *ATTACK_TABLES)),
 )
 PERFORMANCE_FILES = (
     "performance.json",
@@ -64,8 +67,8 @@ CONTENT = (
 )
 """All that nearkin may write at the top of a run's folder."""
 RUN_FILES = (
-    *("embeddings/", "distances/", "audio/", "consistency.csv"),
-    *(f"{name}.parquet" for name in TABLES),
+    *("embeddings/", "distances/", "audio/", "attacks/", "consistency.csv", "attack_scores.csv"),
+    *(f"{name}.parquet" for name in (*TABLES, *ATTACK_TABLES)),
 )
 """Files, and folders of files, whose checksums stand in run.json."""
 ANALYSIS = ("gam", "anova", "marginal_means", "contrasts", "correlations")

@@ -102,6 +102,9 @@ class Plan(BaseModel):
     duplicates: Literal["one", "all"] = Field(
         "one", description="of recordings that sound the same: use one, or all"
     )
+    attack: bool | None = Field(
+        None, description="also search the worst change of every clip at 60, 50, 40 and 30 dB SNR"
+    )
     references: Literal["all", "untrained"] = Field(
         "all", description="reference lines beside the tested encoders: with the trained, or not"
     )

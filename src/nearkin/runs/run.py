@@ -16,6 +16,8 @@ from nearkin.lease import alone, joined, leased, others_at_work, wait_for_jobs
 from nearkin.optional import need
 from nearkin.ownership import told_errors
 from nearkin.progress import Progress, Tell, silent, unsaid
+from nearkin.runs.attack_tables import write_attacks
+from nearkin.runs.attacking import Target, attack_stage
 from nearkin.runs.failures import worst_failures, write_sounds
 from nearkin.runs.finish import keep_audio_distances, write_embeddings, write_tables
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
@@ -46,6 +48,7 @@ def run(
     encoders: Sequence[EncoderSource],
     workers: Place = 1,
     keep_distances: bool = False,
+    keep_attacks: bool = False,
     force: bool = False,
     made_from: Sequence[Path] = (),
     progress: Progress = silent,
@@ -67,6 +70,8 @@ def run(
         Processes, a Dask cluster, or this job of an array; see `nearkin.workers`.
     keep_distances : bool
         Keep the audio space's distances under ``distances/``.
+    keep_attacks : bool
+        Keep every attacked clip as a WAV file under ``attacks/``.
     force : bool
         Start anew where the folder holds another run.
     made_from : sequence of Path
@@ -102,7 +107,8 @@ def run(
     refuse_shared_ids(plan, recordings)
     for sentence in [*recordings.told(), *opened.session.noise.told()]:
         tell(sentence)
-    work = _Work(opened, recordings, folder, keep_distances, force, progress, tell)
+    keep = _Kept(distances=keep_distances, attacks=keep_attacks)
+    work = _Work(opened, recordings, folder, keep, force, progress, tell)
     inputs = [*given, *(recording.path for recording in recordings)]
     if isinstance(workers, ArrayJob):
         _as_job(work, workers, inputs)
@@ -123,13 +129,21 @@ def run(
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """What is kept on request: audio distances, and every attacked clip."""
+
+    distances: bool
+    attacks: bool
+
+
+@dataclass(frozen=True)
 class _Work:
     """What a run is done with."""
 
     opened: Opened
     recordings: Collected
     folder: RunFolder
-    keep_distances: bool
+    keep: _Kept
     force: bool
     progress: Progress
     tell: Tell
@@ -143,6 +157,7 @@ class _UnderWay:
     record: dict[str, Any]
     timings: dict[str, float]
     clips: Any = None
+    attacked: Sequence[Target] = ()
 
     def noted(self) -> dict[str, Any]:
         """Return run.json as it stands."""
@@ -249,6 +264,10 @@ def _compute(work: _Work, begun: _UnderWay, workers: Place, note: Callable[[], N
         with clock("scores"):
             write_embeddings(session)
             points_stage(session, pool, progress, tell)
+        if session.plan.attack:
+            note()
+            with clock("attacks"):
+                begun.attacked = attack_stage(session, pool, progress, tell)
 
 
 def _finish(work: _Work, begun: _UnderWay) -> None:
@@ -263,7 +282,9 @@ def _finish(work: _Work, begun: _UnderWay) -> None:
             original=session.original,
             noise=session.noise,
         )
-        if work.keep_distances:
+        if begun.attacked:
+            write_attacks(session, begun.attacked, folder, keep=work.keep.attacks)
+        if work.keep.distances:
             keep_audio_distances(session)
         folder.write_table("clips", begun.clips)
         folder.write_table("failures", failures)

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from nearkin.distances import PackedOriginals
 from nearkin.encoders import ResolvedEncoder
 from nearkin.encoders.calling.unsteady import averaged, one_by_one
+from nearkin.encoders.gradients import Twin, twin_of
+from nearkin.encoders.quick_check import sample_music
 from nearkin.errors import RunError
 from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
@@ -181,6 +183,18 @@ class Session:
     def drawn(self) -> NDArray[np.intp]:
         """The places of the clips over which C_B_rho is taken."""
         return drawn_clips(self.plan, len(self.clip_ids))
+
+    def twin(self, label: str) -> Twin:
+        """Return an encoder's differentiable twin, or why there is none."""
+        if label not in self._twins:
+            encoder = next(one for one in self.encoders if one.label == label)
+            music = sample_music(encoder.sample_rate, self.plan.clip_seconds)
+            self._twins[label] = twin_of(encoder, music[:2])
+        return self._twins[label]
+
+    @functools.cached_property
+    def _twins(self) -> dict[str, Twin]:
+        return {}
 
     def columns(self, clip_id: str) -> NDArray[np.intp]:
         """Return the originals to which one clip's audio distances are kept."""

@@ -28,7 +28,7 @@ from nearkin.workers import processor
 if TYPE_CHECKING:
     import pandas as pd
 
-FOLDERS = ("originals", "queries", "points", "claims", "cluster")
+FOLDERS = ("originals", "queries", "points", "attacks", "claims", "cluster")
 """The folders of shards, and of what workers of several machines leave."""
 NAMES = re.compile(
     r"[0-9a-f]{20}\.(npz|npy|json|session|token)|\d{3,}(\.\w+\.parquet|\.npz)|used\.npz"

@@ -6,14 +6,15 @@ depends on the clips beside it is given one clip at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearkin.encoders.protocol import Encoder, Key, ResolvedEncoder, as_array
+from nearkin.encoders.protocol import Encoder, EncoderError, Key, ResolvedEncoder, as_array
+from nearkin.optional import need
 
 
 class AveragedEncoder:
@@ -23,6 +24,16 @@ class AveragedEncoder:
         self.encoder = encoder
         self.calls = calls
         self.sample_rate = int(encoder.sample_rate)
+
+    def torch_module(self) -> Callable[[Any], Any]:
+        """Say that a mean of random calls has no gradient that could be followed.
+
+        Raises
+        ------
+        EncoderError
+            Always.
+        """
+        raise EncoderError("it is random from call to call")
 
     def embed(self, audio: NDArray[np.float32], *, keys: Sequence[Key]) -> NDArray[Any]:
         """Embed float32[batch, samples] as the mean of `calls` answers, [batch, D]."""
@@ -45,6 +56,21 @@ class OneByOneEncoder:
             for i in range(len(audio))
         ]
         return np.concatenate(answers)
+
+    def torch_module(self) -> Callable[[Any], Any]:
+        """Return the encoder as a differentiable function of a tensor, one clip at a time.
+
+        Raises
+        ------
+        EncoderError
+            If it gives no gradient.
+        """
+        make = getattr(self.encoder, "torch_module", None)
+        if not callable(make):
+            raise EncoderError("its kind gives no gradient")
+        torch = need("torch", extra="torch")
+        module = make()
+        return lambda audio: torch.cat([module(clip[None]) for clip in audio])
 
 
 def averaged(found: ResolvedEncoder, *, calls: int) -> ResolvedEncoder:
