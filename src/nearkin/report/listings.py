@@ -86,7 +86,7 @@ def failure_groups(data: ReportData) -> list[FailureGroup]:
         shown = FAILURES_REFERENCE if series.role == "reference" else FAILURES_TESTED
         failures = []
         for row in mine.head(shown).to_dict("records"):
-            players, size = _players(row, names, data.audio, AUDIO_BUDGET - spent)
+            players, size = players_of(row, names, data.audio, AUDIO_BUDGET - spent)
             spent += size
             failures.append(
                 Failure(
@@ -149,9 +149,10 @@ def _failure_detail(row: Mapping[str, Any], n: int) -> str:
     return "; ".join(parts)
 
 
-def _players(
+def players_of(
     row: Mapping[str, Any], names: Mapping[str, str], audio: Mapping[str, bytes], left: int
 ) -> tuple[tuple[Player, ...], int]:
+    """Return the three sounds of a failure, and the bytes they take, as far as `left` suffices."""
     own = names.get(str(row["clip_id"]), str(row["clip_id"]))
     intruder = names.get(str(row["nearest_id"]), str(row["nearest_id"]))
     wanted = (

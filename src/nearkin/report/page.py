@@ -26,6 +26,7 @@ from nearkin.report.data import ReportData
 from nearkin.report.explorer import explorer_json, packed, sounds_json
 from nearkin.report.figures import style
 from nearkin.report.heard import heard_section
+from nearkin.report.worst import worst_blocks
 from nearkin.results import survival, verdicts
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks
@@ -84,6 +85,7 @@ def build(data: ReportData, *, stills: bool = True) -> str:
         on_performance=methods.on_performance(data.performed),
         analysis=data.words,
         groups=listings.failure_groups(data),
+        worst=worst_blocks(data),
         tables=listings.tables_of(data),
         identical=listings.identical_of(data),
         methods=methods.paragraph(
