@@ -26,7 +26,7 @@ PAGES = [
 
 def lines(page: Path) -> list[list[str]]:
     """The nearkin commands of a page, in its blocks and in its text, as words."""
-    text = page.read_text("utf-8")
+    text = page.read_text("utf-8").replace("\\\n", " ")
     blocks = re.findall(r"^```(?:bash|yaml|)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     found = [line for block in blocks for line in block.splitlines()]
