@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import note, refuse_file_of, say, sentences
+from nearkin.cli.flags import Run
 
 
 def card_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     encoder: Annotated[str | None, typer.Option(help="Whose card [the only tested one].")] = None,
     distance: Annotated[str | None, typer.Option(help="The latent distance [cosine].")] = None,
     badge_file: Annotated[

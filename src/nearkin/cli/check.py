@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import EXIT_UNMET, Json, Quiet, fail, say, sentences, tell
+from nearkin.cli.flags import Device
 
 
 def check_command(
@@ -21,7 +22,7 @@ def check_command(
     pool: Annotated[str | None, typer.Option(help="mean, max, meanstd or first [mean].")] = None,
     layer: Annotated[str | None, typer.Option(help="A hidden state's number, or all.")] = None,
     pad: Annotated[str | None, typer.Option(help="zero or loop: lengthen short clips.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    device: Device = None,
     trust: Annotated[
         bool | None, typer.Option("--trust", help="Run code that the model's file brings along.")
     ] = None,

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import Json, Quiet, say, sentences, tell
+from nearkin.cli.flags import Runs
 
 
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(help="Finished runs' folders, one or more.")],
+    runs: Runs,
     encoder: Annotated[
         list[str] | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences, tell, written_files
+from nearkin.cli.flags import Clips, ClipSeconds, Engine, ExcerptsPerFile, Mp3Rate, Noise, Split
 from nearkin.cli.run import run_and_tell
 
 
@@ -22,18 +23,14 @@ def export_command(
         str, typer.Option(help="quick, paper, everyday ... (nearkin list grids), or FILE.yaml.")
     ] = "quick",
     sample_rate: Annotated[int, typer.Option(help="Rate of the files in Hz.")] = 22_050,
-    clips: Annotated[int | None, typer.Option(help="Use at most this many clips.")] = None,
-    excerpts_per_file: Annotated[int | None, typer.Option(help="Clips of a file [1].")] = None,
-    clip_seconds: Annotated[float | None, typer.Option(help="Length of a clip [2].")] = None,
-    split: Annotated[str | None, typer.Option(help="Take this split of the manifest.")] = None,
+    clips: Clips = None,
+    excerpts_per_file: ExcerptsPerFile = None,
+    clip_seconds: ClipSeconds = None,
+    split: Split = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds, equal clips [0].")] = None,
-    noise: Annotated[
-        str | None, typer.Option(help="A recording, or a folder of them, for EN [babble].")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
-    ] = None,
-    mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
+    noise: Noise = None,
+    engine: Engine = None,
+    mp3_rate: Mp3Rate = None,
     workers: Workers = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start anew where --out holds another export.")

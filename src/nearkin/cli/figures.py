@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from nearkin.cli.common import Quiet, say, sentences
+from nearkin.cli.flags import Encoders, Run
 
 FORMATS = ("pdf", "svg", "png")
 UNITS = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72}
 
 
 def figures_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
     width: Annotated[str, typer.Option(help="Such as 6.9in, 87mm, 252pt.")] = "6.9in",
     font_size: Annotated[float, typer.Option(help="Of all text, in points.")] = 8.0,
@@ -24,9 +25,7 @@ def figures_command(
     figure: Annotated[
         list[str] | None, typer.Option("--figure", help="Such as 7; all by default.")
     ] = None,
-    encoder: Annotated[
-        list[str] | None, typer.Option("--encoder", help="Only these; give it again for several.")
-    ] = None,
+    encoder: Encoders = None,
     no_references: Annotated[
         bool, typer.Option("--no-references", help="Leave the reference lines out.")
     ] = False,

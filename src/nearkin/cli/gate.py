@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import EXIT_UNMET, Json, Quiet, note, refuse_file_of, say, sentences, tell
+from nearkin.cli.flags import Run
 
 
 def gate_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     require: Annotated[
         list[str] | None,
         typer.Option(

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import Json, Quiet, say, sentences, tell
+from nearkin.cli.flags import Run
 
 
 def listen_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     encoder: Annotated[str, typer.Option(help="Whose failures, by name, such as vgg-ae.")],
     transformation: Annotated[str, typer.Option(help="Such as EN.")],
     magnitude: Annotated[float, typer.Option(help="One that was run, such as 6.")],

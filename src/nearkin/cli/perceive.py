@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearkin.cli.common import Json, Quiet, Workers, note, say, sentences, tell
+from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def perceive_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     root: Annotated[
         Path, typer.Option(help="Where relative paths of its clips begin [this folder].")
     ] = Path(),

@@ -23,6 +23,18 @@ from nearkin.cli.common import (
     sentences,
     written_files,
 )
+from nearkin.cli.flags import (
+    ClipSeconds,
+    Device,
+    DryRun,
+    Engine,
+    Grid,
+    LoudnessWindow,
+    Mp3Rate,
+    Noise,
+    Seed,
+    Storage,
+)
 
 if TYPE_CHECKING:
     from nearkin.cli.settings import PerformOptions
@@ -46,40 +58,26 @@ def perform_command(
             "the column it needs (tags, instrument, vocals_path; autoencoders need none).",
         ),
     ] = None,
-    grid: Annotated[
-        str | None,
-        typer.Option(help="quick, paper, everyday ... (nearkin list grids), or FILE.yaml [quick]."),
-    ] = None,
+    grid: Grid = None,
     split: Annotated[
         str | None, typer.Option(help="train, valid, test, or all rows [test].")
     ] = None,
     clips: Annotated[int | None, typer.Option(help="Use at most this many clips a task.")] = None,
-    clip_seconds: Annotated[float | None, typer.Option(help="Length of a clip [2].")] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal results [0].")] = None,
-    noise: Annotated[
-        str | None, typer.Option(help="A recording, or a folder of them, for EN [babble].")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
-    ] = None,
-    mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="float, or mu-law: 8 bits as the authors' [float].")
-    ] = None,
-    loudness_window: Annotated[
-        str | None, typer.Option(help="What is matched in loudness: clip or full [clip].")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    clip_seconds: ClipSeconds = None,
+    seed: Seed = None,
+    noise: Noise = None,
+    engine: Engine = None,
+    mp3_rate: Mp3Rate = None,
+    storage: Storage = None,
+    loudness_window: LoudnessWindow = None,
+    device: Device = None,
     out: Out = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     force: Annotated[
         bool | None, typer.Option("--force", help="Score anew where --out holds other task scores.")
     ] = None,
-    dry_run: Annotated[
-        bool | None,
-        typer.Option("--dry-run", help="Count and estimate the time; write nothing."),
-    ] = None,
+    dry_run: DryRun = None,
     config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearkin.cli.common import Json, Quiet, say, sentences, tell
+from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def repair_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     encoder: Annotated[
         str, typer.Option("--encoder", help="Which encoder's embeddings [the tested one].")
     ] = "",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearkin.cli.common import Quiet, sentences, tell
+from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
     from nearkin.runs.folder import RunFolder
 
 
 def report_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     sounds: Annotated[
         str,
         typer.Option(

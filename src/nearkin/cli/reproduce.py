@@ -19,6 +19,7 @@ from nearkin.cli.common import (
     say,
     sentences,
 )
+from nearkin.cli.flags import DryRun, Seed, Storage
 from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -72,10 +73,8 @@ def reproduce_command(
     max_steps: Annotated[
         int | None, typer.Option(help="Steps of a training at the most [the scale's].")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal results [0].")] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="float, or mu-law: 8 bits as the authors' [float].")
-    ] = None,
+    seed: Seed = None,
+    storage: Storage = None,
     precision: Annotated[
         str | None,
         typer.Option(help="32-true, or bf16-mixed (twice as fast on recent CPUs) [32-true]."),
@@ -85,10 +84,7 @@ def reproduce_command(
         int | None, typer.Option(min=1, help="CPU threads of a training [all cores].")
     ] = None,
     workers: Workers = None,
-    dry_run: Annotated[
-        bool | None,
-        typer.Option("--dry-run", help="Count, estimate time and disk; write nothing."),
-    ] = None,
+    dry_run: DryRun = None,
     config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,

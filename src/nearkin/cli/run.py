@@ -25,6 +25,21 @@ from nearkin.cli.common import (
     tell,
     written_files,
 )
+from nearkin.cli.flags import (
+    Clips,
+    ClipSeconds,
+    Device,
+    DryRun,
+    Engine,
+    ExcerptsPerFile,
+    Grid,
+    LoudnessWindow,
+    Mp3Rate,
+    Noise,
+    Seed,
+    Split,
+    Storage,
+)
 
 if TYPE_CHECKING:
     from nearkin.api import Result
@@ -55,29 +70,18 @@ def run_command(
         typer.Option("--encoder-options", help="JSON options, one for each --encoder."),
     ] = None,
     out: Out = None,
-    grid: Annotated[
-        str | None,
-        typer.Option(help="quick, paper, everyday ... (nearkin list grids), or FILE.yaml [quick]."),
-    ] = None,
-    clips: Annotated[int | None, typer.Option(help="Use at most this many clips.")] = None,
-    excerpts_per_file: Annotated[int | None, typer.Option(help="Clips of a file [1].")] = None,
-    clip_seconds: Annotated[float | None, typer.Option(help="Length of a clip [2].")] = None,
-    split: Annotated[str | None, typer.Option(help="Take this split of the manifest.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Equal seeds, equal results [0].")] = None,
-    noise: Annotated[
-        str | None, typer.Option(help="A recording, or a folder of them, for EN [babble].")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
-    ] = None,
-    mp3_rate: Annotated[str | None, typer.Option(help="paper or true [paper].")] = None,
+    grid: Grid = None,
+    clips: Clips = None,
+    excerpts_per_file: ExcerptsPerFile = None,
+    clip_seconds: ClipSeconds = None,
+    split: Split = None,
+    seed: Seed = None,
+    noise: Noise = None,
+    engine: Engine = None,
+    mp3_rate: Mp3Rate = None,
     audio_window: Annotated[str | None, typer.Option(help="clip or full [clip].")] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="float, or mu-law: 8 bits as the authors' [float].")
-    ] = None,
-    loudness_window: Annotated[
-        str | None, typer.Option(help="What is matched in loudness: clip or full [clip].")
-    ] = None,
+    storage: Storage = None,
+    loudness_window: LoudnessWindow = None,
     dtw: Annotated[
         str | None, typer.Option(help="exact, or fast: the fastdtw package, slow [exact].")
     ] = None,
@@ -115,7 +119,7 @@ def run_command(
     pad: Annotated[
         str | None, typer.Option(help="zero or loop: lengthen clips for fixed-length models.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")] = None,
+    device: Device = None,
     trust: Annotated[
         bool | None,
         typer.Option("--trust", help="Run code that models' files bring along: TorchScript, hf:."),
@@ -149,10 +153,7 @@ def run_command(
     force: Annotated[
         bool | None, typer.Option("--force", help="Start anew where --out holds another run.")
     ] = None,
-    dry_run: Annotated[
-        bool | None,
-        typer.Option("--dry-run", help="Count, estimate time and disk; write nothing."),
-    ] = None,
+    dry_run: DryRun = None,
     config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nearkin.cli.common import say, sentences
+from nearkin.cli.flags import Encoders, Run
 
 
 def table_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     measure: Annotated[
         str, typer.Option(help="C_W, C_W@100, C_B_rho, C_B_acc, kappa, monotonicity.")
     ] = "C_W",
@@ -22,9 +22,7 @@ def table_command(
     at: Annotated[
         str, typer.Option(help="mildest, most-severe, or points such as 'TS=1.1, PN=30'.")
     ] = "mildest",
-    encoder: Annotated[
-        list[str] | None, typer.Option("--encoder", help="Only these; give it again for several.")
-    ] = None,
+    encoder: Encoders = None,
     form: Annotated[str, typer.Option("--format", help="markdown, latex or csv.")] = "markdown",
     digits: Annotated[int, typer.Option(min=0, max=6, help="Decimals.")] = 2,
 ) -> None:

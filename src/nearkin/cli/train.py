@@ -21,6 +21,7 @@ from nearkin.cli.common import (
     say,
     sentences,
 )
+from nearkin.cli.flags import DryRun
 from nearkin.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,10 +80,7 @@ def train_command(
     force: Annotated[
         bool | None, typer.Option("--force", help="Start anew, whatever is there.")
     ] = None,
-    dry_run: Annotated[
-        bool | None,
-        typer.Option("--dry-run", help="Count and estimate the time; write nothing."),
-    ] = None,
+    dry_run: DryRun = None,
     config: Config = None,
     quiet: Quiet = None,
     as_json: Json = None,

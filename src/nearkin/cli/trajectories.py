@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nearkin.cli.common import Json, Quiet, say, sentences, tell
+from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
     from nearkin.results.answers import RunTables
 
 
 def trajectories_command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    run: Run,
     encoder: Annotated[
         list[str] | None,
         typer.Option("--encoder", help="Whose embeddings, may be repeated [all but constant]."),
