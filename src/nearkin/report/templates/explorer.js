@@ -133,13 +133,13 @@
     const rows = rowsOf().filter((row) => row.i === state.at).sort((a, b) => b.v - a.v || a.s - b.s);
     const cells = rows.map((row) => {
       const lost = row.s < 0 ? undefined : lostAt(row.s, t.first + row.i);
-      const told = lost ? make("button", { type: "button", onclick: () => failures(row.s, row.i) }, lost[3] + " lost: listen") : make("span", { class: "quiet" }, row.s < 0 ? "" : "none listed");
+      const told = lost ? make("button", { type: "button", "aria-label": "Listen to clips that " + nameOf(row.s) + " lost", onclick: () => failures(row.s, row.i) }, "hear " + lost[3]) : make("span", { class: "quiet" }, row.s < 0 ? "" : "–");
       return make("tr", row.bold ? {} : { class: "aside" }, make("th", { scope: "row" }, swatch(row.s), nameOf(row.s)),
         make("td", { class: "n" }, shown(row.v)), make("td", { class: "n" }, shown(row.low) + " to " + shown(row.high)), make("td", {}, told));
     });
     values.replaceChildren(
       make("caption", {}, data.measures[state.measure] + ", " + pointWords(t, state.at) + distances()),
-      make("thead", {}, make("tr", {}, ...["encoder", "value", "95 % interval", "clips"].map((text, i) => make("th", { scope: "col", class: i === 1 || i === 2 ? "n" : false }, text)))),
+      make("thead", {}, make("tr", {}, ...["encoder", "value", "95 % interval", "lost clips"].map((text, i) => make("th", { scope: "col", class: i === 1 || i === 2 ? "n" : false }, text)))),
       make("tbody", {}, ...cells));
   };
   const distances = () => " (" + (between() ? data.audio[state.audio] + " and " : "") + data.latent[state.latent] + ")";
