@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,10 @@ import pytest
 import soundfile
 from scipy.stats import binomtest, norm
 from scipy.stats import t as student
+from typer.testing import CliRunner
 
 from conftest import RATE, tune
+from nearkin.cli import app
 from nearkin.cli.perform_summary import summary
 from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError
@@ -631,6 +634,20 @@ def test_a_run_keeps_its_tables_and_gains_the_scores(
     assert 'id="figure-4"' in page
     assert "Task scores, with 95 % intervals" in page
     assert "4 clips of manifest.csv" in page
+
+
+def test_a_folder_of_task_scores_alone_has_a_report(scored: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(scored, tmp_path / "scored")
+    done = CliRunner().invoke(app, ["report", str(out)])
+    assert done.exit_code == 0, done.output
+    page = (out / "report.html").read_text("utf-8")
+    assert 'id="figure-4"' in page
+    assert "Task scores, with 95 % intervals" in page
+    assert 'id="verdict"' not in page
+    (out / "report.html").unlink()
+    (out / "report.html").symlink_to(tmp_path / "elsewhere.html")
+    assert "is a link" in CliRunner().invoke(app, ["report", str(out)]).output
+    assert not (tmp_path / "elsewhere.html").exists()
 
 
 def test_without_task_scores_nothing_of_them_is_shown() -> None:

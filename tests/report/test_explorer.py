@@ -158,6 +158,9 @@ CHOOSE = """
     one.load();
   })));
   told.push(durations.join());
+  marks().find((one) => one.getAttribute('aria-label').startsWith('good, PN at −3'))
+    .dispatchEvent(new MouseEvent('click', { bubbles: true }));
+  note();
   const slider = document.getElementById('explore-at');
   slider.value = '2';
   slider.dispatchEvent(new Event('input'));
@@ -188,5 +191,6 @@ def test_from_a_point_to_its_sound_by_keyboard(data, known, tmp_path):
     assert f"its own original ranks {worst[2]} of 30" in told[0]
     assert told[1] >= 3
     assert all(float(part) == pytest.approx(1.0, abs=0.1) for part in told[2].split(","))
-    assert told[3].startswith("C_W, PN at 30 dB")
-    assert told[4].startswith("C_B_rho, PN at 30 dB")
+    assert told[3].startswith("good, PN at −3 dB")
+    assert told[4].startswith("C_W, PN at 30 dB")
+    assert told[5].startswith("C_B_rho, PN at 30 dB")
