@@ -82,7 +82,8 @@ class Result:
         """The encoders' scores in their tasks; None where the run has none."""
         if not self.folder.has_table("performance"):
             return None
-        return self._table("performance")
+        found = self._table("performance")
+        return None if found.empty else found
 
     @cached_property
     def perception(self) -> pd.DataFrame | None:

@@ -20,6 +20,7 @@ import numpy as np
 from nearkin.audio.chained import Chain, Part, parts
 from nearkin.audio.decoders import UNKNOWN, Container, Sndfile, Sound, audio_stream
 from nearkin.audio.folders import irregular
+from nearkin.audio.unfinished import with_length
 from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _with_opened(
 ) -> _T:
     import soundfile
 
+    file = with_length(file)
     # MPEG audio is FFmpeg's: libsndfile's reader prints warnings and stumbles over tags.
     file.seek(0)
     if not (stream or _is_mpeg(file.read(4))):
@@ -128,7 +130,8 @@ def promised_s(path: Path) -> float:
         If the file is missing, empty, or its header is not that of a sound.
     """
     _, number = addressed(path)
-    with opened(path) as file:
+    with opened(path) as bytes_there:
+        file = with_length(bytes_there)
         head = _head(file, path)
         seconds: float | None = 0.0
         if len(parts(file)) == 1:

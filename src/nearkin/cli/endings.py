@@ -27,7 +27,7 @@ from nearkin.progress import Progress
 
 EXIT_UNMET, EXIT_INPUT, EXIT_FAILURES, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
-_interrupted = False
+_interrupted, _received = False, signal.SIGINT
 
 
 @contextmanager
@@ -109,14 +109,14 @@ def _swallowed(what: sys.UnraisableHookArgs) -> None:
 def _interrupt_main() -> None:
     """Wake the main thread with a signal, even from a sleep or a lock."""
     if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, _received)
     else:
-        _thread.interrupt_main()
+        _thread.interrupt_main(_received)
 
 
 def _interrupt(number: int, frame: Any) -> NoReturn:
-    global _interrupted
-    _interrupted = True
+    global _interrupted, _received
+    _interrupted, _received = True, signal.Signals(number)
     raise KeyboardInterrupt
 
 

@@ -35,6 +35,7 @@ from nearkin.registry import suggest
 from nearkin.runs.drawing import draw
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.plan import Plan, make_plan
+from nearkin.runs.queries import need_packages
 from nearkin.runs.record import (
     Clock,
     begun,
@@ -126,6 +127,7 @@ def perform(
     RunError
         If the disk is full, memory does not suffice or a worker died; the same call goes on.
     """
+    need_packages(plan)
     folder = RunFolder(out)
     noise = [Path(plan.noise)] if plan.noise else []
     given = [*manifests, *made_from, *noise]

@@ -18,13 +18,15 @@ from nearkin.consistency import Found, neighbours
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, iter_pairwise_audio
 from nearkin.distances.fast import fast_dtw_row
 from nearkin.encoders import Key, ResolvedEncoder
+from nearkin.encoders.foreign import foreign_code, told
 from nearkin.errors import InputError, NearkinError
+from nearkin.optional import need
 from nearkin.progress import at
 from nearkin.runs.clips import Original, Queries, Vectors, Version
 from nearkin.runs.describe import centre, embed_all, frames_of, stored
 from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.tables import OK
-from nearkin.transforms import NoiseLibrary, Transformation
+from nearkin.transforms import TRANSFORMATIONS, NoiseLibrary, Transformation, Transformed
 from nearkin.transforms.grids import Point
 
 
@@ -177,9 +179,7 @@ def transformed(
     signal = original.context
     if companions is not None and (change.moves_time or change.of_every_part):
         signal = np.vstack([signal, companions])
-    out, magnitude = change.apply(
-        signal, sr=plan.working_rate, rng=original.stream(plan, point.code)
-    )
+    out, magnitude = _applied(change, signal, plan, point, original)
     together = signal.ndim == 2
     changed = out[0] if together else out
     if companions is not None:
@@ -205,6 +205,35 @@ def transformed(
         companions = companions * gain
     heard, changed = stored(plan, heard * gain), stored(plan, changed * gain)
     return Version(heard, changed, magnitude, gain_db, companions)
+
+
+def _applied(
+    change: Transformation, signal: NDArray[np.float32], plan: Plan, point: Point, clip: Original
+) -> Transformed:
+    """Apply a transformation; what another package's raises, an exit too, is an `InputError`."""
+    rng = clip.stream(plan, point.code)
+    if not TRANSFORMATIONS.provider(point.code):
+        return change.apply(signal, sr=plan.working_rate, rng=rng)
+    try:
+        with foreign_code():
+            return change.apply(signal, sr=plan.working_rate, rng=rng)
+    except (NearkinError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{point.code} {point.magnitude:g} raised {told(error)}") from error
+
+
+def need_packages(plan: Plan) -> None:
+    """Say before the work that a package is missing, not once for every query.
+
+    Raises
+    ------
+    ExtraError
+    """
+    if plan.dtw == "fast":
+        need("fastdtw", extra="fastdtw")
+    if plan.engine.startswith("rubberband") and {"TS", "PS"} & set(plan.grid.codes):
+        need("pedalboard", extra="rubberband")
 
 
 def transformation_at(plan: Plan, point: Point, *, noise: NoiseLibrary) -> Transformation:

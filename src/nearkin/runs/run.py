@@ -13,7 +13,6 @@ from nearkin.corpora.collect import Collected, collect
 from nearkin.corpora.recordings import Recording
 from nearkin.errors import InputError, RunError, printable
 from nearkin.lease import alone, joined, leased, others_at_work, wait_for_jobs
-from nearkin.optional import need
 from nearkin.ownership import told_errors
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.attack_tables import write_attacks
@@ -24,6 +23,7 @@ from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.opening import Opened, open_session
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
+from nearkin.runs.queries import need_packages
 from nearkin.runs.record import (
     Clock,
     finished_record,
@@ -93,8 +93,7 @@ def run(
     RunError
         If the disk is full or a worker died; the same call goes on.
     """
-    if plan.dtw == "fast":
-        need("fastdtw", extra="fastdtw")
+    need_packages(plan)
     folder = RunFolder(out)
     given = [*map(Path, audio), *([Path(plan.noise)] if plan.noise else []), *made_from]
     given += [path for source in encoders for path in source.files()]

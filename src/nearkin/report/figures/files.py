@@ -15,7 +15,11 @@ from typing import Any, BinaryIO
 import altair as alt
 import vl_convert
 
+from nearkin.errors import RunError
 from nearkin.files import write_whole
+
+RESERVED = 64 * 2**30
+"""Bytes of addresses that vl-convert (V8) reserves: 48 GiB were too few, 96 enough."""
 
 
 def save(chart: Any, stem: str | Path) -> list[Path]:
@@ -57,6 +61,7 @@ def write_spec(
     list of pathlib.Path
         The files, in the order of the formats.
     """
+    _require_room()
     version = vega_lite_version()
     write: dict[str, Callable[[], bytes]] = {
         "svg": lambda: svg_of(spec).encode("utf-8"),
@@ -79,6 +84,28 @@ def svg_of(spec: dict[str, Any]) -> str:
 @functools.lru_cache(maxsize=16)
 def _svg(spec: str) -> str:
     return str(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()))
+
+
+def _require_room() -> None:
+    """Refuse to draw where the address space is limited: the drawing program would abort.
+
+    It reserves some 64 GiB of addresses, of which it uses next to nothing.
+
+    Raises
+    ------
+    RunError
+    """
+    try:
+        import resource
+    except ImportError:  # no such limits here
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < RESERVED:
+        raise RunError(
+            f"figures: cannot be drawn where addresses are limited to {limit / 2**30:.3g} GiB "
+            f"(ulimit -v): the drawing program reserves {RESERVED / 2**30:g} GiB and uses little of "
+            "it; raise the limit and give the same command again"
+        )
 
 
 def drawable(chart: Any) -> dict[str, Any]:
