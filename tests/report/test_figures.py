@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -171,3 +172,26 @@ def test_the_mildest_of_the_paper_grid_are_footnote_4():
     ]
     assert all(magnitudes.is_imperceptible(one) for one in found)
     assert not magnitudes.is_imperceptible(magnitudes.Point("PN", 20.0))
+
+
+@pytest.mark.parametrize(("gib", "drawn"), [(2, False), (48, False), (None, True)])
+def test_drawing_where_addresses_are_limited(
+    gib: int | None, drawn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below some 64 GiB the drawing program aborts the process: a sentence instead."""
+    import resource
+
+    import altair as alt
+
+    from nearkin.errors import RunError
+    from nearkin.report.figures import save
+
+    limit = resource.RLIM_INFINITY if gib is None else gib * 2**30
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    chart = alt.Chart(alt.Data(values=[{"a": 1}])).mark_point().encode(x="a:Q")
+    if drawn:
+        assert len(save(chart, tmp_path / "a")) == 2
+        return
+    with pytest.raises(RunError, match=rf"limited to {gib} GiB \(ulimit -v\)"):
+        save(chart, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []

@@ -103,8 +103,8 @@ def _require_room() -> None:
     if limit != resource.RLIM_INFINITY and limit < RESERVED:
         raise RunError(
             f"figures: cannot be drawn where addresses are limited to {limit / 2**30:.3g} GiB "
-            f"(ulimit -v): the drawing program reserves {RESERVED / 2**30:g} GiB and uses little of "
-            "it; raise the limit and give the same command again"
+            f"(ulimit -v): the drawing program reserves {RESERVED / 2**30:g} GiB and uses little "
+            "of it; raise the limit and give the same command again"
         )
 
 
