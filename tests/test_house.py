@@ -23,7 +23,7 @@ LAYERS = (
     ("distances", "transforms", "networks", "corpora", "statistics", "maps"),
     ("attacks", "consistency", "encoders", "tasks"),
     ("training", "runs", "results"),
-    ("performance", "repair", "report"),
+    ("gallery", "performance", "repair", "report"),
     ("listening",),
     ("api",),
     ("ask",),

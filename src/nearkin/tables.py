@@ -45,6 +45,15 @@ TRAJECTORY_AGREEMENT = (
     *("encoder", "task", "trial", "transformation_a", "side_a", "transformation_b", "side_b"),
     *("n", "cosine", "ci_low", "ci_high", "cosine_of_means", "status"),
 )
+GALLERY = (
+    *("encoder", "task", "trial", "latent_distance", "transformation", "magnitude"),
+    *("size", "kind", "value", "ci_low", "ci_high", "ci_method", "n", "n_failed", "chance"),
+    "status",
+)
+GALLERY_QUERIES = (
+    *("encoder", "task", "trial", "clip_id", "transformation", "magnitude", "distance"),
+    *("rank", "n_nearer", "nearest_row", "d_nearest", "status"),
+)
 AUDIBILITY = (
     *("encoder", "task", "trial", "measure", "latent_distance", "transformation", "side"),
     *("scale", "level", "magnitude", "value", "ci_low", "ci_high", "ci_method", "n"),

@@ -38,6 +38,8 @@ def section(file: str) -> str:
         ("failures.parquet", (*COLUMNS, "query_audio", "own_audio", "nearest_audio")),
         ("perception.parquet", tables.PERCEPTION),
         ("audibility.parquet", tables.AUDIBILITY),
+        ("gallery.parquet", tables.GALLERY),
+        ("gallery_queries.parquet", tables.GALLERY_QUERIES),
         ("trajectories.parquet", tables.TRAJECTORIES),
         ("trajectory_agreement.parquet", tables.TRAJECTORY_AGREEMENT),
     ],

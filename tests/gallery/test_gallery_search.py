@@ -28,13 +28,13 @@ def test_counts_are_those_of_float64(distance: str, offset: float) -> None:
     own = np.sort(d, axis=1)[np.arange(60), rng.integers(0, 200, 60)]
     found = nearer(q, own, gallery, distance=distance)
     count, nearest, least = by_hand(q, own, gallery, distance)
-    assert np.array_equal(found.count, count)
+    assert np.array_equal(found.n_nearer, count)
     assert np.array_equal(found.nearest, nearest)
     assert np.array_equal(found.d_nearest, least)
     # and the last bit below it does not
     below = nearer(q, np.nextafter(own, 0), gallery, distance=distance)
-    assert np.array_equal(below.count, by_hand(q, np.nextafter(own, 0), gallery, distance)[0])
-    assert (below.count < found.count).all()
+    assert np.array_equal(below.n_nearer, by_hand(q, np.nextafter(own, 0), gallery, distance)[0])
+    assert (below.n_nearer < found.n_nearer).all()
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
@@ -46,7 +46,7 @@ def test_differences_that_float32_does_not_see(distance: str) -> None:
     own = np.median(DISTANCES[distance](q, gallery), axis=1)
     found = nearer(q, own, gallery, distance=distance)
     count, nearest, _ = by_hand(q, own, gallery, distance)
-    assert np.array_equal(found.count, count)
+    assert np.array_equal(found.n_nearer, count)
     assert np.array_equal(found.nearest, nearest)
     assert (count > 2_000).all()
 
@@ -54,7 +54,7 @@ def test_differences_that_float32_does_not_see(distance: str) -> None:
 def test_vectors_that_are_all_equal_tie() -> None:
     gallery = np.ones((10_000, 4), np.float32)
     found = nearer(np.ones((3, 4)), np.zeros(3), gallery)
-    assert found.count.tolist() == [10_000] * 3
+    assert found.n_nearer.tolist() == [10_000] * 3
     assert found.nearest.tolist() == [0] * 3
 
 
@@ -62,9 +62,9 @@ def test_queries_without_an_answer() -> None:
     gallery = np.eye(3)
     q = np.array([[1.0, 0, 0], [np.nan, 0, 0], [0, 0, 0]])
     found = nearer(q, np.array([0.5, 0.5, 0.5]), gallery)
-    assert found.count.tolist() == [1, 0, 0]
+    assert found.n_nearer.tolist() == [1, 0, 0]
     assert found.nearest.tolist() == [0, -1, -1]
-    assert nearer(q, np.array([0.5, 0.5, 0.5]), gallery[:0]).count.tolist() == [0, 0, 0]
+    assert nearer(q, np.array([0.5, 0.5, 0.5]), gallery[:0]).n_nearer.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from nearkin.cli.demo import demo_command
 from nearkin.cli.endings import obey_signals, sentences
 from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.figures import figures_command
+from nearkin.cli.gallery import gallery_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.list import list_command
 from nearkin.cli.listen import listen_command
@@ -82,6 +83,7 @@ app.command("report")(report_command)
 app.command("listen")(listen_command)
 app.command("perform")(perform_command)
 app.command("perceive")(perceive_command)
+app.command("gallery")(gallery_command)
 app.command("trajectories")(trajectories_command)
 app.command("repair")(repair_command)
 app.command("reproduce")(reproduce_command)

@@ -97,8 +97,9 @@ def beyond(k: ArrayLike, m: int, n: int) -> Beyond:
     if not nearer.any():
         return Beyond(1.0, max(0.0, 1.0 - 3.0 / len(nearer) * growth), 1.0)
     plain = _fitted(nearer, m, mass=False)
-    value = _at(plain, n)
-    high = max(value, _at(_fitted(nearer, m, mass=True), n))
+    measured = float((nearer == 0).mean())  # C_W among all; it can only fall
+    value = min(measured, _at(plain, n))
+    high = min(measured, max(value, _at(_fitted(nearer, m, mass=True), n)))
     lost = float((nearer > 0).mean())
     low = min(value, max(0.0, 1.0 - lost * growth))
     return Beyond(value, low, high)

@@ -1,9 +1,9 @@
 """Which vectors of a gallery lie at least as near as a given distance: exact, and fast.
 
-Products of float32 blocks tell for nearly all pairs on which side of the distance they lie, within a
-bound of their rounding error; the few that lie within the bound are decided by the float64 distances
-that all of nearkin uses (`nearkin.distances`). So the result is that of float64 throughout, ties
-too.
+Products of float32 blocks tell for nearly all pairs on which side of the distance they lie, within
+a bound of their rounding error; the few that lie within the bound are decided by the float64
+distances that all of nearkin uses (`nearkin.distances`). So the result is that of float64
+throughout, ties too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Nearer(NamedTuple):
 
     Attributes
     ----------
-    count : int64[Q]
+    n_nearer : int64[Q]
         Vectors of the gallery that are at least as near as the query's own original.
     nearest : int64[Q]
         Row of the nearest one, the lowest of those that tie; -1 for a query without an answer.
@@ -39,7 +39,7 @@ class Nearer(NamedTuple):
         Its distance; NaN likewise.
     """
 
-    count: NDArray[np.int64]
+    n_nearer: NDArray[np.int64]
     nearest: NDArray[np.int64]
     d_nearest: Floats
 
@@ -161,12 +161,12 @@ class _Search:
         for place in np.flatnonzero(n_perhaps > n_surely):
             mine = scores[place]
             columns = np.flatnonzero((mine >= perhaps[place]) & (mine <= surely[place]))
-            exact = self._exact(first + place, block[columns])
+            exact = self._exact(first + int(place), block[columns])
             self._count[first + place] += int((exact <= self._own[first + place]).sum())
         highest = scores.max(axis=1).astype(np.float64)
         for place in np.flatnonzero(highest + bound >= self._best[rows] - bound):
             columns = np.flatnonzero(scores[place] >= highest[place] - 2 * bound[place])
-            exact = self._exact(first + place, block[columns])
+            exact = self._exact(first + int(place), block[columns])
             lowest = int(exact.argmin())
             if exact[lowest] < self._d[first + place]:  # of those that tie the first row stays
                 self._d[first + place] = exact[lowest]

@@ -58,12 +58,14 @@ TRAJECTORY_FILES = tuple(
     for form in ("parquet", "csv")
 )
 """What ``nearkin trajectories`` adds."""
+GALLERY_FILES = ("gallery.parquet", "gallery.csv", "gallery_queries.parquet")
+"""What ``nearkin gallery`` adds."""
 COMPARISON_FILES = ("comparison.parquet", "comparison.csv")
 DEMO = "clips"
 """The folder in which ``nearkin demo`` puts the clips that it then runs on."""
 CONTENT = (
     *(DEMO, *FOLDERS, *FILES, *PERFORMANCE_FILES),
-    *(*PERCEPTION_FILES, *TRAJECTORY_FILES, *COMPARISON_FILES),
+    *(*PERCEPTION_FILES, *TRAJECTORY_FILES, *GALLERY_FILES, *COMPARISON_FILES),
 )
 """All that nearkin may write at the top of a run's folder."""
 RUN_FILES = (

@@ -1,0 +1,198 @@
+"""A run's queries among its originals and a gallery: ranks, and C_W over the size of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nearkin.gallery.curve import FARTHEST, at_size, beyond, curve_sizes
+from nearkin.gallery.search import DISTANCES, nearer
+from nearkin.gallery.vectors import Gallery
+from nearkin.progress import Progress, silent
+from nearkin.results.answers import RunTables, units_of
+from nearkin.results.embeddings import RunEmbeddings
+from nearkin.statistics.scores import Score, over_trials
+from nearkin.tables import GALLERY, GALLERY_QUERIES, OK
+from nearkin.transforms.magnitudes import ORIGINAL
+
+MEASURED, EXTRAPOLATED = "measured", "extrapolated"
+
+
+class Found(NamedTuple):
+    """The tables `nearkin.tables.GALLERY` (C_W over size) and `GALLERY_QUERIES`."""
+
+    table: pd.DataFrame
+    queries: pd.DataFrame
+
+
+def scores(
+    run: RunTables,
+    embeddings: Mapping[str, RunEmbeddings],
+    gallery: Gallery,
+    *,
+    extrapolate: bool = False,
+    progress: Progress = silent,
+) -> Found:
+    """Ask where every query of a run lies among its originals and a gallery.
+
+    Parameters
+    ----------
+    run : RunTables
+        Its queries hold the ranks among the originals.
+    embeddings : mapping of str to RunEmbeddings
+        By the label of run.json.
+    gallery : mapping of str to array[G, D]
+        Likewise; the same recordings in each.
+    extrapolate : bool
+        Add sizes beyond what was measured, up to 19 times it.
+    progress : callable
+        Told ``("gallery", done, total)``, a unit an encoder and distance.
+
+    Returns
+    -------
+    Found
+    """
+    labels = {str(one.get("label") or one["name"]): one for one in run.record["encoders"]}
+    asked = [(label, distance) for label in gallery for distance in DISTANCES]
+    measured: list[Score] = []
+    guessed: list[dict[str, Any]] = []
+    queries = []
+    progress("gallery", 0, len(asked))
+    for done, (label, distance) in enumerate(asked, start=1):
+        vectors, mine = gallery[label], embeddings[label]
+        ranked = _ranks(run, labels[label], mine, vectors, distance)
+        queries.append(ranked)
+        for point in _points(run, ranked, mine.clip_ids):
+            others = len(mine.clip_ids) + len(vectors) - 1
+            measured += _measured(point, others, curve_sizes(len(mine.clip_ids), len(vectors)))
+            guessed += _guessed(point, others) if extrapolate else []
+        progress("gallery", done, len(asked))
+    rows = [_row(score) for score in [*measured, *over_trials(measured)]] + guessed
+    return Found(
+        pd.DataFrame(rows, columns=list(GALLERY)),
+        pd.concat(queries, ignore_index=True)[list(GALLERY_QUERIES)],
+    )
+
+
+def _ranks(
+    run: RunTables,
+    encoder: Mapping[str, Any],
+    embeddings: RunEmbeddings,
+    vectors: NDArray[Any],
+    distance: str,
+) -> pd.DataFrame:
+    """Return the queries of one encoder and distance, ranked among originals and gallery."""
+    own = {"encoder": encoder["name"], "task": encoder.get("task") or "",
+           "trial": int(encoder.get("trial") or 1)}  # fmt: skip
+    queries = run.queries
+    there = (
+        (queries["encoder"] == own["encoder"])
+        & (queries["task"].fillna("") == own["task"])
+        & (queries["trial"] == own["trial"])
+        & (queries["space"] != "audio")
+        & (queries["distance"] == distance)
+    )
+    part = queries[there].reset_index(drop=True)
+    clip = {name: place for place, name in enumerate(embeddings.clip_ids)}
+    point = {tuple(one): place for place, one in enumerate(embeddings.points)}
+    at_clip = part["clip_id"].map(clip).to_numpy()
+    at_point = np.array(
+        [point[c, m] for c, m in zip(part["transformation"], part["magnitude"], strict=True)]
+    )
+    asked = embeddings.changed[at_clip, at_point]
+    originals = embeddings.originals[at_clip]
+    measure = DISTANCES[distance]
+    d_own = np.full(len(part), np.nan)
+    for row in np.flatnonzero(np.isfinite(asked).all(axis=1) & np.isfinite(originals).all(axis=1)):
+        d_own[row] = measure(asked[row][None], originals[row][None])[0, 0]
+    found = nearer(asked, d_own, vectors, distance=distance)
+    answered = np.isfinite(d_own)
+    n_all = len(embeddings.clip_ids) + len(vectors)
+    rank = part["rank"].to_numpy(np.float64) + np.where(answered, found.n_nearer, 0)
+    # what the encoder failed was counted as lost among the originals; so it is among all
+    rank = np.where(~answered & (part["rank"].to_numpy() > 0), n_all, rank)
+    return pd.DataFrame(
+        {
+            **own,
+            "clip_id": part["clip_id"],
+            "transformation": part["transformation"],
+            "magnitude": part["magnitude"],
+            "distance": distance,
+            "rank": rank.astype(np.int64),
+            "n_nearer": np.where(answered, found.n_nearer, 0),
+            "nearest_row": found.nearest,
+            "d_nearest": found.d_nearest,
+            "status": part["status"],
+        }
+    )
+
+
+class _Point(NamedTuple):
+    """What became of the clips of one encoder at one point."""
+
+    where: dict[str, Any]
+    rank: NDArray[np.int64]
+    clusters: NDArray[np.intp]
+
+
+def _points(run: RunTables, ranked: pd.DataFrame, clip_ids: Sequence[str]) -> Iterator[_Point]:
+    unit_of = dict(zip(clip_ids, units_of(run, clip_ids), strict=True))
+    for (code, _), part in ranked.groupby(["transformation", "magnitude"], sort=False):
+        asked = part[part["rank"] > 0]
+        if code == ORIGINAL or asked.empty:
+            continue
+        failed = int((asked["status"] != OK).sum())
+        first = asked.iloc[0]
+        where = {
+            **{name: first[name] for name in ("encoder", "task")},
+            "trial": int(first["trial"]),
+            "latent_distance": str(first["distance"]),
+            "transformation": str(code),
+            "magnitude": float(first["magnitude"]),
+            "n": len(asked),
+            "n_failed": failed,
+            "status": f"{failed} of {len(asked)} queries failed" if failed else OK,
+        }
+        clusters = np.array([unit_of[one] for one in asked["clip_id"]])
+        yield _Point(where, asked["rank"].to_numpy(), clusters)
+
+
+def _measured(point: _Point, others: int, sizes: Sequence[int]) -> Iterator[Score]:
+    """Yield C_W in collections of every size up to all."""
+    for size in sizes:
+        shares = at_size(point.rank - 1, others, size)
+        yield Score(
+            **point.where,
+            measure=f"C_W@{size}",
+            value=float(shares.mean()),
+            replicates=np.zeros(0),
+            chance=1 / size,
+            shares=shares,
+            clusters=point.clusters,
+        )
+
+
+def _guessed(point: _Point, others: int) -> Iterator[dict[str, Any]]:
+    """Yield C_W in collections larger than what was measured, with its bracket."""
+    for size in (10**power for power in range(1, 12)):
+        if others + 1 < size <= FARTHEST * (others + 1):
+            guess = beyond(point.rank - 1, others, size)
+            yield {
+                **point.where,
+                "size": size,
+                "kind": EXTRAPOLATED,
+                "value": guess.value,
+                "ci_low": guess.low,
+                "ci_high": guess.high,
+                "ci_method": "bracket",
+                "chance": 1 / size,
+            }
+
+
+def _row(score: Score) -> dict[str, Any]:
+    row = score.row()
+    return {**row, "size": int(score.measure.removeprefix("C_W@")), "kind": MEASURED}

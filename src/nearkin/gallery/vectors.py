@@ -1,0 +1,89 @@
+"""A gallery's vectors: files that a user has, one an encoder, read without copying them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearkin.errors import InputError, printable
+from nearkin.files import read_parquet
+from nearkin.registry import suggest
+
+Gallery = dict[str, NDArray[Any]]
+"""Vectors [G, D] by the encoder's label."""
+
+
+def read_vectors(given: Sequence[str], sizes: dict[str, int]) -> Gallery:
+    """Open the vectors of a gallery.
+
+    Parameters
+    ----------
+    given : sequence of str
+        ``LABEL=FILE`` each, a .npy or a .parquet file; or FILE alone where there is one encoder.
+    sizes : dict of str to int
+        What may be named, and how many dimensions it has.
+
+    Returns
+    -------
+    dict of str to array[G, D]
+        Those of .npy files stay in their file (memory-mapped).
+
+    Raises
+    ------
+    InputError
+        If an encoder is unknown or named twice, or a file is none, or does not fit.
+    """
+    found: Gallery = {}
+    for text in given:
+        label, sign, name = text.partition("=")
+        if not sign and len(sizes) == 1:
+            label, name = next(iter(sizes)), text
+        if label not in sizes:
+            told = suggest(label, sizes) if sign else "must be ENCODER=FILE"
+            raise InputError(f"gallery '{printable(text)}': {told}")
+        if label in found:
+            raise InputError(f"gallery '{printable(text)}': {label} is given twice; give it once")
+        found[label] = _read(Path(name), text, sizes[label])
+    lengths = {label: len(array) for label, array in found.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{label} {length}" for label, length in lengths.items())
+        raise InputError(
+            f"galleries of different lengths ({told}): a collection is one for all encoders; give "
+            "the same recordings for each"
+        )
+    return found
+
+
+def _read(path: Path, text: str, size: int) -> NDArray[Any]:
+    told = printable(text)
+    if not path.is_file():
+        raise InputError(f"gallery '{told}': there is no such file")
+    if path.suffix == ".npy":
+        try:
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"gallery '{told}': is no array of numbers ({error})") from error
+    elif path.suffix == ".parquet":
+        from nearkin.encoders.kinds.columns import vectors_of
+
+        table = read_parquet(path)
+        keys = [name for name in ("clip_id", "path", "id") if name in table.columns]
+        array, _ = vectors_of(table, keys=keys, chosen=None, how="mean", spec=text)
+    else:
+        raise InputError(f"gallery '{told}': must be a .npy or .parquet file, or a folder of music")
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise InputError(
+            f"gallery '{told}': holds {array.dtype} of shape {array.shape}: must be numbers [G, D]"
+        )
+    if array.shape[1] != size:
+        raise InputError(
+            f"gallery '{told}': vectors of {array.shape[1]} dimensions: the run's have {size}; "
+            "embed the gallery with the same model"
+        )
+    if len(array) == 0:
+        raise InputError(f"gallery '{told}': holds no vector")
+    return array
