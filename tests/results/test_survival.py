@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 import nearkin
 from nearkin.results.survival import answer, difference, of_run, survival, yardstick_of
@@ -77,6 +78,22 @@ def test_the_answer_says_what_the_table_holds() -> None:
     whole = rows[rows["transformation"] != "MP"]
     assert answer(system, survival(whole), whole, "cosine").startswith(
         "Keeps 20 of 20 clips through the mildest change of every kind."
+    )
+
+
+def test_the_answer_says_how_many_clips_would_settle_it() -> None:
+    """.9 of 20 clips, [.8, 1]: whether that is .95 is open; scipy finds the number that settles."""
+    rows, system = table(), System("a", "", "tested")
+    text = answer(system, survival(rows), rows, "cosine")
+    told = int(text.split(" clips, as these, would settle whether that is 0.95.")[0].split()[-1])
+
+    def upper(n: int) -> float:
+        return float(stats.beta.ppf(0.975, 0.9 * n + 1, n - 0.9 * n))
+
+    assert upper(told) < 0.95 <= upper(told - 1)
+    sure = rows.assign(ci_low=rows["value"])
+    assert "would settle" not in answer(
+        system, survival(sure), sure[sure["transformation"] != "MP"], "cosine"
     )
 
 

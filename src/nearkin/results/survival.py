@@ -18,6 +18,7 @@ from nearkin.results.comparison import compare
 from nearkin.results.remarks import as_float
 from nearkin.results.systems import AUDIO, System, distance_order, headline, of, systems_of
 from nearkin.results.verdicts import NEAR
+from nearkin.statistics.settling import clips_for_share
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL, Point
 
@@ -169,6 +170,10 @@ def answer(
         where = magnitudes.in_words(worst["transformation"], worst["magnitude"])
         sentences = [f"Of {n} clips {kept} stay with their original at the worst of the mildest"]
         sentences[0] += f" changes ({where})."
+    if float(worst["ci_low"]) < NEAR <= float(worst["ci_high"]):
+        enough = clips_for_share(float(worst["value"]), NEAR)
+        if enough is not None and enough > n:
+            sentences.append(f"{enough} clips, as these, would settle whether that is {NEAR:g}.")
     lost = [one for one in found if one.lost is not None]
     if lost:
         listed = ", ".join(
