@@ -72,16 +72,31 @@ def test_the_truth_is_found(done: Any) -> None:
     assert tuple(done.table.columns) == TRAJECTORIES
     assert set(done.table["measure"]) == set(MEASURES)
     assert value(done, "PN", "", "R2_global")["value"] > 0.999
-    assert value(done, "PN", "", "rank_global")["value"] == pytest.approx(1)
+    assert value(done, "PN", "", "rank_moved")["value"] == pytest.approx(1)
+    assert value(done, "PN", "", "R2_moved")["value"] > 0.999
     assert value(done, "PN", "", "dimension")["value"] == pytest.approx(1)
     assert value(done, "PN", "", "curvature")["value"] == pytest.approx(1)
     assert value(done, "PS", "down", "R2_global")["value"] < 0.3
+    assert value(done, "PS", "down", "R2_moved")["value"] < 0.3
     assert value(done, "PS", "down", "R2_clip")["value"] > 0.999
     # Forty directions drawn from six dimensions.
     assert value(done, "PS", "down", "dimension")["value"] == pytest.approx(6, abs=0.8)
     row = value(done, "PS", "down", "R2_clip")
     assert row["ci_low"] <= row["value"] <= row["ci_high"]
     assert (done.table["n"] == N).all()
+
+
+def test_clips_that_begin_far_apart_still_move_along_one_direction(found: RunEmbeddings) -> None:
+    # They begin a hundred times further apart along the direction than they move: where a clip
+    # lies tells nothing, how far it moved tells all.
+    start = 300 * np.random.default_rng(5).standard_normal((N, 1)) * np.eye(D)[0]
+    shifted = RunEmbeddings(
+        found.clip_ids, POINTS, found.originals + start, found.changed + start[:, None]
+    )
+    done = trajectories(shifted, np.arange(N), encoder="mine", n_resamples=100)
+    assert value(done, "PN", "", "R2_global")["value"] < 0.1
+    assert value(done, "PN", "", "R2_moved")["value"] > 0.999
+    assert value(done, "PN", "", "rank_moved")["value"] == pytest.approx(1)
 
 
 def test_transformations_that_move_alike(done: Any) -> None:
@@ -102,8 +117,10 @@ def test_the_mean_path(done: Any) -> None:
 
 def test_words(done: Any) -> None:
     told = sentences(done.table, done.agreement)
-    assert told[0].startswith("PN: one direction tells")
-    assert told[1].startswith("PS−: no one direction tells")
+    assert told[0].startswith("PN: clips move in order along one direction (rank correlation 1.00")
+    assert "where a clip lies tells how severe its change is" in told[0]
+    assert told[1].startswith("PS−: clips move in order along no one direction")
+    assert "does not tell" in told[1]
     assert "nearly straight" in told[0]
     assert "most alike under PN and PS+ (cosine +0.50)" in told[-1]
 
