@@ -274,8 +274,9 @@ def sentences(table: pd.DataFrame, agreement: pd.DataFrame) -> list[str]:
         told.append(
             f"{name}: clips move in order along {one} (rank correlation "
             f"{value['rank_moved']:.2f}, R² {value['R2_moved']:.2f}, on clips it was not fitted "
-            f"to); where a clip lies {knows} how severe its change is (R² {value['R2_global']:.2f}); "
-            f"their own directions fill {value['dimension']:.1f} dimensions (the first holds "
+            f"to); where a clip lies {knows} how severe its change is (R² "
+            f"{value['R2_global']:.2f}); their own directions fill {value['dimension']:.1f} dimensions "
+            f"(the first holds "
             f"{value['first_share']:.0%}), on {bent} ways ({value['curvature']:.1f} times their "
             "distance)."
         )
