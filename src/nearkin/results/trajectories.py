@@ -275,10 +275,9 @@ def sentences(table: pd.DataFrame, agreement: pd.DataFrame) -> list[str]:
             f"{name}: clips move in order along {one} (rank correlation "
             f"{value['rank_moved']:.2f}, R² {value['R2_moved']:.2f}, on clips it was not fitted "
             f"to); where a clip lies {knows} how severe its change is (R² "
-            f"{value['R2_global']:.2f}); their own directions fill {value['dimension']:.1f} dimensions "
-            f"(the first holds "
-            f"{value['first_share']:.0%}), on {bent} ways ({value['curvature']:.1f} times their "
-            "distance)."
+            f"{value['R2_global']:.2f}); their own directions fill {value['dimension']:.1f} "
+            f"dimensions (the first holds {value['first_share']:.0%}), on {bent} ways "
+            f"({value['curvature']:.1f} times their distance)."
         )
     there = agreement[agreement["status"] == OK]
     if len(there):
