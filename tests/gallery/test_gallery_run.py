@@ -98,7 +98,7 @@ def test_vectors_of_a_file_are_a_gallery(runs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["nobody=v.npy"], "did you mean"),
+        (["mfc=v.npy"], "the run has no such encoder; did you mean 'mfcc'?"),
         (["mfcc=nowhere.npy"], "there is no such file"),
         (["mfcc=v.npy", "mfcc=v.npy"], "is given twice"),
         (["mfcc=v.npy"], "vectors of 3 dimensions"),

@@ -37,17 +37,22 @@ def read_vectors(given: Sequence[str], sizes: dict[str, int]) -> Gallery:
     InputError
         If an encoder is unknown or named twice, or a file is none, or does not fit.
     """
-    found: Gallery = {}
+    files: dict[str, tuple[Path, str]] = {}
     for text in given:
         label, sign, name = text.partition("=")
         if not sign and len(sizes) == 1:
             label, name = next(iter(sizes)), text
+        told = printable(text)
+        if label not in sizes and not sign:
+            raise InputError(f"gallery '{told}': must be ENCODER=FILE, or a folder of music")
         if label not in sizes:
-            told = suggest(label, sizes) if sign else "must be ENCODER=FILE"
-            raise InputError(f"gallery '{printable(text)}': {told}")
-        if label in found:
-            raise InputError(f"gallery '{printable(text)}': {label} is given twice; give it once")
-        found[label] = _read(Path(name), text, sizes[label])
+            raise InputError(
+                f"gallery '{told}': the run has no such encoder; {suggest(label, sizes)}"
+            )
+        if label in files:
+            raise InputError(f"gallery '{told}': {label} is given twice; give it once")
+        files[label] = Path(name), text
+    found = {label: _read(path, text, sizes[label]) for label, (path, text) in files.items()}
     lengths = {label: len(array) for label, array in found.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{label} {length}" for label, length in lengths.items())
