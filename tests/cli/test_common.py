@@ -128,3 +128,11 @@ def test_a_shell_completes_commands_and_options(typed: str, word: str) -> None:
 
 def test_the_shells_that_can_complete() -> None:
     assert "--install-completion" in command("--help").stdout
+
+
+def test_a_folder_of_task_scores_alone_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "performance.parquet").write_bytes(b"")
+    for words in (("table",), ("gate", "--require", "N >= 2")):
+        assert "holds task scores of nearkin perform alone" in refused(
+            words[0], tmp_path, *words[1:]
+        )

@@ -49,6 +49,11 @@ class Result:
             weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
         refuse_links(folder.root, CONTENT)
         found = folder.read_run()
+        if found is None and folder.has_table("performance"):
+            raise InputError(
+                f"{folder.root}: holds task scores of nearkin perform alone, which nearkin report "
+                "shows; this needs a run: give nearkin run the same --out"
+            )
         if found is None:
             raise InputError(f"{folder.root}: holds no run; give the folder that --out named")
         if not found.get("finished"):
