@@ -112,7 +112,13 @@ def _lines(done: Repair) -> list[str]:
         row = table[(table["measure"] == measure) & (table["fit"] == "seen")].iloc[0]
         told = row["status"] if row["status"] != "ok" else _change(row)
         lines.append(f"unchanged music, {what} ({measure}): {told}")
-    if not (table["measure"] == "C_B_rho").any():
+    rho = table[(table["measure"] == "C_B_rho") & (table["fit"] == "seen")]
+    rho = rho[rho["transformation"] == "OG"]
+    lines += [
+        f"unchanged music, C_B_rho with {row['audio_distance']}: {_change(row)}"
+        for row in rho.to_dict("records")
+    ]
+    if not len(rho):
         lines.append("C_B_rho: not computed, the run kept no audio distances (--keep-distances)")
     return lines
 
