@@ -357,3 +357,36 @@ def test_a_checkpoint_in_half_precision_is_computed_in_single(
         assert z == pytest.approx(np.stack(want), rel=1e-3, abs=1e-4)
         assert not np.array_equal(z, whole)
         assert examine(found).fit
+
+
+@pytest.mark.parametrize("layer", ["0", "1", "2"])
+def test_layers_of_clap(zoo: Callable[[str], Path], clips: Any, layer: str) -> None:
+    """Its hidden states are maps, [channels, frequency, time]: each channel's mean is a value."""
+    import torch
+    import transformers
+
+    folder = zoo("clap")
+    found = resolve(f"hf:{folder}", layer=layer)
+    assert f"layer {layer} pooled" in found.matched
+    z = embed(found, clips, KEYS).vectors
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    heard = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    want = []
+    for clip in clips:
+        inputs = heard(clip, sampling_rate=heard.sampling_rate, return_tensors="pt")
+        with torch.no_grad():
+            states = model.audio_model(**inputs, output_hidden_states=True).hidden_states
+        state = states[int(layer)]
+        assert state.ndim in (3, 4)
+        want.append((state.mean(dim=(2, 3)) if state.ndim == 4 else state.mean(dim=1))[0].numpy())
+    assert z.shape == np.shape(want)
+    assert np.abs(z - want).max() < 0.01 * np.ptp(want, axis=0).max()
+
+
+def test_every_layer_of_clap(zoo: Callable[[str], Path], clips: Any) -> None:
+    from nearkin.encoders import resolve_all
+
+    found = resolve_all(f"hf:{zoo('clap')}", layer="all")
+    assert len(found) == 3
+    for one in found:
+        assert np.isfinite(embed(one, clips, KEYS).vectors).all()

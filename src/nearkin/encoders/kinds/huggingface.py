@@ -140,7 +140,7 @@ def _forward(model: Any, library: Any, *, layered: bool) -> tuple[Forward, int, 
     if layered:
         hearing = getattr(model, "audio_model", model)
         return (
-            lambda inputs, _: dict(
+            lambda inputs, _: _rows_of_maps(
                 hearing(**_taken(hearing.forward, inputs), output_hidden_states=True)
             ),
             1,
@@ -168,6 +168,13 @@ def _forward(model: Any, library: Any, *, layered: bool) -> tuple[Forward, int, 
         return dict(answer)
 
     return last, 1, size, "last hidden state"
+
+
+def _rows_of_maps(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the places of a map (CLAP's states are [batch, channels, frequency, time]) in a row."""
+    states = answer.get("hidden_states") or ()
+    rows = tuple(x.flatten(2).transpose(1, 2) if x.ndim == 4 else x for x in states)
+    return {**answer, "hidden_states": rows}
 
 
 def _taken(function: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
