@@ -36,6 +36,7 @@ from nearkin.cli.table import table_command
 from nearkin.cli.telling import open_closed_streams, say
 from nearkin.cli.train import train_command
 from nearkin.cli.trajectories import trajectories_command
+from nearkin.errors import InputError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -96,6 +97,8 @@ def main() -> None:
     obey_signals()
     try:
         with sentences():
+            if sys.flags.optimize > 1:
+                raise InputError("python -OO: altair cannot draw without docstrings; use -O")
             app()
     except typer.Exit as left:
         sys.exit(left.exit_code)
