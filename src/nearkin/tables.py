@@ -66,7 +66,7 @@ PERFORMANCE_CLIPS = (
 ATTACKS = (
     *("encoder", "task", "trial", "method", "space", "distance", "transformation", "magnitude"),
     *("effective_magnitude", "clip_id", "error", "rank", "margin", "d_own", "d_nearest"),
-    *("nearest_id", "asked", "status"),
+    *("nearest_id", "asked", "mos", "status"),
 )
 ATTACK_SCORES = (
     *("encoder", "task", "trial", "method", "measure", "space", "distance", "transformation"),

@@ -151,6 +151,21 @@ def test_the_scores_are_those_of_the_rows(attacked: nearkin.Result) -> None:
         assert row["chance"] == pytest.approx(1 / 3)
 
 
+def test_what_is_heard_of_it_stands_beside_it(attacked: nearkin.Result) -> None:
+    pytest.importorskip("zimtohrli")
+    scores = attacked.attack_scores
+    assert scores is not None
+    mine = scores[(scores["encoder"] == "mfcc") & (scores["measure"] == "MOS")]
+    assert mine["magnitude"].tolist() == SNRS
+    values = mine["value"].tolist()
+    assert values == sorted(values, reverse=True)  # a stronger change is heard more
+    assert values[0] > 4.5
+    told = rows(attacked, encoder="mfcc", transformation="AD", space="latent", magnitude=40.0)
+    assert mine["value"].iloc[2] == pytest.approx(told["mos"].median())
+    silent = rows(attacked, transformation="PN")
+    assert silent["mos"].isna().all()
+
+
 def test_the_report_plays_it(attacked: nearkin.Result) -> None:
     assert len(attacked.failures)
     page = attacked.report().read_text("utf-8")

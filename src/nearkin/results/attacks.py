@@ -68,6 +68,10 @@ def worst_cases(scores: pd.DataFrame | None) -> list[WorstCase]:
         attacked = latent[latent["transformation"] == "AD"]
         snrs = tuple(sorted((float(snr) for snr in attacked["magnitude"]), reverse=True))
         rows = [(what, _cells(latent, code, snrs)) for code, what in BESIDE.items()]
+        opinions = mine[mine["measure"] == "MOS"]
+        if len(opinions):
+            heard = "what is heard of it: median opinion (5: nothing)"
+            rows.append((heard, _cells(opinions, "AD", snrs)))
         audio = mine[(mine["measure"] == "C_W") & (mine["space"] == "audio")]
         for distance in dict.fromkeys(audio["distance"]):
             part = audio[audio["distance"] == distance]

@@ -105,7 +105,7 @@ SCHEMAS = {
             **{"error": "flag", "rank": "rank", "margin": "number", "d_own": "number"},
             **{"d_nearest": "number", "nearest_id": "text", "asked": "whole", "status": "text"},
         },
-        {},
+        {"mos": "number"},
         (
             *("encoder", "task", "trial", "space", "distance", "transformation", "magnitude"),
             "clip_id",

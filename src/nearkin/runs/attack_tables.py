@@ -7,9 +7,10 @@ which half of the clips can be led astray. ``attack_sounds.parquet`` names the s
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 
 from nearkin import audio
 from nearkin.attacks.crossing import half_astray
-from nearkin.errors import RunError
+from nearkin.audio.perception import heard
+from nearkin.errors import ExtraError, InputError, RunError
 from nearkin.files import file_name
+from nearkin.optional import need
 from nearkin.runs.attacking import (
     ATTACKED,
     DISTANCE,
     SNRS_DB,
     Target,
+    clip_at,
     read_attacked,
 )
 from nearkin.runs.describe import centre
@@ -33,7 +37,8 @@ from nearkin.runs.folder import RunFolder
 from nearkin.runs.session import Session
 from nearkin.runs.shards import AGAIN
 from nearkin.runs.spaces import others_of_each
-from nearkin.statistics.intervals import share_limits
+from nearkin.statistics.bootstrap import median_replicates, percentile_interval
+from nearkin.statistics.intervals import BOOTSTRAP, share_limits
 from nearkin.tables import ATTACK_SCORES, ATTACK_SOUNDS, ATTACKS, OK
 
 if TYPE_CHECKING:
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 
 HALF_ASTRAY = "half_astray"
 """The measure: an SNR in dB."""
+OPINION = "MOS"
+"""The measure: the median over clips of the mean opinion score, 5 (nothing is heard) to 1."""
 PLAYED = 3
 """Attacked clips of an encoder that the report plays."""
 
@@ -82,6 +89,7 @@ def attacks_table(session: Session, targets: Sequence[Target]) -> pd.DataFrame:
         if found is None:
             raise RunError(f"clip '{target.clip_id}': its shard is missing or damaged; {AGAIN}")
         encoder = encoders[target.label]
+        mos = _mos(session, target, found.audio, encoder.sample_rate)
         for row in found.rows:
             rank, nearest = row.get("rank", 0), row.get("nearest", -1)
             d_own, d_nearest = (_number(row.get(name)) for name in ("d_own", "d_nearest"))
@@ -104,11 +112,28 @@ def attacks_table(session: Session, targets: Sequence[Target]) -> pd.DataFrame:
                     "d_nearest": d_nearest,
                     "nearest_id": session.clip_ids[nearest] if nearest >= 0 else None,
                     "asked": row["asked"],
+                    "mos": mos.get((row["transformation"], row["space"], row["magnitude"])),
                     "status": row["status"],
                 }
             )
     table = pd.DataFrame(rows, columns=list(ATTACKS))
-    return table.astype({"error": "Int64", "rank": "Int64"})
+    return table.astype({"error": "Int64", "rank": "Int64", "mos": "float64"})
+
+
+def _mos(
+    session: Session, target: Target, attacked: NDArray[np.float32], rate: int
+) -> dict[tuple[str, str, float], float]:
+    """Return how the attacked clips sound beside the clip; nothing without the extra."""
+    try:
+        need("zimtohrli", extra="perception")
+    except ExtraError:
+        return {}
+    x = clip_at(session, session.original(target.clip_id), rate)
+    found = {}
+    for snr, y in zip(SNRS_DB, attacked, strict=False):
+        with contextlib.suppress(InputError):  # a clip too short to be judged
+            found[ATTACKED, "latent", snr] = heard(x, y, sr=rate).mos
+    return found
 
 
 def scores_table(session: Session, table: pd.DataFrame) -> pd.DataFrame:
@@ -140,6 +165,7 @@ def scores_table(session: Session, table: pd.DataFrame) -> pd.DataFrame:
                     "chance": chance,
                 }
             )
+        rows += [{**named, **row} for row in _opinions(session, mine)]
         rows.append({**named, "measure": HALF_ASTRAY, **_half(session, mine, clusters)})
     return pd.DataFrame(rows, columns=list(ATTACK_SCORES))
 
@@ -158,6 +184,24 @@ def _share(right: NDArray[np.float64], clusters: NDArray[np.intp] | None) -> dic
         "n": int(there.sum()),
         "status": f"{lost} of {len(right)} clips could not be asked" if lost else OK,
     }
+
+
+def _opinions(session: Session, mine: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the median opinion of the attacked clips at every SNR, where they were heard."""
+    for snr, part in mine[mine["mos"].notna()].groupby("magnitude", sort=False):
+        values = part.set_index("clip_id")["mos"].reindex(list(session.clip_ids))
+        by_clip = values.to_numpy(np.float64)
+        spread = median_replicates(by_clip, session.scorer.counts)
+        low, high, _ = percentile_interval(spread)
+        yield {
+            "measure": OPINION,
+            **{"space": "latent", "distance": DISTANCE, "transformation": ATTACKED},
+            "magnitude": snr,
+            "value": float(np.nanmedian(by_clip)),
+            **{"ci_low": float(low), "ci_high": float(high), "ci_method": BOOTSTRAP},
+            **{"n": int(np.isfinite(by_clip).sum()), "n_failed": 0, "chance": math.nan},
+            "status": OK,
+        }
 
 
 def _half(
@@ -217,14 +261,14 @@ def _sounds(
             continue
         attacked = found.audio[SNRS_DB.index(row["magnitude"])]
         own, nearest = (session.original(str(row[name])) for name in ("clip_id", "nearest_id"))
-        heard = {
+        sounds = {
             f"{own.clip_id} {ATTACKED} {row['magnitude']} {target.label}": audio.resample(
                 attacked, from_sr=encoder.sample_rate, to_sr=plan.working_rate
             ),
             own.clip_id: centre(own.context, plan.clip_samples),
             nearest.clip_id: centre(nearest.context, plan.clip_samples),
         }
-        files = write_together(folder, heard, plan.working_rate)
+        files = write_together(folder, sounds, plan.working_rate)
         names = dict(zip(("query_audio", "own_audio", "nearest_audio"), files, strict=True))
         rows.append({**{name: row.get(name) for name in ATTACK_SOUNDS}, **names})
     return rows

@@ -130,12 +130,7 @@ def attack_clip(session: Session, target: Target) -> AttackedClip:
     plan = session.plan
     encoder = next(one for one in session.working if one.label == target.label)
     original = session.original(target.clip_id)
-    heard = centre(original.context, plan.clip_samples)
-    if heard is None:  # a usable clip fills its length
-        raise RunError(f"clip '{target.clip_id}': its shard is damaged; {AGAIN}")
-    x = audio.resample(
-        stored(plan, heard)[None], from_sr=plan.working_rate, to_sr=encoder.sample_rate
-    )[0]
+    x = clip_at(session, original, encoder.sample_rate)
     around = _Around(session, encoder, original)
     try:
         found = _searched(session, around, target.method, x)
@@ -147,6 +142,22 @@ def attack_clip(session: Session, target: Target) -> AttackedClip:
     if plan.audio_window == "clip":
         rows += around.audio_rows(x, found.audio)
     return AttackedClip(found.audio, rows)
+
+
+def clip_at(session: Session, original: Original, rate: int) -> NDArray[np.float32]:
+    """Return the clip that is attacked, float32[samples] at an encoder's rate.
+
+    Raises
+    ------
+    RunError
+        If its shard is damaged.
+    """
+    plan = session.plan
+    heard = centre(original.context, plan.clip_samples)
+    if heard is None:  # a usable clip fills its length
+        raise RunError(f"clip '{original.clip_id}': its shard is damaged; {AGAIN}")
+    clips = audio.resample(stored(plan, heard)[None], from_sr=plan.working_rate, to_sr=rate)
+    return np.asarray(clips[0], np.float32)
 
 
 def _searched(session: Session, around: _Around, method: str, x: NDArray[np.float32]) -> Attacked:
