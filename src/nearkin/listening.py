@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, NearkinError
 from nearkin.files import file_name, write_whole
 from nearkin.progress import Progress, silent
 from nearkin.registry import suggest
@@ -89,7 +89,10 @@ def sounds_of_page(
         .agg(lambda ids: sorted(set(ids)))
         .to_dict()
     )
-    made = Sounds(folder, record, clips, keep=keep)
+    try:
+        made = Sounds(folder, record, clips, keep=keep)
+    except NearkinError as error:  # a record from elsewhere, without what a sound is made by
+        return {}, "The sounds could not be made: " + " ".join(str(error).split())
     return made.chosen(
         order,
         lambda one: intruders.get((one[0], *one[1]), ()) if one[1] else (),

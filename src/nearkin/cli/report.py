@@ -28,9 +28,11 @@ def report_command(
     with sentences():
         from nearkin.api import load
         from nearkin.cli.bars import show
-        from nearkin.runs.folder import RunFolder
+        from nearkin.files import refuse_links
+        from nearkin.runs.folder import CONTENT, RunFolder
 
         folder = RunFolder(run)
+        refuse_links(folder.root, CONTENT)
         with show(quiet=bool(quiet)) as progress:
             if folder.read_run() is None and folder.has_table("performance"):
                 page = _report_scores(folder)
@@ -44,13 +46,10 @@ def report_command(
 
 def _report_scores(folder: RunFolder) -> Path:
     """Write the report of a folder that holds task scores and no run; return its file."""
-    from nearkin.files import refuse_links
     from nearkin.lease import leased
     from nearkin.report.page import build_scores
     from nearkin.results.schemas import read_checked
-    from nearkin.runs.folder import CONTENT
 
-    refuse_links(folder.root, CONTENT)
     name = "performance"
     file = folder.root / f"{name}.parquet"
     table = read_checked(lambda: folder.read_table(name), name, file)

@@ -63,7 +63,7 @@ class Sounds:
         keep: bool = True,
     ) -> None:
         self._folder, self._keep = folder, keep
-        self.plan = plan_of(record["plan"], ())
+        self.plan = plan_of(record.get("plan") or {}, ())
         used = clips[clips["status"] == "ok"]
         self._rows: dict[str, dict[Any, Any]] = {
             str(row["clip_id"]): row for row in used.to_dict("records")
