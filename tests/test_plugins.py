@@ -51,13 +51,13 @@ def test_a_package_adds_one_of_each(music: Path, tmp_path: Path) -> None:
     place = install(tmp_path / "site")
     for what, line in (
         ("encoders", "bands Mean level of 32 bands of the spectrum, in decibels., of "),
-        ("transformations", "BD Bit depth (bits), of "),
+        ("transformations", "MU Mu-law bits (bits), of "),
         ("distances", "manhattan Manhattan (latent space), of "),
     ):
         shown = re.sub(" +", " ", call(place, "list", what).stdout)
         assert f"{line}nearkin-example 0.1.0\n" in shown
     grid = tmp_path / "g.yaml"
-    grid.write_text("{BD: [3, 8], PN: [30]}")
+    grid.write_text("{MU: [3, 8], PN: [30]}")
     done = call(place, "run", music, "--encoder", "bands", "--distance", "manhattan", "--grid",
                 grid, "--out", tmp_path / "run", "--workers", "2")  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -72,16 +72,16 @@ def test_a_package_adds_one_of_each(music: Path, tmp_path: Path) -> None:
     # held to the definition, from the embeddings that were kept
     z = np.load(tmp_path / "run" / "embeddings" / "bands.npy").astype(float)
     x = np.load(tmp_path / "run" / "embeddings" / "bands.originals.npy").astype(float)
-    row = bands.query("distance == 'manhattan' and transformation == 'BD' and magnitude == 3")
+    row = bands.query("distance == 'manhattan' and transformation == 'MU' and magnitude == 3")
     points = [["OG", 0.0], *result.run["grid"]["points"]]
-    place_of = points.index(["BD", 3.0])
+    place_of = points.index(["MU", 3.0])
     assert row["d_own"].to_numpy() == pytest.approx(np.abs(z[:, place_of] - x).sum(axis=1))
-    ladder = result.consistency.query("measure == 'monotonicity' and transformation == 'BD'")
+    ladder = result.consistency.query("measure == 'monotonicity' and transformation == 'MU'")
     assert set(ladder["side"]) == {""}
     mean = ladder.query("latent_distance == 'euclidean' and encoder == 'bands'")["value"]
     assert mean.item() == 1.0, "fewer bits are the more severe"
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert "Bit depth" in page
+    assert "Mu-law bits" in page
     assert "Latent space: C_W, Manhattan distance" in page, "a distance's title is in its row"
 
 

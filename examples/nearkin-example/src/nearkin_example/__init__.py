@@ -26,16 +26,19 @@ class Bands:
 
 
 @dataclass(frozen=True, slots=True)
-class BitDepth(Transformation):
-    """Samples rounded to a few bits."""
+class Companding(Transformation):
+    """Samples rounded to a few bits on the logarithmic scale of telephones (mu-law)."""
 
     bits: float
-    axis = Axis(title="Bit depth", unit="bits", more_severe="lower", least=1, greatest=24)
+    axis = Axis(title="Mu-law bits", unit="bits", more_severe="lower", least=2, greatest=16)
 
     def change(self, y: np.ndarray, *, sr: int, rng: np.random.Generator | None) -> np.ndarray:
         """Round a signal of float32[samples] or float32[channels, samples]."""
+        peak = max(float(np.abs(y).max()), 1.0)
+        level = np.log1p(255 * np.abs(y) / peak) / np.log(256)
         steps = 2 ** (self.bits - 1)
-        return np.round(y * steps) / steps
+        rounded = np.round(level * steps) / steps
+        return np.sign(y) * peak * np.expm1(rounded * np.log(256)) / 255
 
 
 def manhattan(a: np.ndarray, b: np.ndarray) -> np.ndarray:
