@@ -29,7 +29,7 @@ from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import Point
 
 DIRECTION_COLOURS = (
-    *("#0072b2", "#2f8fc6", "#b27a00", "#b35900", "#cc79a7", "#882255", "#009e73"),
+    *("#0072b2", "#3d9ad8", "#c28600", "#b35900", "#cc79a7", "#882255", "#009e73"),
     *("#444444", "#8a8a8a", "#5b3c88", "#999933", "#0b5d52", "#c1272d", "#7d6c4f"),
 )
 """Colours of transformations and their sides, in the order of the legend."""

@@ -26,7 +26,7 @@ Styles = Mapping[str, tuple[str, tuple[int, int]]]
 """Colour and dash by label."""
 
 TESTED = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b27a00", "#2f8fc6"),
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#c28600", "#3d9ad8"),
     *("#5b3c88", "#8c510a", "#01665e", "#999933"),
 )
 REFERENCE = {

@@ -223,10 +223,10 @@
     chart, make("div", { class: "beside" }, make("div", { class: "wide" }, values), panel));
   turn(state.t, opening ? opening[2] - data.transformations[state.t].first : 0);
   if (data.map.rows) {
-    const first = data.systems.findIndex((one, s) => data.map.rows[s].length);
-    if (first >= 0) {
-      host.append(make("h3", {}, "Where the embeddings lie"), make("p", {}, choice("encoder", data.systems.map((one) => one.label), first, drawMap)), mapChart, make("p", { class: "quiet" }, data.map.about));
-      drawMap(first);
+    const mapped = data.systems.flatMap((one, s) => (data.map.rows[s].length ? [s] : []));
+    if (mapped.length) {
+      host.append(make("h3", {}, "Where the embeddings lie"), make("p", {}, choice("encoder", mapped.map(nameOf), 0, (value) => drawMap(mapped[value]))), mapChart, make("p", { class: "quiet" }, data.map.about));
+      drawMap(mapped[0]);
     }
   }
   let waiting = 0;
