@@ -14,7 +14,7 @@ def write(folder: Path, *, run: str) -> None:
 
     The demo's run is kept beside the folder: built again, it is done at once.
     """
-    source = Path(run) if run else folder.parents[1] / "build" / "nearkin-demo"
+    source = Path(run) if run else folder.parents[2] / "build" / "nearkin-demo"
     if not run:
         demo = [sys.executable, "-m", "nearkin", "demo", "--out", str(source), "--quiet"]
         subprocess.run(demo, check=True)

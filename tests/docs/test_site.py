@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from support.places import ROOT
 pytest.importorskip("sphinx")
 sys.path.insert(0, str(ROOT / "docs"))
 
-from making import links, transformations
+from making import example, links, transformations
 
 CODES = [code for code in TRANSFORMATIONS.built_in if code != "OG"]
 
@@ -79,6 +80,20 @@ def test_the_example_report_is_the_runs(site: Path, small_run: Path) -> None:
     text = (site / "example" / "report.html").read_text("utf-8")
     for name in nearkin.load(small_run).clips["clip_id"]:
         assert name in text
+
+
+def test_without_a_run_the_demo_is_the_example(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def demo(words: list[str], *, check: bool) -> None:
+        assert words[1:4] == ["-m", "nearkin", "demo"]
+        assert check
+        shutil.copytree(small_run, words[words.index("--out") + 1])
+
+    monkeypatch.setattr(example.subprocess, "run", demo)
+    example.write(tmp_path / "docs" / "extra" / "example", run="")
+    assert (tmp_path / "build" / "nearkin-demo" / "run.json").is_file()
+    assert (tmp_path / "docs" / "extra" / "example" / "report.html").is_file()
 
 
 def test_the_pages_of_python_and_of_commands_name_everything(site: Path) -> None:
