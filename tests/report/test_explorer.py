@@ -102,14 +102,24 @@ def test_packed_text_is_inert_and_always_the_same():
         assert text == packed(name)
 
 
-def test_sounds_are_found_by_clip_and_point(data):
+def test_only_clips_that_are_listed_are_named():
+    few = fabricate(n=300, grid={"PN": [12]}, tested=(("good", ""),), references=("mfcc",))
+    known = json.loads(explorer_json(few))
+    lost = lost_queries(few.queries)
+    lost = lost[lost["place"] < LISTED]
+    assert set(known["ids"]) == set(lost["clip_id"]) | set(lost["nearest_id"])
+    assert 0 < len(known["ids"]) <= 2 * 2 * 2 * LISTED  # encoders, distances, clip and intruder
+
+
+def test_sounds_are_found_by_clip_and_point(data, known):
     point = Point("TS", 0.98)
     sounds = {("c0003", None): b"own", ("c0003", point): b"changed", ("gone", None): b"no"}
     found = json.loads(sounds_json(dataclasses.replace(data, sounds=sounds)))
     place = points_of(data.consistency).index(point)
+    clip = known["ids"].index("c0003")
     assert {key: base64.b64decode(text) for key, text in found.items()} == {
-        "3": b"own",
-        f"3.{place}": b"changed",
+        f"{clip}": b"own",
+        f"{clip}.{place}": b"changed",
     }
 
 

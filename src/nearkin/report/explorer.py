@@ -78,6 +78,8 @@ def sound_key(clip: int, point: int = NOTHING) -> str:
 
 def sounds_json(data: ReportData) -> str:
     """Return the sounds as JSON of base64 by `sound_key`; the page takes an MP3 from it by name."""
+    if not data.sounds:
+        return "{}"
     clips = {clip: number for number, clip in enumerate(_clips(data))}
     points = {point: number for number, point in enumerate(points_of(data.consistency))}
     found = {}
@@ -117,8 +119,14 @@ def _known(data: ReportData, points: list[Point], systems: list[System]) -> dict
 
 
 def _clips(data: ReportData) -> list[str]:
-    used = data.clips[data.clips["status"] == "ok"]
-    return [str(clip) for clip in used["clip_id"]]
+    """Return the clips that the explorer names, in the run's order: of thousands it is a few."""
+    lost = lost_queries(data.queries)
+    lost = lost[lost["place"] < LISTED]
+    named = {*lost["clip_id"], *lost["nearest_id"]}
+    if data.map is not None:
+        named |= {*data.map["clip_id"]}
+    used = data.clips.loc[data.clips["status"] == "ok", "clip_id"]
+    return [str(clip) for clip in used if clip in named]
 
 
 def _shown(one: System, styles: style.Styles) -> dict[str, Any]:
