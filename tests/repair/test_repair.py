@@ -161,6 +161,12 @@ def test_before_is_what_the_run_found(repaired: Path, small_run: Path) -> None:
     assert np.allclose(both["before_low"], both["ci_low_y"])
 
 
+def test_python_learns_the_same(repaired: Path, small_run: Path) -> None:
+    found = nearkin.load(small_run).repair("mfcc").found
+    z = np.random.default_rng(0).standard_normal((4, found.size))
+    assert np.array_equal(found.apply(z), read_map(repaired).apply(z))
+
+
 def test_the_map_is_an_encoder(
     repaired: Path, small_run: Path, music: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from nearkin.runs.folder import CONTENT, RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nearkin.repair.run import Repair
     from nearkin.report.data import ReportData
     from nearkin.results.verdicts import Verdict
 
@@ -302,6 +303,29 @@ class Result:
             attack_scores=self.attack_scores,
             attack_sounds=self.attack_sounds,
         )
+
+    def repair(self, encoder: str = "") -> Repair:
+        """Learn a linear map against what an encoder loses, and test it held out.
+
+        Parameters
+        ----------
+        encoder : str
+            The encoder's label; may be left out where one was tested.
+
+        Returns
+        -------
+        nearkin.repair.run.Repair
+            ``found``, the map (``found.apply(embeddings)``), and ``table``, as ``nearkin repair``
+            writes it.
+
+        Raises
+        ------
+        InputError
+            If there is no such encoder, or too little to learn from.
+        """
+        from nearkin.repair.run import repair
+
+        return repair(self.folder, self.run, self.clips, self.queries, encoder=encoder)
 
     def report(
         self,

@@ -39,7 +39,6 @@ def repair_command(
         from nearkin.files import finite, write_whole
         from nearkin.maps.files import NUMPY, write_map
         from nearkin.maps.onnx import write_onnx
-        from nearkin.repair.run import repair
         from nearkin.report.figures.files import drawable, write_spec
         from nearkin.report.figures.repair import figure_repair
 
@@ -49,7 +48,7 @@ def repair_command(
             raise InputError(f"--onnx {printable(onnx)}: must end in .onnx; name such a file")
         _refuse_others(out)
         result = load(run)
-        done = repair(result.folder, result.run, result.clips, result.queries, encoder=encoder)
+        done = result.repair(encoder)
         label = done.found.origin.encoder
         write_map(out, done.found)
         if onnx is not None:
