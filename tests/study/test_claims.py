@@ -13,7 +13,8 @@ from nearkin.study import rules
 from nearkin.study.claims import COLUMNS, decide, of_folder
 from nearkin.study.draws import Draws, clip_weights, mean, trial_weights
 from nearkin.study.evidence import Evidence, _averages, mean_squares
-from nearkin.study.paper import ACC, CLAIMS, CW_E, RHO
+from nearkin.study.paper import CLAIMS
+from nearkin.study.quantities import ACC, CW_E, RHO
 from nearkin.study.rules import COMES_OUT, DOES_NOT, NOT_SETTLED, NOT_TESTABLE
 from support.study import GRID, PAPERS_RHO, PAPERS_STRENGTH, Made
 

@@ -8,24 +8,48 @@ the grid has the paper's these are its footnote 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nearkin.study.draws import Draws, combined, mean
-from nearkin.study.evidence import (
-    MFCC,
-    NETWORKS,
-    VGG,
-    Evidence,
-    Question3,
-    UntestableError,
-    mean_squares,
-    median,
-    rank_correlation,
+from nearkin.study.draws import mean
+from nearkin.study.evidence import MFCC, NETWORKS, VGG, Question3
+from nearkin.study.quantities import (
+    ACC,
+    CHANGE,
+    CW_C,
+    CW_E,
+    DTW,
+    EVERYBODY,
+    MODEL,
+    RHO,
+    SCORES,
+    SIMPLE,
+    TWO_ORDERS,
+    acc_like_within,
+    alike,
+    as_on_originals,
+    clearer,
+    emm,
+    emms,
+    gap,
+    largest,
+    mild_median,
+    of_levels,
+    over,
+    performance_squares,
+    pitch_varied,
+    pitch_worst,
+    rises_again,
+    scaled,
+    severity_matters_little,
+    size,
+    squares,
+    task_mean,
+    task_slopes,
+    tempo_least,
+    variability,
 )
 from nearkin.study.rules import Bound, Effects, Fit, NoTest, Order, Rule, Trend, Value
 from nearkin.tables import AUDIO
-from nearkin.tasks import level
 
 
 @dataclass(frozen=True)
@@ -56,15 +80,6 @@ class Claim:
     rule: Rule
 
 
-CW_E: Question3 = ("C_W", "", "euclidean")
-CW_C: Question3 = ("C_W", "", "cosine")
-ACC: Question3 = ("C_B_acc", "simple", "cosine")
-RHO: Question3 = ("C_B_rho", "dtw", "euclidean")
-DTW: Question3 = ("C_W", "dtw", "")
-SIMPLE: Question3 = ("C_W", "simple", "")
-PAIRS = tuple((a, z) for a in ("dtw", "simple") for z in ("euclidean", "cosine"))
-SCORES: Question3 = ("performance", "", "")
-EVERYBODY = (MFCC, *NETWORKS)
 MEANS: tuple[tuple[str, Question3, dict[str, str]], ...] = (
     (
         "C_W, Euclidean",
@@ -83,214 +98,6 @@ MEANS: tuple[tuple[str, Question3, dict[str, str]], ...] = (
     ),
 )
 """The paper's marginal means."""
-TWO_ORDERS = 10**1.5
-"""What rounds to two orders of magnitude or more."""
-MODEL, CHANGE = "encoder", "transformation"
-BETWEEN = f"{MODEL}:{CHANGE}"
-
-
-# -- numbers -------------------------------------------------------------------------------------
-
-
-def emm(e: Evidence, score: Question3, who: str) -> Draws:
-    """Return a marginal mean."""
-    return e.scores(score, who).emm()
-
-
-def emms(e: Evidence, score: Question3, whom: Sequence[str]) -> list[Draws]:
-    """Return marginal means."""
-    return [emm(e, score, who) for who in whom]
-
-
-def over(
-    e: Evidence, score: Question3, top: Sequence[str], rest: Sequence[str]
-) -> list[list[Draws]]:
-    """Return chains: each of some above each of the others."""
-    return [[emm(e, score, a), emm(e, score, b)] for a in top for b in rest]
-
-
-def task_mean(e: Evidence, encoder: str) -> Draws:
-    """Return the mean over tasks of an encoder's standardised scores."""
-    return mean([e.task_scores(encoder, task).emm() for task in e.performed()])
-
-
-def gap(e: Evidence, task: str) -> Draws:
-    """Return by how much the network is better at a task than MFCC, standardised."""
-    return e.task_scores(VGG, task).emm() - e.task_scores(MFCC, task).emm()
-
-
-def task_slopes(
-    code: str, tasks: Sequence[str], encoders: Sequence[str]
-) -> Callable[..., list[Draws]]:
-    """Return slopes of task scores over a transformation's severity."""
-    return lambda e: [e.task_scores(who, task).slope(code) for who in encoders for task in tasks]
-
-
-def squares(e: Evidence, score: Question3) -> dict[str, Draws]:
-    """Return the mean squares of encoders by transformations."""
-    return mean_squares({who: e.scores(score, who) for who in EVERYBODY})
-
-
-def largest(score: Question3, first: str, rest: Sequence[str]) -> Order:
-    """Ask whether an effect's mean square is above others'."""
-
-    def chains(e: Evidence) -> list[list[Draws]]:
-        found = squares(e, score)
-        return [[found[first], found[one]] for one in rest]
-
-    return Order(chains)
-
-
-def performance_squares(e: Evidence) -> dict[str, Draws]:
-    """Return mean squares of the main effect of encoders and of two interactions."""
-    tasks = e.performed()
-    if len(tasks) < 2:
-        raise UntestableError("the study has task scores of one task")
-    cells = {
-        encoder: {task: e.task_scores(encoder, task) for task in tasks} for encoder in (VGG, MFCC)
-    }
-    codes = cells[VGG][tasks[0]].codes()
-    both = {
-        task: [mean([cells[VGG][task].of(c), cells[MFCC][task].of(c)]) for c in codes]
-        for task in tasks
-    }
-    n_tasks, n_codes = len(tasks), len(codes)
-    means = {encoder: [cells[encoder][task].emm() for task in tasks] for encoder in cells}
-    between = mean(means[VGG]) - mean(means[MFCC])
-    gaps = [one - two for one, two in zip(means[VGG], means[MFCC], strict=True)]
-    # mean squares in units of one cell of encoder x task x transformation
-    main = _scaled(_square(between), n_tasks * n_codes / 2)
-    with_task = _scaled(combined("var", gaps), n_codes / 2)
-    rows = [mean(both[task]) for task in tasks]
-    columns = [mean([both[task][k] for task in tasks]) for k in range(n_codes)]
-    whole = mean(rows)
-    rest = [
-        _square(_plus(both[task][k] - rows[i] - columns[k], whole))
-        for i, task in enumerate(tasks)
-        for k in range(n_codes)
-    ]
-    by_change = _scaled(mean(rest), 2 * n_tasks * n_codes / ((n_tasks - 1) * (n_codes - 1)))
-    return {"encoder": main, "task:transformation": by_change, "encoder:task": with_task}
-
-
-def _square(one: Draws) -> Draws:
-    return Draws(one.value**2, one.replicates**2)
-
-
-def _plus(one: Draws, two: Draws) -> Draws:
-    return Draws(one.value + two.value, one.replicates + two.replicates)
-
-
-def _scaled(one: Draws, factor: float) -> Draws:
-    return Draws(one.value * factor, one.replicates * factor)
-
-
-def _size(one: Draws) -> Draws:
-    return Draws(abs(one.value), abs(one.replicates))
-
-
-def mild_median(e: Evidence, score: Question3, who: str) -> Draws:
-    """Return the median over the mildest points."""
-    return median(e.scores(score, who).mild())
-
-
-def of_levels(score: Question3) -> Callable[[Evidence], list[Draws]]:
-    """Return the slope of networks' marginal means over the level of their task, 1 to 4."""
-
-    def numbers(e: Evidence) -> list[Draws]:
-        x = [float(level(task) or 0) for task in NETWORKS]
-        centre = sum(x) / len(x)
-        scale = sum((one - centre) ** 2 for one in x)
-        found = emms(e, score, NETWORKS)
-        parts = [
-            _scaled(one, (place - centre) / scale) for place, one in zip(x, found, strict=True)
-        ]
-        total = parts[0]
-        for part in parts[1:]:
-            total = _plus(total, part)
-        return [total]
-
-    return numbers
-
-
-def _variability(e: Evidence) -> list[list[Draws]]:
-    spread = {task: combined("std", e.task_scores(VGG, task).mild()) for task in e.performed()}
-    if "vs" not in spread:
-        raise UntestableError("the study has no task scores of vs")
-    return [[spread["vs"], spread[task]] for task in spread if task != "vs"]
-
-
-def _pitch_worst(e: Evidence) -> list[list[Draws]]:
-    whom = [(enc, task) for task in e.performed() for enc in (VGG, MFCC)]
-    by_code: dict[str, Draws] = {}
-    for code in e.task_scores(*whom[0]).codes():
-        by_code[code] = mean([mean(e.task_scores(*one).mild(code)) for one in whom])
-    if "PS" not in by_code:
-        raise UntestableError("the grid has no PS")
-    return [[other, by_code["PS"]] for code, other in by_code.items() if code != "PS"]
-
-
-def _pitch_varied(e: Evidence) -> list[list[Draws]]:
-    spread: dict[str, Draws] = {}
-    for code in e.scores(CW_E, NETWORKS[0]).codes():
-        spread[code] = combined("std", [mean(e.scores(CW_E, w).mild(code)) for w in NETWORKS])
-    if "PS" not in spread:
-        raise UntestableError("the grid has no PS")
-    return [[spread["PS"], other] for code, other in spread.items() if code != "PS"]
-
-
-def _alike(measure: str) -> Callable[[Evidence], list[Draws]]:
-    def numbers(e: Evidence) -> list[Draws]:
-        rows = [[emm(e, (measure, *pair), who) for who in EVERYBODY] for pair in PAIRS]
-        return [rank_correlation(rows[0], other) for other in rows[1:]]
-
-    return numbers
-
-
-def _as_on_originals(e: Evidence) -> list[Draws]:
-    whole = [emm(e, ("C_B_rho", *pair), who) for pair in PAIRS for who in EVERYBODY]
-    own = [e.originals(("C_B_rho", *pair), who) for pair in PAIRS for who in EVERYBODY]
-    return [rank_correlation(whole, own)]
-
-
-def _rises_again(e: Evidence) -> list[list[Draws]]:
-    """Return, for the networks that fail most, C_B_acc at the worst noise and at the middle."""
-    chains = []
-    for code in ("PN", "EN"):
-        severe = mean([e.scores(ACC, who).severe(code)[0] for who in NETWORKS])
-        middle = mean([e.scores(ACC, who).middle(code) for who in NETWORKS])
-        chains.append([severe, middle])
-    return chains
-
-
-def _acc_like_within(e: Evidence) -> list[Draws]:
-    return [
-        _size(mean(e.scores(ACC, w).mild()) - mean(e.scores(CW_C, w).mild())) for w in EVERYBODY
-    ]
-
-
-def _severity_matters_little(e: Evidence) -> list[Draws]:
-    return [
-        _size(mean(e.scores(RHO, w).severe()) - mean(e.scores(RHO, w).mild())) for w in EVERYBODY
-    ]
-
-
-def _clearer(e: Evidence) -> list[list[Draws]]:
-    def lead(latent: str) -> Draws:
-        scores = [("C_B_rho", audio, latent) for audio in ("dtw", "simple")]
-        own = mean([emm(e, score, MFCC) for score in scores])
-        return own - mean([emm(e, score, who) for score in scores for who in NETWORKS])
-
-    return [[lead("euclidean"), lead("cosine")]]
-
-
-def _tempo_least(e: Evidence) -> list[list[Draws]]:
-    return [
-        [e.scores(score, AUDIO).of("TS"), e.scores(score, AUDIO).of(code)]
-        for score in (DTW, SIMPLE)
-        for code in e.scores(score, AUDIO).codes()
-        if code != "TS"
-    ]
 
 
 def _value(
@@ -447,7 +254,7 @@ _WITHIN = (
         "in the audio space no transformation lowers C_W less than tempo shifts do",
         "curves",
         "mean C_W under TS against every other transformation",
-        Order(_tempo_least),
+        Order(tempo_least),
     ),
     Claim(
         "audio-dtw",
@@ -561,7 +368,7 @@ _BETWEEN_ACC = (
         "C_B_acc rises again where both spaces fail, under the strongest noise",
         "curves",
         "C_B_acc[simple,cosine] at the strongest and the middle noise, mean of the networks",
-        Order(_rises_again),
+        Order(rises_again),
     ),
     Claim(
         "acc-r2",
@@ -612,7 +419,7 @@ _BETWEEN_ACC = (
         "all four pairs of distances order the encoders alike",
         "same results",
         "rank correlation of C_B_acc's marginal means with those of dtw,euclidean",
-        Bound(_alike("C_B_acc"), 0.89),
+        Bound(alike("C_B_acc"), 0.89),
     ),
 )
 
@@ -631,7 +438,7 @@ _BETWEEN_RHO = (
         "C_B_rho hardly depends on how severe a change is",
         "curves",
         "change of C_B_rho from mild to most severe, each encoder",
-        Bound(_severity_matters_little, 0.1, above=False),
+        Bound(severity_matters_little, 0.1, above=False),
     ),
     Claim(
         "rho-r2",
@@ -657,7 +464,7 @@ _BETWEEN_RHO = (
         f"mean square of the encoder, and the others' times {TWO_ORDERS:.0f} (10^1.5)",
         Order(
             lambda e: [
-                [squares(e, RHO)["model"], _scaled(squares(e, RHO)[one], TWO_ORDERS)]
+                [squares(e, RHO)["model"], scaled(squares(e, RHO)[one], TWO_ORDERS)]
                 for one in ("transformation", "interaction")
             ]
         ),
@@ -691,7 +498,7 @@ _BETWEEN_RHO = (
         "MFCC's lead is clearer by Euclidean distance",
         "order",
         "MFCC's lead over the networks' mean, Euclidean against cosine",
-        Order(_clearer),
+        Order(clearer),
     ),
     Claim(
         "rho-alike",
@@ -699,7 +506,7 @@ _BETWEEN_RHO = (
         "all four pairs of distances order the encoders alike",
         "same observations",
         "rank correlation of C_B_rho's marginal means with those of dtw,euclidean",
-        Bound(_alike("C_B_rho"), 0.89),
+        Bound(alike("C_B_rho"), 0.89),
     ),
 )
 
@@ -725,7 +532,7 @@ _MILD = (
         "VS varies more from one mild change to another",
         "more variable",
         "spread of standardised scores over the mild points, VGG",
-        Order(_variability),
+        Order(variability),
     ),
     Claim(
         "mild-pitch",
@@ -733,7 +540,7 @@ _MILD = (
         "of the mild changes pitch shifts degrade scores most",
         "relatively higher",
         "standardised scores at mild points, mean of tasks and encoders",
-        Order(_pitch_worst),
+        Order(pitch_worst),
     ),
     Claim(
         "mild-near-1",
@@ -765,7 +572,7 @@ _MILD = (
         "difference of mean C_W, Euclidean and cosine, each encoder",
         Bound(
             lambda e: [
-                _size(mean(e.scores(CW_E, w).mild()) - mean(e.scores(CW_C, w).mild()))
+                size(mean(e.scores(CW_E, w).mild()) - mean(e.scores(CW_C, w).mild()))
                 for w in EVERYBODY
             ],
             0.05,
@@ -778,7 +585,7 @@ _MILD = (
         "mild pitch shifts make networks differ most in C_W",
         "considerable variance",
         "spread over networks of C_W (Euclidean) at the mild points",
-        Order(_pitch_varied),
+        Order(pitch_varied),
     ),
     Claim(
         "mild-acc",
@@ -786,7 +593,7 @@ _MILD = (
         "under mild changes C_B_acc is C_W again",
         "resemble",
         "difference of mean C_B_acc[simple,cosine] and C_W (cosine), each encoder",
-        Bound(_acc_like_within, 0.05, above=False),
+        Bound(acc_like_within, 0.05, above=False),
     ),
     Claim(
         "mild-rho",
@@ -835,7 +642,7 @@ _DISCUSSION = (
         "C_B_rho on unchanged clips looks like C_B_rho over all changes",
         "very similar",
         "rank correlation over encoders and pairs of distances",
-        Bound(_as_on_originals, 0.9),
+        Bound(as_on_originals, 0.9),
     ),
     Claim(
         "vocal-clusters",
