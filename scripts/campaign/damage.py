@@ -1,6 +1,6 @@
 """Damage every file of a half-done and of a finished run: told and mended, or refused.
 
-python scripts/campaign/damage.py STAGE [--no-torch]
+python scripts/campaign/damage.py STAGE [--only run perform ...] [--most 60]
 
 Every file is truncated, emptied, zeroed, has one bit flipped, or is removed; then the same command
 is given. Right is: it ends well with the bytes of the undamaged run, or it refuses in one sentence.
@@ -10,13 +10,15 @@ Wrong is: a traceback, an abort, a run that is stuck, other bytes with exit code
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
-from stage import build, content, differences, is_one_sentence, keep, progress
+from kills import undisturbed
+from stage import Command, build, content, differences, is_one_sentence, keep, progress
 
 DAMAGES = ("truncated", "emptied", "zeroed", "flipped", "removed")
 
@@ -37,76 +39,93 @@ def damage(path: Path, how: str) -> None:
 
 
 def half_done(words: list[str], out: Path, seconds: float) -> None:
+    """Kill a command somewhere in the middle of its work."""
     process = subprocess.Popen(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit and process.poll() is None:
-        if len(list((out / "work").rglob("*.npz"))) >= 14:
-            break
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+    try:
+        process.wait(0.7 * seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     time.sleep(1)
+
+
+def chosen(source: Path) -> list[str]:
+    """Return a folder's files; of the many that are alike a few stand for all."""
+    kinds: Counter[str] = Counter()
+    names = []
+    for path in sorted(p for p in source.rglob("*") if p.is_file()):
+        name = path.relative_to(source)
+        kind = f"{name.parent}{''.join(name.suffixes[-2:])}"
+        kinds[kind] += 1
+        if len(name.parts) == 1 or kinds[kind] <= 2:
+            names.append(str(name))
+    return [name for name in names if "tensorboard" not in name]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage", type=Path)
     parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument("--only", nargs="*", default=["run"], help="these commands [run]")
+    parser.add_argument("--most", type=int, default=10_000, help="cases, drawn by --seed")
+    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     stage = given.stage.resolve()
-    run = next(c for c in build(stage, torch=not given.no_torch) if c.name == "run")
-    straight = stage / "straight" / "run"
-    if not straight.is_dir():
-        subprocess.run(run.at(straight), check=True, stdout=subprocess.DEVNULL)
-    want = content(straight)
-    half, out = stage / "half", stage / "damaged"
-    shutil.rmtree(half, ignore_errors=True)
-    half_done(run.at(half), half, 60)
-    rows, faults = Counter(), []
-    for state, source in (("half-done", half), ("finished", straight)):
-        files = sorted(str(p.relative_to(source)) for p in source.rglob("*") if p.is_file())
-        # of the many files that are alike a few stand for all
-        chosen = [name for name in files if not name.startswith("work/")]
-        kinds: dict[str, int] = {}
-        for name in files:
-            if name.startswith("work/"):
-                kind = str(Path(name).parent) + "".join(Path(name).suffixes[-2:])
-                kinds[kind] = kinds.get(kind, 0) + 1
-                if kinds[kind] <= 2:
-                    chosen.append(name)
-        cases = [(name, how) for name in chosen for how in DAMAGES]
-        for name, how in progress(cases, state):
-            shutil.rmtree(out, ignore_errors=True)
-            shutil.copytree(source, out, symlinks=True)
-            damage(out / name, how)
-            words = [w.replace(str(straight), str(out)) for w in run.at(out)]
-            try:
-                done = subprocess.run(
-                    words,
-                    capture_output=True,
-                    text=True,
-                    errors="replace",
-                    timeout=240,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                faults.append(f"{state} {name} {how}: stuck")
-                continue
-            if done.returncode == 0:
-                other = differences(want, content(out))
-                verdict = "mended, same bytes" if not other else "OTHER BYTES"
-                if other:
-                    faults.append(f"{state} {name} {how}: other bytes in {other[:4]}")
-            elif done.returncode == 2 and is_one_sentence(done.stderr):
-                verdict = "refused in one sentence"
-            else:
-                verdict = "WRONG"
-                faults.append(f"{state} {name} {how}: {done.returncode}: {done.stderr[-400:]}")
-            rows[f"{state}: {verdict}"] += 1
-    path = keep("damage", {"cases": dict(rows), "faults": faults})
+    rng = random.Random(given.seed)
+    rows: Counter[str] = Counter()
+    faults: list[str] = []
+    for command in build(stage, torch=not given.no_torch):
+        if command.name not in given.only:
+            continue
+        seconds, want = undisturbed(command, stage)
+        straight, half = stage / "straight" / command.name, stage / "half" / command.name
+        shutil.rmtree(half, ignore_errors=True)
+        half.parent.mkdir(exist_ok=True)
+        half_done(command.at(half), half, seconds)
+        cases = [
+            (state, source, name, how)
+            for state, source in (("half-done", half), ("finished", straight))
+            for name in chosen(source)
+            for how in DAMAGES
+        ]
+        rng.shuffle(cases)
+        for state, source, name, how in progress(cases[: given.most], command.name):
+            verdict = tried(command, source, stage / "damaged", name, how, want)
+            rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
+            if verdict.isupper() or verdict.partition(":")[0].isupper():
+                faults.append(f"{command.name}, {state}, {name} {how}: {verdict}")
+                print(faults[-1], flush=True)
+        result = {"cases": dict(sorted(rows.items())), "faults": faults}
+        path = keep("-".join(["damage", *given.only]), result)
     print(f"{dict(rows)}\n{len(faults)} faults: {path}")
+
+
+def tried(
+    command: Command, source: Path, out: Path, name: str, how: str, want: dict[str, str]
+) -> str:
+    """Damage one file of a copy, give the command again, and say what became of it."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(source, out, symlinks=True)
+    damage(out / name, how)
+    try:
+        done = subprocess.run(
+            command.at(out),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=240,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "STUCK"
+    if done.returncode in (0, 3):
+        other = differences(want, content(out))
+        return f"OTHER BYTES: {other[:4]}" if other else "mended, same bytes"
+    if done.returncode == 2 and is_one_sentence(done.stderr):
+        return "refused in one sentence"
+    return f"WRONG: {done.returncode}: {done.stderr[-400:]}"
 
 
 if __name__ == "__main__":
