@@ -153,6 +153,10 @@ def content(folder: Path) -> dict[str, str]:
         data = path.read_bytes()
         if path.suffix == ".json":
             data = json.dumps(timeless(json.loads(data)), sort_keys=True).encode()
+        elif path.name == ".nearkin":  # in the order of writing, with files that may come
+            lines = data.decode().splitlines()[1:]
+            there = {line for line in lines if (folder / json.loads(line)).exists()}
+            data = "\n".join(sorted(there)).encode()
         elif path.suffix == ".html":
             data = MOMENT.sub(b"", data)
         found[name] = hashlib.sha256(data).hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,22 @@ def test_an_export_is_not_done_twice(folder: Path, manifest: Path, music: Path) 
     assert "holds an export with other settings: grid (was g with 4 points" in done.stderr
     done = command("export", music, "--out", folder)
     assert "holds something that is no nearkin export" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "audio"])
+def test_a_damaged_file_is_told_and_made_again(
+    name: str, folder: Path, manifest: Path, music: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "clips"
+    shutil.copytree(manifest.parent, out)
+    path = next((out / name).rglob("*.wav")) if name == "audio" else out / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    words = ("export", music, "--grid", folder / "g.yaml", "--sample-rate", str(RATE))
+    done = command(*words, "--out", out, "--workers", "1")
+    assert done.exit_code == 0, done.stderr
+    assert "1 files were changed or damaged after they were written, such as " in done.stderr
+    assert path.read_bytes() == whole
 
 
 def refused(*words: str | Path) -> str:

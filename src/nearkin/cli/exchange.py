@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Out, Quiet, Workers, given, say, sentences, tell, written_files
+from nearkin.cli.common import (
+    Json,
+    Out,
+    Quiet,
+    Workers,
+    given,
+    note,
+    say,
+    sentences,
+    tell,
+    written_files,
+)
 from nearkin.cli.flags import Clips, ClipSeconds, Engine, ExcerptsPerFile, Mp3Rate, Noise, Split
 from nearkin.cli.run import run_and_tell
 
@@ -42,6 +53,7 @@ def export_command(
     with sentences():
         from nearkin.cli.bars import show
         from nearkin.errors import InputError
+        from nearkin.progress import unsaid
         from nearkin.runs.exchange import MANIFEST, export
         from nearkin.runs.plan import Plan, make_plan
         from nearkin.workers import available_cores
@@ -61,6 +73,7 @@ def export_command(
                 progress=progress,
                 force=force,
                 made_from=written_files({"grid": grid}, None),
+                tell=unsaid if quiet else note,
             )
         files = int((table["status"] == "ok").sum())
         made = f"{files} files at {sample_rate} Hz, {len(table) - files} that could not be made"

@@ -27,7 +27,7 @@ from nearkin.errors import InputError, NearkinError, printable
 from nearkin.files import file_name, finite, sha256_of, write_whole
 from nearkin.lease import leased
 from nearkin.ownership import OwnFolder
-from nearkin.progress import Progress
+from nearkin.progress import Progress, Tell, unsaid
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings, make_plan
 from nearkin.runs.queries import need_packages, transformed
 from nearkin.runs.record import audio_differences, changed_audio, content_of, inputs_of
@@ -77,6 +77,7 @@ def export(
     progress: Progress,
     force: bool = False,
     made_from: Sequence[Path] = (),
+    tell: Tell = unsaid,
 ) -> pd.DataFrame:
     """Write the transformed clips of a run as float32 WAV files, and their manifest.
 
@@ -98,6 +99,8 @@ def export(
         Start anew where `out` holds another export.
     made_from : sequence of Path
         What else it is made from, such as the grid's file: the folder may hold none of it.
+    tell : callable
+        Told in a sentence that nothing was computed, or what was damaged.
 
     Returns
     -------
@@ -129,8 +132,15 @@ def export(
         inputs = inputs_of(session, found)
         if not force and (out / SETTINGS).is_file():
             before = read_export(out / SETTINGS)
-            if _is_done(out, before, settings, inputs, found):
+            _require_same(out, before, settings, inputs, found)
+            damaged = _damaged(out, before)
+            if not damaged:
+                tell(f"{printable(out)}: exported before, nothing was computed")
                 return pd.read_csv(out / MANIFEST, keep_default_na=False)
+            tell(
+                f"{printable(out)}: {len(damaged)} files were changed or damaged after they were "
+                f"written, such as {damaged[0]}; they are made again"
+            )
         if force:
             _clear(owned)
         (out / SHARDS).mkdir(exist_ok=True)
@@ -153,6 +163,8 @@ def export(
         text = table.to_csv(index=False, lineterminator="\n").encode()
         described = finite({**settings, "inputs": inputs_of(session, found, heard)})
         described["manifest_sha256"] = hashlib.sha256(text).hexdigest()
+        sounds = [row["path"] for row in rows if row["path"]]
+        described["files"] = {name: sha256_of(out / name) for name in sounds}
         for name, content in (
             (MANIFEST, text),
             # written last: it is what marks the export as done
@@ -160,7 +172,7 @@ def export(
         ):
             owned.own(out / name)
             write_whole(out / name, functools.partial(_put, content))
-        written = {out / row["path"] for row in rows if row["path"]}
+        written = {out / name for name in sounds}
         old = [out / name for name in owned.names() or () if name.startswith(f"{SOUNDS}/")]
         owned.delete(path for path in old if path.is_file() and path not in written)
         clear_shards(session.shards.work)
@@ -338,14 +350,14 @@ def _forget_changed(session: Session, recordings: Sequence[Recording]) -> None:
             session.shards.originals_path(recording.name).unlink(missing_ok=True)
 
 
-def _is_done(
+def _require_same(
     out: Path,
     before: Mapping[str, Any],
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
     found: Sequence[Recording],
-) -> bool:
-    """Tell whether the export is there; refuse a folder that holds another."""
+) -> None:
+    """Refuse a folder that holds another export."""
     now = finite(settings)
     changed = changed_settings(before["plan"], now["plan"])
     changed += [name for name in ("sample_rate", "recordings") if before[name] != now[name]]
@@ -360,4 +372,9 @@ def _is_done(
             f"--out {printable(out)}: holds an export with other settings: {'; '.join(changed)}; "
             "name another folder, or start anew with --force"
         )
-    return sha256_of(out / MANIFEST) == before.get("manifest_sha256")
+
+
+def _damaged(out: Path, before: Mapping[str, Any]) -> list[str]:
+    """Return the files of an export that are gone, or not as they were written."""
+    files = {MANIFEST: before.get("manifest_sha256"), **before.get("files", {})}
+    return [name for name, sha256 in files.items() if sha256_of(out / name) != sha256]

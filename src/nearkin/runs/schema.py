@@ -192,6 +192,7 @@ class ExportRecord(_Known):
     inputs: Inputs
     recordings: Annotated[list[str], Field(min_length=1)]
     manifest_sha256: str = ""
+    files: dict[str, str] = {}
 
 
 def read_run_record(path: Path) -> dict[str, Any] | None:
