@@ -175,6 +175,14 @@ def test_killed_five_times_it_ends_with_the_same_bytes(
     assert content(out) == content(study)
 
 
+def test_a_killed_commands_lease_is_no_obstacle(data: dict[str, Path], tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "out")
+    folder.claim()
+    (folder.root / ".nearkin-lease").write_text('{"pid": 1, "host": "gone"}')
+    require_possible(plan_for(data), folder)
+    folder.claim()
+
+
 def test_other_settings_are_refused_by_name(study: Path, data: dict[str, Path]) -> None:
     with pytest.raises(InputError, match=r"trials \(was 1, now 2\)"):
         reproduce(plan_for(data, trials=2), study)

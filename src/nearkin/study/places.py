@@ -18,7 +18,7 @@ from nearkin.files import sha256_of, write_whole
 from nearkin.ownership import OwnFolder, told_errors
 
 FOLDERS = ("corpora", "cache", "models", "run", "figures")
-FILES = ("study.json", "log.csv", "claims.csv", "report.html", ".nearkin-lease")
+FILES = ("study.json", "log.csv", "claims.csv", "report.html")
 LOG = ("step", "seconds", "cpu_seconds", "peak_mb")
 
 
