@@ -178,8 +178,8 @@ def join_performance(
         pairs = {(one.encoder, one.task) for one in asked}
         mine = [pair in pairs for pair in zip(rows["encoder"], rows["task"], strict=True)]
         rows = rows[np.array(mine, bool)].copy()  # a list of none would select columns
-    if rows.empty:
-        return None
+        if rows.empty:
+            return None
     kept = set(rows["encoder"])
     names = list(dict.fromkeys(one.encoder for one in order if one.encoder in kept))
     rows["encoder"] = pd.Categorical(rows["encoder"], names)
