@@ -211,6 +211,8 @@ def test_an_interruption_that_was_swallowed_is_obeyed_at_the_next_step(
     monkeypatch.setattr(endings, "_interrupted", False)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        # a shell without job control starts what runs in its background with SIGINT ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         endings.obey_signals()
         with show(quiet=True) as progress:
             progress("queries", 0, 2)
@@ -240,6 +242,7 @@ def test_an_interruption_in_a_library_s_callback_is_obeyed_soon() -> None:
     code = (
         "import ctypes, os, signal, time\n"
         "from nearkin.cli.endings import obey_signals, sentences\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # under nohup it is ignored
         "obey_signals()\n"
         "@ctypes.CFUNCTYPE(None)\n"
         "def callback():\n"

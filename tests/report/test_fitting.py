@@ -55,7 +55,8 @@ def test_a_pdf_embeds_its_fonts_and_is_as_wide(small_run: Path, tmp_path: Path) 
     words = ("--figure", "6", "--width", "87mm", "--font-size", "7", "--format", "pdf,png")
     done = command("figures", small_run, "--out", tmp_path, *words)
     assert done.exit_code == 0, done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure_6.pdf", "figure_6.png"]
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == [".nearkin", "figure_6.pdf", "figure_6.png"]
     pdf = (tmp_path / "figure_6.pdf").read_bytes()
     box = re.search(rb"/MediaBox \[0 0 ([0-9.]+) [0-9.]+\]", pdf)
     assert box is not None

@@ -118,7 +118,7 @@ def test_a_file_that_is_no_table_is_told(small_run: Path, tmp_path: Path) -> Non
         (run / "queries.parquet").write_bytes(junk)
         with pytest.raises(
             RunError,
-            match=r"queries\.parquet: was changed or damaged .* give the run's command again",
+            match=r"queries\.parquet: was changed or damaged .* give the nearkin run command again",
         ):
             _ = nearkin.load(run).queries
 
@@ -216,7 +216,7 @@ def test_what_analyze_wrote_is_checked_too(small_run: Path, tmp_path: Path) -> N
     columns = "measure,audio_distance,latent_distance,factor,level,at,mean,se,ci_low,ci_high"
     good = f"{columns}\nC_W,,cosine,encoder,mfcc,own,0.5,0.1,0.3,0.7\n"
     for name in ("gam", "anova", "contrasts", "correlations"):
-        (run / "analysis" / f"{name}.csv").write_text("measure\nC_W\n")
+        (run / "analysis" / f"{name}.csv").write_text(",".join(SCHEMAS[name].columns) + "\n")
     for text, told in (
         (good.replace("0.5", "much"), r"row 1, column mean: 'much': must be a finite number"),
         (good.replace(",se,", ",s,"), r"has no column se: a table of marginal_means needs it"),

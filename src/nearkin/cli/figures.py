@@ -64,12 +64,14 @@ def figures_command(
             distance=distance,
         )
         files = [f"{known[name]}.{part}" for name in wanted for part in forms]
+        specs = {}
+        for name in wanted:
+            draw: Any = FIGURES[known[name]]
+            specs[name] = fitted(draw(rows, run=result.run), width_in=wide, font_pt=font_size)
         owned = OwnFolder(out, "figures", files, shared=True)
         owned.claim([run])
         owned.expect(out / file for file in files)
-        for name in wanted:
-            draw: Any = FIGURES[known[name]]
-            spec = fitted(draw(rows, run=result.run), width_in=wide, font_pt=font_size)
+        for name, spec in specs.items():
             for path in write_spec(spec, out / known[name], forms):
                 if not quiet:
                     say(str(path))
