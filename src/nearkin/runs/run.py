@@ -213,6 +213,7 @@ def _as_job(work: _Work, job: ArrayJob, made_from: list[Path]) -> None:
             if not _is_finished(folder):
                 raise
             work.tell("another job of the array has finished the run")
+            folder.finish()  # a unit that was begun before may have left its shard since
 
 
 def _is_finished(folder: RunFolder) -> bool:
