@@ -95,6 +95,21 @@ def test_vectors_of_a_file_are_a_gallery(runs: Path, tmp_path: Path) -> None:
         assert (np.diff(curve) <= 1e-9).all()
 
 
+def test_an_encoder_that_failed_the_run_does_not_empty_the_gallery(
+    runs: Path, music: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.py").write_text("def embed(audio, sample_rate):\n    raise ValueError('no')\n")
+    encoders = ["mfcc", f"{tmp_path / 'bad.py'}:embed"]
+    settings: dict[str, Any] = {"grid": str(runs / "g.yaml"), "references": "untrained"}
+    with pytest.warns(UserWarning, match="encoder bad:embed: raised ValueError"):
+        nearkin.evaluate(encoders, music, out=tmp_path / "run", **settings)
+    done = command("gallery", tmp_path / "run", runs / "others", "--workers", "1", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    found = pd.read_parquet(tmp_path / "run" / "gallery_queries.parquet")
+    assert {"mfcc", "logmel-projection"} <= set(found["encoder"])
+    assert "bad:embed" not in set(found["encoder"])
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

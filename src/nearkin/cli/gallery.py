@@ -94,16 +94,16 @@ def _vectors(
         raise InputError("gallery: give one folder of music, or vectors of each encoder")
     from nearkin.gallery.music import embed_music
 
-    found = embed_music(
+    return embed_music(
         result.folder,
         result.run,
         result.clips,
         folders[0],
+        sizes,
         workers=workers or available_cores(),
         progress=progress,
         tell=told,
     )
-    return {label: array for label, array in found.items() if label in sizes}
 
 
 def _told(table: pd.DataFrame) -> list[str]:

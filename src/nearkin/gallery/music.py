@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from nearkin.progress import Progress, Tell
 from nearkin.runs.exchange import plan_of
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.opening import Opened, open_session
-from nearkin.runs.originals import originals
 from nearkin.runs.plan import EncoderChoice, references_for
 from nearkin.runs.session import Session
 from nearkin.runs.shards import AGAIN, clear_shards
 from nearkin.runs.sources import EncoderSource
+from nearkin.runs.stages import originals_unit
 from nearkin.tables import OK
 from nearkin.workers import Place, open_workers
 
@@ -34,6 +34,7 @@ def embed_music(
     record: Mapping[str, Any],
     clips: pd.DataFrame,
     music: Path,
+    labels: Collection[str],
     *,
     workers: Place,
     progress: Progress,
@@ -42,6 +43,7 @@ def embed_music(
     """Embed one excerpt of every recording of a folder, as a run embeds its originals.
 
     Recordings whose content is that of one of the run's are left out: they would be the same clip.
+    `labels` are the encoders that count: those that embedded the run's own clips.
 
     Raises
     ------
@@ -61,24 +63,23 @@ def embed_music(
     progress("gallery", n_done, total)
     with open_workers(session, workers=workers, folder=folder.work, tell=tell) as pool:
         for done, _ in enumerate(
-            pool.map(_embed_unit, todo, done=lambda one: session.shards.has_originals(one.name)),
+            pool.map(originals_unit, todo, done=lambda one: session.shards.has_originals(one.name)),
             start=n_done + 1,
         ):
             progress("gallery", done, total)
-    found = _joined(session, recordings, set(clips["content_sha256"].astype(str)), tell)
+    found = _joined(session, recordings, labels, set(clips["content_sha256"].astype(str)), tell)
     clear_shards(folder.work)
     return found
 
 
-def _embed_unit(session: Session, recording: Recording) -> None:
-    clips = originals(session.plan, recording, session.encoders)
-    session.shards.write_originals(recording.name, clips)
-
-
 def _joined(
-    session: Session, recordings: tuple[Recording, ...], own: set[str], tell: Tell
+    session: Session,
+    recordings: tuple[Recording, ...],
+    labels: Collection[str],
+    own: set[str],
+    tell: Tell,
 ) -> Gallery:
-    rows: dict[str, list[Any]] = {encoder.label: [] for encoder in session.encoders}
+    rows: dict[str, list[Any]] = {label: [] for label in labels}
     same = unusable = 0
     for recording in recordings:
         made = session.shards.read_originals(recording.name, audio=False)

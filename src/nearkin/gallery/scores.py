@@ -104,11 +104,7 @@ def _ranks(
         [point[c, m] for c, m in zip(part["transformation"], part["magnitude"], strict=True)]
     )
     asked = embeddings.changed[at_clip, at_point]
-    originals = embeddings.originals[at_clip]
-    measure = DISTANCES[distance]
-    d_own = np.full(len(part), np.nan)
-    for row in np.flatnonzero(np.isfinite(asked).all(axis=1) & np.isfinite(originals).all(axis=1)):
-        d_own[row] = measure(asked[row][None], originals[row][None])[0, 0]
+    d_own = part["d_own"].to_numpy(np.float64)
     found = nearer(asked, d_own, vectors, distance=distance)
     answered = np.isfinite(d_own)
     n_all = len(embeddings.clip_ids) + len(vectors)

@@ -40,7 +40,8 @@ class Described(NamedTuple):
     heard: Mapping[str, str]
 
 
-def _originals_unit(session: Session, recording: Recording) -> None:
+def originals_unit(session: Session, recording: Recording) -> None:
+    """Describe a recording's clips, and leave them as its shard."""
     clips = originals(session.plan, recording, session.encoders)
     session.shards.write_originals(recording.name, clips)
 
@@ -112,7 +113,7 @@ def originals_stage(
             tell(sentence)
         tried.update(recording.name for recording in todo)
         yield from pool.map(
-            _originals_unit, todo, done=lambda one: shards.has_originals(one.name), lost=_lose_clips
+            originals_unit, todo, done=lambda one: shards.has_originals(one.name), lost=_lose_clips
         )
 
     taken = draw(
