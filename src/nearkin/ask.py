@@ -122,7 +122,9 @@ def compare(
 
     Examples
     --------
-    >>> compare("new/", against="random").table  # doctest: +SKIP
+    With a finished run in the folder ``new``::
+
+        compare("new", against="random").table
     """
     from nearkin.results.comparison import compare as compared
 
@@ -172,7 +174,9 @@ def gate(
 
     Examples
     --------
-    >>> assert all(one.met for one in gate("run/", "C_W >= 0.9 @ imperceptible"))  # doctest: +SKIP
+    With a finished run in the folder ``run``::
+
+        assert all(one.met for one in gate("run", "C_W >= 0.9 @ imperceptible"))
     """
     from nearkin.results.gate import NO_WORSE, judge
     from nearkin.results.relative import Older
