@@ -331,6 +331,22 @@ def test_trials_are_averaged_and_resampled() -> None:
         assert told == (name == "all")
 
 
+def test_two_trials_are_not_tested() -> None:
+    run = fabricated(tested=(("vgg", "at"), ("vgg", "ae")), references=(), n=40, trials=2)
+    found = compare([run], n_resamples=200)
+    assert found.table["difference"].notna().all()
+    assert found.table[["ci_low", "ci_high", "p", "p_holm"]].isna().all(axis=None)
+    assert (found.table["status"] == "no interval: 2 trials are too few").all()
+    assert any("2 trials do not tell" in note for note in found.notes)
+    assert not any("nan" in line for line in lines(found, several_runs=False))
+
+
+def test_few_clips_are_told() -> None:
+    notes = {n: compare([fabricated(n=n)], n_resamples=200).notes for n in (12, 30)}
+    assert any(note.startswith("12 clips are few") for note in notes[12])
+    assert not any("are few" in note for note in notes[30])
+
+
 def test_the_spread_between_trials_is_in_the_interval() -> None:
     """Eight trials of unequal level: Student's interval of the mean of eight."""
     rng = np.random.default_rng(0)

@@ -79,11 +79,57 @@ def level(draw, n: int, repeats: int = 400) -> float:
     return rejected / repeats
 
 
-@pytest.mark.parametrize("n", [8, 30, 100])
+@pytest.mark.parametrize("n", [30, 100])
 def test_a_true_null_is_rejected_one_time_in_twenty(n: int) -> None:
     """Within two standard errors (.022) of .03 to .07; benchmarks/comparison_error.py has more."""
     assert 0.01 < level(lambda rng, n: rng.normal(size=n), n) < 0.09
     assert 0.01 < level(lambda rng, n: rng.exponential(size=n) - 1, n) < 0.09
+
+
+def fails_one_clip_of_ten(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Equal on average: one encoder fails a tenth of the clips, the other a tenth of each."""
+    return (rng.random(n) < 0.1) - rng.binomial(20, 0.1, n) / 20
+
+
+@pytest.mark.parametrize("n", [8, 12, 20, 29, 30, 50])
+def test_clips_that_none_was_seen_of_reject_no_true_null(n: int) -> None:
+    """Student's t rejects 42 of 100 such nulls of 8 clips, for the tenth is not among them."""
+    rejected = level(fails_one_clip_of_ten, n)
+    assert rejected < 0.09
+    if n < 20:
+        rng = np.random.default_rng(n)
+        t = [stats.ttest_1samp(fails_one_clip_of_ten(rng, n), 0).pvalue for _ in range(400)]
+        assert np.mean(np.array(t) <= 0.05) > 0.2
+
+
+@pytest.mark.parametrize("n", [8, 20])
+def test_few_clips_reject_no_more_than_they_may(n: int) -> None:
+    shapes = [lambda rng, n: rng.normal(size=n), lambda rng, n: rng.exponential(size=n) - 1]
+    assert all(level(shape, n) < 0.07 for shape in shapes)
+
+
+def test_the_reach_of_few_clips_is_that_of_clips_unseen() -> None:
+    """20 clips better by about .1: 1 - .025 ** (1 / 20) = .168 of all could be worse by 1."""
+    d = 0.1 + np.random.default_rng(0).normal(0, 0.001, 20)
+    found, unseen = of(d), 1 - 0.025 ** (1 / 20)
+    assert found.low == pytest.approx((1 - unseen) * d.mean() - unseen)
+    assert found.high == pytest.approx((1 - unseen) * d.mean() + unseen)
+    assert found.p == pytest.approx(2 * (1 / (1 + d.mean())) ** 20)
+    assert found.method == f"{paired.STUDENTISED}, {paired.RARE}"
+    assert of(d + 0.2).low > 0  # .3 is more than .168 / .832
+    many = of(np.tile(d, 2))
+    assert many.low > 0.09
+    assert many.method == paired.STUDENTISED
+
+
+def test_two_trials_have_no_test() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 50)), rng.random((1, 50))
+    for sides in ((a, b), (b, a), (a, a)):
+        found = paired_difference(*sides, counts(50), bound=1.0)
+        assert np.isnan(found[:3]).all()
+        assert found.method == ""
+    assert paired_difference(rng.random((3, 50)), b, counts(50), bound=1.0).p <= 1
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.1])

@@ -53,9 +53,11 @@ def _pair_labels(key: Sequence[str], *, several_runs: bool) -> tuple[str, str]:
 def _difference(row: pd.Series[Any]) -> str:
     if math.isnan(row["difference"]):
         return "undefined for one of the two"
+    told = f"{row['value_a']:.3f} - {row['value_b']:.3f} = {row['difference']:+.3f}"
+    if math.isnan(row["p"]):
+        return told
     return (
-        f"{row['value_a']:.3f} - {row['value_b']:.3f} = {row['difference']:+.3f} "
-        f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]  p {_p(row['p'])}, "
+        f"{told} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]  p {_p(row['p'])}, "
         f"corrected {_p(row['p_holm'])}"
     )
 

@@ -62,7 +62,8 @@ def task_pairs(run: RunTables) -> tuple[dict[System, float], list[TaskPair]]:
     means : dict of System to float
         Over the mildest changes and the latent distances.
     pairs : list of TaskPair
-        Empty where fewer than two tasks have scores.
+        Empty where fewer than two tasks have scores; without those of two trials, which no test
+        tells apart.
     """
     tasked = [one for one in systems_of(run.record, run.queries) if one.task]
     shared = list(used_clips(run).index)
@@ -99,6 +100,8 @@ def task_pairs(run: RunTables) -> tuple[dict[System, float], list[TaskPair]]:
             if math.isnan(difference):
                 continue
             low, high, p, _ = paired_difference(sides[0], sides[1], counts, bound=1.0)
+            if math.isnan(p):
+                continue  # two trials: no test
             found.append(TaskPair(a, b, distance, difference, low, high, p, p))
     corrected = holm([pair.p for pair in found])
     return means, [pair._replace(p_holm=float(p)) for pair, p in zip(found, corrected, strict=True)]

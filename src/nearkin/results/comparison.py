@@ -43,7 +43,8 @@ from nearkin.results.answers import (
 from nearkin.results.pairing import find_systems, pairs_of
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import resamples
-from nearkin.statistics.paired import Difference, paired_difference
+from nearkin.statistics.intervals import FEWEST_TRIALS
+from nearkin.statistics.paired import ENOUGH, Difference, paired_difference
 from nearkin.statistics.tests import holm
 from nearkin.tables import MEASURES, OK
 from nearkin.transforms import magnitudes
@@ -67,10 +68,8 @@ COLUMNS = (
     ),
 )
 ALL = "all"
-FEWEST = 20
-"""Clips below which an interval's word is not taken without a warning."""
 FEW_TRIALS = 10
-"""The same for trials."""
+"""Trials below which an interval's word is not taken without a warning."""
 
 TOLD = (
     "seed",
@@ -213,7 +212,7 @@ def compare(
             f"the {len(shared)} clips are of {count} files or groups, which are compared as wholes"
         )
     trials = {len(value.value) for mine in answers.values() for value in mine.values()}
-    notes += _few_trials(trials) + _notes(runs, table, shared, n_resamples)
+    notes += _few_trials(trials) + _notes(runs, table, count, n_resamples)
     return Comparison(table, tuple(notes), len(shared), n_resamples)
 
 
@@ -311,7 +310,7 @@ def _differences(
             "ci_method": found.method,
             "p": found.p,
             "n": paired.answered(where),
-            "status": "undefined for one of the two" if math.isnan(difference) else status,
+            "status": _status(difference, found, status),
         }
 
     # A transformation nobody can be judged in (an undefined monotonicity) is not in the mean.
@@ -333,22 +332,37 @@ def _differences(
             yield row("point", place, paired.shares([index]), [index])
 
 
+def _status(difference: float, found: Difference, status: str) -> str:
+    if math.isnan(difference):
+        return "undefined for one of the two"
+    if not math.isnan(found.p):
+        return status
+    reason = "no interval: 2 trials are too few"
+    return reason if status == OK else f"{status}; {reason}"
+
+
 # -- words ---------------------------------------------------------------------------------------
 
 
 def _few_trials(trials: set[int]) -> list[str]:
     """Say what few trials can tell."""
-    few = sorted(count for count in trials if 1 < count < FEW_TRIALS)
-    if not few:
-        return []
-    return [
-        f"{' and '.join(map(str, few))} trials say little of newly trained models: "
-        "the intervals hold what they say, and are wide for it"
-    ]
+    few = sorted(count for count in trials if FEWEST_TRIALS <= count < FEW_TRIALS)
+    notes = []
+    if few:
+        notes.append(
+            f"{' and '.join(map(str, few))} trials say little of newly trained models: "
+            "the intervals hold what they say, and are wide for it"
+        )
+    if any(1 < count < FEWEST_TRIALS for count in trials):
+        notes.append(
+            "2 trials do not tell how far apart trials lie: there is no interval and no p; train "
+            f"{FEWEST_TRIALS} or more"
+        )
+    return notes
 
 
 def _notes(
-    runs: Sequence[RunTables], table: pd.DataFrame, shared: Sequence[str], n_resamples: int
+    runs: Sequence[RunTables], table: pd.DataFrame, n_units: int, n_resamples: int
 ) -> list[str]:
     notes = []
     for name in TOLD:
@@ -358,10 +372,11 @@ def _notes(
                 f"{run.name}: {value}" for run, value in zip(runs, values, strict=True)
             )
             notes.append(f"the runs differ in {name} ({told}): the differences hold that too")
-    if len(shared) < FEWEST:
+    if n_units < ENOUGH:
         notes.append(
-            f"{len(shared)} clips are few: an encoder that fails on one clip of ten may show no "
-            "such clip here, and no test can know"
+            f"{n_units} clips are few: one clip of ten on which an encoder fails may not be among "
+            f"them, so that intervals reach as far as such a clip could move them; {ENOUGH} or "
+            "more show smaller differences"
         )
     for (measure, level), family in table.groupby(["measure", "level"], sort=False):
         tests = int(family["p"].notna().sum())
