@@ -94,7 +94,7 @@ def test_what_trials_share_does_not_shrink_with_their_number() -> None:
     ("n", "share", "likeness", "trial_sd"), [(16, 0.95, 0.5, 0.1), (50, 0.8, 0.9, 0.3)]
 )
 def test_coverage_over_three_trials(n: int, share: float, likeness: float, trial_sd: float) -> None:
-    """Clips and trials drawn anew 600 times; benchmarks/coverage.py has the whole table."""
+    """Clips and trials drawn anew 600 times; benchmarks/covered.py has the whole table."""
     rng = np.random.default_rng(2)
     level = stats.norm.ppf(share) * np.sqrt(1 + trial_sd**2)
     clips = rng.normal(0, likeness**0.5, (600, 1, n))

@@ -5,7 +5,7 @@ held a share of .99 in 9 to 34 instead of 95. A share's interval is therefore th
 (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404), and where clips come in clusters or several
 trials are averaged, the same with as many clips as the variance leaves (Korn and Graubard 1998,
 "Confidence intervals for proportions with small expected number of positive counts estimated from
-survey data"). What these cover, and what other ways do, is simulated in benchmarks/coverage.py.
+survey data"). What these cover, and what other ways do, is simulated in benchmarks/covered.py.
 
 Conventions
 -----------

@@ -7,7 +7,7 @@ trials. The truth is the share over all clips and trials (of one trial: its own)
 intervals of the tables stand the percentile bootstraps they replaced. Then clips in files,
 monotonicity and pooled rho.
 
-    python benchmarks/coverage.py [--save]
+    python benchmarks/covered.py [--save]
 """
 
 from __future__ import annotations
