@@ -51,6 +51,32 @@ def test_differences_that_float32_does_not_see(distance: str) -> None:
     assert (count > 2_000).all()
 
 
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12, 1e30])
+def test_sizes_that_float32_cannot_square(distance: str, size: float) -> None:
+    rng = np.random.default_rng(3)
+    gallery = size * rng.standard_normal((6_000, 16))
+    gallery[100::900] *= 1e40  # and some that are farther than float32 can tell
+    q = gallery[:40] + 0.3 * size * rng.standard_normal((40, 16))
+    own = np.sort(DISTANCES[distance](q, gallery), axis=1)[:, 7]
+    found = nearer(q, own, gallery, distance=distance)
+    count, nearest, _ = by_hand(q, own, gallery, distance)
+    assert np.array_equal(found.n_nearer, count)
+    assert np.array_equal(found.nearest, nearest)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_a_gallery_whose_rows_come_twice(distance: str) -> None:
+    rng = np.random.default_rng(4)
+    once = rng.standard_normal((5_000, 32)).astype(np.float32)
+    q = once[:50] + 0.5 * rng.standard_normal((50, 32))
+    own = np.sort(DISTANCES[distance](q, once), axis=1)[:, 3]
+    found = nearer(q, own, np.concatenate([once, once]), distance=distance)
+    alone = nearer(q, own, once, distance=distance)
+    assert np.array_equal(found.n_nearer, 2 * alone.n_nearer)
+    assert np.array_equal(found.nearest, alone.nearest)  # of those that tie the first
+
+
 def test_vectors_that_are_all_equal_tie() -> None:
     gallery = np.ones((10_000, 4), np.float32)
     found = nearer(np.ones((3, 4)), np.zeros(3), gallery)

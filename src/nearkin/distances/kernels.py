@@ -1,4 +1,4 @@
-"""All numba loops of nearkin: exact DTW, SiMPle and squared Euclidean distances.
+"""All numba loops of nearkin: exact DTW, SiMPle, squared Euclidean distances, near neighbours.
 
 Kernels compute and check nothing; :mod:`nearkin.distances` is their face. Conventions: sequences
 are C-contiguous ``[frames, dimensions]``; the first one is the query; distances between frames are
@@ -375,6 +375,62 @@ def squared_euclidean(a, b, out):
                     sums[lane] += difference * difference
             for lane in range(count):
                 out[i, start + lane] = sums[lane]
+
+
+@_cached
+def judge_scores(
+    scores,
+    queries,
+    rows,
+    own,
+    surely,
+    perhaps,
+    close,
+    bound,
+    half,
+    start,
+    count,
+    nearest,
+    least,
+    best,
+):
+    """Count the rows at least as near as `own`, keep the nearest; float64 decides what is close.
+
+    `scores` float32 ``[nQ, N]`` are the higher the nearer, each within ``bound[i]`` of the truth.
+    Above ``surely[i]`` a row is nearer than ``own[i]``, below ``perhaps[i]`` it is not; in between
+    the distance of `queries` and `rows` (float64; half the square if `half`, else its root) tells.
+    Below ``close[i]`` none is nearest; ``best[i]`` is what the nearest one's score surely reaches.
+    `count`, `nearest` (numbered from `start`), `least` and `best` are brought up to date.
+    """
+    for i in range(scores.shape[0]):
+        above = 0
+        there = 0
+        first = 0
+        for j in range(scores.shape[1]):
+            above += scores[i, j] > surely[i]
+            there += scores[i, j] >= perhaps[i]
+            first += scores[i, j] >= close[i]
+        count[i] += above
+        if there == above and first == 0:
+            continue
+        for j in range(scores.shape[1]):
+            score = scores[i, j]
+            unsure = perhaps[i] <= score <= surely[i]
+            leading = score >= close[i] and score + bound[i] >= best[i]
+            if not unsure and not leading:
+                continue
+            total = 0.0
+            for k in range(queries.shape[1]):
+                difference = queries[i, k] - rows[j, k]
+                total += difference * difference
+            distance = min(0.5 * total, 2.0) if half else np.sqrt(total)
+            if unsure and distance <= own[i]:
+                count[i] += 1
+            if leading:
+                best[i] = max(best[i], score - bound[i])
+                if distance < least[i]:  # of those that tie the first stays
+                    least[i] = distance
+                    nearest[i] = start + j
 
 
 # Explicit vectors exist only in compiled code.

@@ -99,7 +99,7 @@ def cosine(a: ArrayLike, b: ArrayLike) -> Float64:
     [[0.0, 1.0, 2.0, nan]]
     """
     x, y = _embeddings(a, b)
-    distance = _squared_euclidean(_unit(x), _unit(y))
+    distance = _squared_euclidean(unit_rows(x), unit_rows(y))
     distance *= 0.5
     np.minimum(distance, 2.0, out=distance)
     distance[~x.any(axis=1), :] = np.nan
@@ -107,8 +107,8 @@ def cosine(a: ArrayLike, b: ArrayLike) -> Float64:
     return distance
 
 
-def _unit(x: Float64) -> Float64:
-    """Rows scaled to length 1, all-zero rows left as they are.
+def unit_rows(x: Float64) -> Float64:
+    """Return rows scaled to length 1, all-zero rows left as they are.
 
     Each row is first scaled by a power of two, which is exact, so that no square over- or
     underflows and rows that differ by a power of two end in the same bits.

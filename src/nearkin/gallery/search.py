@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nearkin.distances import cosine, euclidean
+from nearkin.distances.checks import call_kernel
+from nearkin.distances.latent import unit_rows
 from nearkin.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -24,6 +26,8 @@ DISTANCES: dict[str, Callable[[ArrayLike, ArrayLike], Floats]] = {
 }
 _BLOCK = 4096
 _QUERIES = 1024
+_FAR = 1e15
+"""In units of the queries' spread: what lies farther is compared in float64 alone."""
 
 
 class Nearer(NamedTuple):
@@ -102,80 +106,77 @@ class _Search:
     """
 
     def __init__(self, queries: Floats, own: Floats, distance: str) -> None:
-        self._queries, self._own, self._distance = queries, own, distance
-        self._centre = np.zeros(queries.shape[1]) if distance == "cosine" else queries.mean(axis=0)
-        placed = self._placed(queries)
-        squares = (placed**2).sum(axis=1)
+        self._cosine = distance == "cosine"
+        self._queries = unit_rows(queries) if self._cosine else queries
+        self._own = own
+        self._centre, self._scale = np.zeros(queries.shape[1]), 1.0
+        if not self._cosine:
+            self._centre = queries.mean(axis=0)
+            # a power of two, which is exact: squares shall fit into float32
+            self._scale = float(2.0 ** -np.frexp(np.abs(queries - self._centre).max())[1])
+        placed = self._placed(self._queries)
+        squares = np.einsum("ij,ij->i", placed, placed)
         self._lengths = np.sqrt(squares)
-        if distance == "cosine":
+        if self._cosine:
             self._limits = 1.0 - own
         else:
-            self._limits = (squares - own**2) / 2
+            self._limits = (squares - (self._scale * own) ** 2) / 2
             placed = np.column_stack([placed, np.ones(len(placed))])
         self._single = placed.astype(np.float32)
-        # rounding of D products and their sum, of the vectors to float32, and some to spare
-        self._relative = (queries.shape[1] + 16) * float(np.finfo(np.float32).eps)
         self._best = np.full(len(queries), -np.inf)
         self._count = np.zeros(len(queries), np.int64)
         self._nearest = np.full(len(queries), -1, np.int64)
-        self._d = np.full(len(queries), np.inf)
+        self._least = np.full(len(queries), np.inf)
 
     def found(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
         """Return counts, nearest rows and their distances."""
-        return self._count, self._nearest, self._d
+        return self._count, self._nearest, self._least
 
     def add(self, block: Floats, start: int) -> None:
         """Take the next rows of the gallery."""
-        _require_usable(block, start, self._distance)
-        placed = self._placed(block)
-        squares = (placed**2).sum(axis=1)
-        longest = float(np.sqrt(squares.max()))
-        if self._distance == "euclidean":
+        from nearkin.distances import kernels
+
+        _require_usable(block, start, "cosine" if self._cosine else "euclidean")
+        rows = unit_rows(block) if self._cosine else block
+        placed = self._placed(rows)
+        squares = np.einsum("ij,ij->i", placed, placed)
+        if not self._cosine:
             placed = np.column_stack([placed, -squares / 2])
-        single = np.ascontiguousarray(placed.astype(np.float32).T)
+        single = placed.astype(np.float32).T
+        bound = self._bound(float(np.sqrt(squares.max())))
+        surely = _above(self._limits + bound)
+        perhaps = _below(self._limits - bound)
+        close = _below(self._best - bound)
         for first in range(0, len(self._queries), _QUERIES):
             some = slice(first, first + _QUERIES)
-            scores = self._single[some] @ single
-            self._judge(scores, self._relative * (self._lengths[some] + longest) ** 2,
-                        first, start, block)  # fmt: skip
+            call_kernel(
+                kernels.judge_scores, self._single[some] @ single, self._queries[some], rows,
+                self._own[some], surely[some], perhaps[some], close[some], bound[some],
+                self._cosine, start, self._count[some], self._nearest[some], self._least[some],
+                self._best[some],
+            )  # fmt: skip
 
-    def _placed(self, vectors: Floats) -> Floats:
-        if self._distance == "euclidean":
-            placed: Floats = vectors - self._centre
-            return placed
-        scaled = vectors / np.abs(vectors).max(axis=1, keepdims=True)
-        unit: Floats = scaled / np.sqrt((scaled**2).sum(axis=1, keepdims=True))
-        return unit
+    def _placed(self, rows: Floats) -> Floats:
+        return np.clip((rows - self._centre) * self._scale, -_FAR, _FAR)
 
-    def _judge(
-        self, scores: NDArray[np.float32], bound: Floats, first: int, start: int, block: Floats
-    ) -> None:
-        """Count what surely is near, decide what is not sure, and keep the nearest."""
-        rows = slice(first, first + len(scores))
-        limit = self._limits[rows]
-        surely = _above(limit + bound)
-        perhaps = _below(limit - bound)
-        n_surely = (scores > surely[:, None]).sum(axis=1)
-        n_perhaps = (scores >= perhaps[:, None]).sum(axis=1)
-        self._count[rows] += n_surely
-        for place in np.flatnonzero(n_perhaps > n_surely):
-            mine = scores[place]
-            columns = np.flatnonzero((mine >= perhaps[place]) & (mine <= surely[place]))
-            exact = self._exact(first + int(place), block[columns])
-            self._count[first + place] += int((exact <= self._own[first + place]).sum())
-        highest = scores.max(axis=1).astype(np.float64)
-        for place in np.flatnonzero(highest + bound >= self._best[rows] - bound):
-            columns = np.flatnonzero(scores[place] >= highest[place] - 2 * bound[place])
-            exact = self._exact(first + int(place), block[columns])
-            lowest = int(exact.argmin())
-            if exact[lowest] < self._d[first + place]:  # of those that tie the first row stays
-                self._d[first + place] = exact[lowest]
-                self._nearest[first + place] = start + columns[lowest]
-        self._best[rows] = np.maximum(self._best[rows], highest)
+    def _bound(self, longest: float) -> Floats:
+        """Return how far a score may lie from the truth, against rows as long as `longest`.
 
-    def _exact(self, query: int, rows: Floats) -> Floats:
-        found: Floats = DISTANCES[self._distance](self._queries[query][None], rows)[0]
-        return found
+        n products and their sum, in any order, are off by at most n u sum(|a b|), u the unit of
+        rounding; a few more u are for the vectors' own rounding. The float64 parts of a score are
+        off by their own unit, relative to what was subtracted.
+        """
+        if longest >= _FAR:
+            return np.full(len(self._lengths), np.inf)
+        single, double = np.finfo(np.float32), np.finfo(np.float64)
+        size = self._queries.shape[1] + 16
+        products = self._lengths * longest + (0.0 if self._cosine else longest**2 / 2)
+        far = self._lengths + longest
+        away = self._scale * float(np.sqrt((self._centre**2).sum())) + far
+        bound: Floats = size * (
+            float(single.eps) / 2 * products + float(single.tiny) + float(double.eps) * away * far
+        )
+        return bound
 
 
 def _above(values: Floats) -> NDArray[np.float32]:
