@@ -103,6 +103,24 @@ def test_an_object_that_was_redefined(tmp_path: Path, music: Path) -> None:
 
 
 def test_a_helper_module_that_was_changed(tmp_path: Path, music: Path) -> None:
+    """It answers loud clips otherwise; the test clips of the quick check are not among them."""
+    out, helper = tmp_path / "run", tmp_path / "helper_of_a_run.py"
+    helper.write_text("def gain(level):\n    return 1.0\n")
+    (tmp_path / "enc.py").write_text(
+        "import numpy as np\n"
+        "from helper_of_a_run import gain\n"
+        "def enc(audio, sample_rate):\n"
+        "    bands = np.abs(np.fft.rfft(audio))[:16_000].reshape(8, 2_000).sum(axis=1)\n"
+        "    return np.log1p(bands) * gain(np.abs(audio).max())\n"
+    )
+    spec = f"{tmp_path / 'enc.py'}:enc"
+    small_run(music, out, encoders=(spec,))
+    helper.write_text("def gain(level):\n    return 2.0 if level > 1e6 else 1.0\n")
+    with pytest.raises(InputError, match="encoder files"):
+        small_run(music, out, encoders=(spec,))
+
+
+def test_a_file_that_an_encoder_reads_was_changed(tmp_path: Path, music: Path) -> None:
     out, helper = tmp_path / "run", tmp_path / "weights_of_test.npy"
     np.save(helper, np.ones(8, np.float32))
     (tmp_path / "enc.py").write_text(

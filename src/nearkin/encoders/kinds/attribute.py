@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from nearkin.encoders.identity import files_in, joined, sha256_of_files
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.kinds.definitions import choose, definitions
 from nearkin.encoders.kinds.module import from_module, is_torch_module, weights_sha256
+from nearkin.encoders.own_modules import imported_files, own_modules, root_of, sha256_of_modules
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.registry import suggest
@@ -268,7 +270,9 @@ def _plain(
 
 
 def load_module(place: str, *, spec: str) -> tuple[Any, str]:
-    """Import a module by name or from a file; return it with its file's SHA-256.
+    """Import a module by name or from a file; return it with the SHA-256 of what it is made of.
+
+    That is its file, and the modules of its own folder or package that it imports.
 
     Raises
     ------
@@ -278,7 +282,13 @@ def load_module(place: str, *, spec: str) -> tuple[Any, str]:
     if place.endswith(".py"):
         return _module_from_file(spec, Path(place))
     module = _module_by_name(spec, place)
-    return module, sha256_of_files(source_of(module))
+    source = source_of(module)
+    own = [imported_files(file, module.__name__) for file in source]
+    hashes = [
+        sha256_of_modules(files, root_of(file, module.__name__))
+        for file, files in zip(source, own, strict=True)
+    ]
+    return module, joined(sha256_of_files(source), *hashes)
 
 
 def source_of(module: Any) -> list[Path]:
@@ -309,9 +319,11 @@ def _module_by_name(spec: str, name: str) -> Any:
 def _module_from_file(spec: str, path: Path) -> tuple[Any, str]:
     if not path.is_file():
         raise InputError(f"encoder '{spec}': no file {path}; check the path")
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    # one module object a file content, under a name that cannot shadow an installed package
-    name = f"nearkin_encoder_{sha256[:16]}"
+    root, own = root_of(path), imported_files(path)
+    sha256 = joined(sha256_of_files([path]), sha256_of_modules(own, root))
+    # one module object a place and content, under a name that cannot shadow an installed package
+    address = os.fsencode(path.resolve()) + sha256.encode()
+    name = f"nearkin_encoder_{hashlib.sha256(address).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name], sha256
     location = importlib.util.spec_from_file_location(name, path)
@@ -319,17 +331,12 @@ def _module_from_file(spec: str, path: Path) -> tuple[Any, str]:
         raise InputError(f"encoder '{spec}': {path} cannot be imported as Python")
     module = importlib.util.module_from_spec(location)
     sys.modules[name] = module
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
     try:
-        with foreign_code(argv=str(path)):
+        with own_modules(own, root), foreign_code(argv=str(path)):
             location.loader.exec_module(module)
     except Exception as error:  # the border to foreign code: anything may come
         del sys.modules[name]
         raise InputError(
             f"encoder '{spec}': {told(error).replace(':', ' while importing it:', 1)}"
         ) from error
-    finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
     return module, sha256

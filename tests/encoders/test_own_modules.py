@@ -1,0 +1,135 @@
+"""An encoder is its file and what it imports from beside it: known by them, run with them."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nearkin.encoders import resolve
+from nearkin.encoders.own_modules import imported_files
+from nearkin.encoders.protocol import Key, embed
+
+ENCODER = (
+    "import numpy as np\n"
+    "from helper_of_test import factor\n"
+    "def enc(audio, sample_rate):\n"
+    "    return factor() * np.abs(audio[:8])\n"
+)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def factor_of(spec: str) -> float:
+    """What the encoder multiplies a clip of ones with."""
+    audio = np.ones((1, 22_050), np.float32)
+    return float(embed(resolve(spec), audio, [Key("a", "OG", 0.0)]).vectors[0, 0])
+
+
+def encoder(folder: Path, factor: float) -> str:
+    write(folder / "enc.py", ENCODER)
+    write(folder / "helper_of_test.py", f"def factor():\n    return {factor}\n")
+    return f"{folder / 'enc.py'}:enc"
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    for name in [name for name in sys.modules if name.endswith("_of_test")]:
+        del sys.modules[name]
+
+
+def test_a_helper_counts_in_the_hash_and_runs_as_it_stands(tmp_path: Path) -> None:
+    spec = encoder(tmp_path, 1.0)
+    alone = hashlib.sha256(ENCODER.encode()).hexdigest()
+    first = resolve(spec).sha256
+    assert first != alone
+    assert factor_of(spec) == 1
+    assert resolve(spec).sha256 == first
+    encoder(tmp_path, 2.125)
+    assert resolve(spec).sha256 != first
+    assert factor_of(spec) == 2.125
+
+
+def test_what_is_beside_it_but_not_imported_does_not_count(tmp_path: Path) -> None:
+    spec = encoder(tmp_path, 1.0)
+    first = resolve(spec).sha256
+    write(tmp_path / "notes.py", "raise RuntimeError\n")
+    assert resolve(spec).sha256 == first
+    moved = encoder(tmp_path / "elsewhere", 1.0)
+    assert resolve(moved).sha256 == first
+
+
+def test_helpers_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    """The second encoder was given the first one's helper."""
+    one, two = encoder(tmp_path / "one", 1.0), encoder(tmp_path / "two", 2.0)
+    assert [factor_of(spec) for spec in (one, two, one)] == [1, 2, 1]
+    assert resolve(one).sha256 != resolve(two).sha256
+    assert not {str(tmp_path / "one"), str(tmp_path / "two")} & set(sys.path)
+
+
+def test_imports_are_followed_through_packages_and_functions(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "enc.py",
+        "import json\nimport numpy as np\nimport models_of_test.deep.net\n"
+        "def enc(audio, sample_rate):\n    from late_of_test import x\n    return audio[:x]\n",
+    )
+    write(tmp_path / "models_of_test" / "__init__.py", "from . import shapes\n")
+    write(tmp_path / "models_of_test" / "shapes.py", "from .deep import *\n")
+    write(tmp_path / "models_of_test" / "unused.py", "")
+    write(tmp_path / "models_of_test" / "deep" / "net.py", "from ..sums import total\n")
+    write(tmp_path / "models_of_test" / "sums.py", "total = 1\n")
+    write(tmp_path / "late_of_test.py", "import enc\nx = 8\n")  # a circle ends
+    found = [file.relative_to(tmp_path).as_posix() for file in imported_files(path)]
+    assert found == [
+        "late_of_test.py",
+        "models_of_test/__init__.py",
+        "models_of_test/deep/net.py",
+        "models_of_test/shapes.py",
+        "models_of_test/sums.py",
+    ]
+
+
+def test_a_module_by_name_counts_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "installed_pkg_of_test"
+    write(home / "__init__.py", "")
+    write(home / "enc.py", ENCODER.replace("helper_of_test", ".helper"))
+    helper = write(home / "helper.py", "def factor():\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = "installed_pkg_of_test.enc:enc"
+    try:
+        first = resolve(spec).sha256
+        helper.write_text("def factor():\n    return 1.5\n")
+        assert resolve(spec).sha256 != first
+    finally:
+        for name in [name for name in sys.modules if name.startswith("installed_pkg_of_test")]:
+            del sys.modules[name]
+
+
+def test_libraries_are_not_followed() -> None:
+    """numpy is not part of an encoder that imports it; a module of numpy is of numpy alone."""
+    import numpy.fft
+
+    found = imported_files(Path(numpy.fft.__file__), "numpy.fft")
+    home = Path(np.__file__).parent
+    assert found
+    assert all(file.is_relative_to(home) for file in found)
+    assert imported_files(Path(ast.__file__), "ast") == []
+
+
+def test_an_encoder_whose_helper_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    spec = encoder(tmp_path, 1.0)
+    (tmp_path / "helper_of_test.py").write_text("def factor(:\n")
+    with pytest.raises(Exception, match="SyntaxError while importing it"):
+        resolve(spec)
+    encoder(tmp_path, 3.0)
+    assert factor_of(spec) == 3
