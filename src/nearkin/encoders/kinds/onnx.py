@@ -137,14 +137,15 @@ def _session(path: Path, spec: str, provider: str) -> Any:
         raise InputError(f"encoder '{spec}': onnxruntime cannot open it: {text}") from error
 
 
-def open_session(path: Path, provider: str = PROVIDERS["cpu"]) -> Any:
+def open_session(graph: Path | bytes, provider: str = PROVIDERS["cpu"]) -> Any:
     """Open a graph for one thread: workers share the cores, and sums must not depend on them."""
     import onnxruntime as ort
 
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    return ort.InferenceSession(str(path), settings, providers=[provider])
+    model = graph if isinstance(graph, bytes) else str(graph)
+    return ort.InferenceSession(model, settings, providers=[provider])
 
 
 def _input(spec: str, inputs: list[Any]) -> Input:

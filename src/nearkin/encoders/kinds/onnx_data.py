@@ -99,17 +99,17 @@ def _entries(
         raise ValueError("nested too deeply")
     if message == "Entry":
         texts = {
-            number: data[first:last].decode() for number, first, last in _parts(data, start, stop)
+            number: data[first:last].decode() for number, first, last in parts(data, start, stop)
         }
         yield texts.get(1, ""), texts.get(2, "")
         return
     inside = _FIELDS[message]
-    for number, first, last in _parts(data, start, stop):
+    for number, first, last in parts(data, start, stop):
         if number in inside:
             yield from _entries(data, first, last, inside[number], depth + 1)
 
 
-def _parts(data: mmap.mmap, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+def parts(data: mmap.mmap | bytes, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Yield number, begin and end of a message's length-delimited fields."""
     at = start
     while at < stop:
@@ -135,7 +135,7 @@ def _parts(data: mmap.mmap, start: int, stop: int) -> Iterator[tuple[int, int, i
         raise ValueError("a field ends beyond its message")
 
 
-def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+def _varint(data: mmap.mmap | bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[at]

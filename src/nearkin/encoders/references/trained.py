@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nearkin.audio import sha256_file
 from nearkin.encoders.kinds.onnx import open_session
 from nearkin.encoders.protocol import Key
+from nearkin.encoders.references.halves import halves
 from nearkin.errors import InputError
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -59,20 +60,24 @@ class TrainedEncoder:
     def embed(self, audio: NDArray[np.float32], *, keys: Sequence[Key] = ()) -> NDArray[np.float32]:
         """Embed float32[batch, samples] as float32[batch, 256].
 
-        Clip by clip: a batch rounds differently with its size.
+        Clip by clip: a batch rounds differently with its size. The spectrograms of the batch asked
+        for last are kept, so that the networks, asked one after the other, share them.
 
         Raises
         ------
         InputError
             If the clips have fewer than 128 frames (1.47 s).
         """
-        session, least = _session(self.path)
+        network = _network(self.path)
+        least = network.minimum_samples
         if audio.shape[1] < least:
             raise InputError(
                 f"a clip of {audio.shape[1]} samples: must have at least {least} "
                 f"({least / self.sample_rate:.2f} s); take longer clips"
             )
-        return np.concatenate([session.run(None, {"audio": clip[None]})[0] for clip in audio])
+        return np.concatenate(
+            [network.rest.run(None, {network.decibels: one})[0] for one in network.front(audio)]
+        )
 
     def torch_module(self) -> Callable[[Any], Any]:
         """Return the same network as a differentiable function of a tensor."""
@@ -106,8 +111,44 @@ vgg_ir = _trained("ir", "to recognise instruments")
 vgg_vs = _trained("vs", "to separate the singing voice")
 
 
+class _Front:
+    """A front end: its session, and what it made of the batch that it heard last."""
+
+    def __init__(self, graph: bytes) -> None:
+        self._session = open_session(graph)
+        self._last: tuple[NDArray[np.float32], list[NDArray[np.float32]]] | None = None
+
+    def __call__(self, audio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return the spectrogram in decibels of every clip, float32[1, frames, 513]."""
+        last = self._last
+        if last is not None and _same_bits(last[0], audio):
+            return last[1]
+        made = [self._session.run(None, {"audio": clip[None]})[0] for clip in audio]
+        self._last = (audio.copy(), made)
+        return made
+
+
+class _Network(NamedTuple):
+    """A trained network: the front end that others share, and the rest of it."""
+
+    front: _Front
+    rest: Any
+    decibels: str
+    minimum_samples: int
+
+
+def _same_bits(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    return one.shape == other.shape and np.array_equal(one.view(np.int32), other.view(np.int32))
+
+
 @functools.lru_cache(maxsize=8)
-def _session(path: Path) -> tuple[Any, int]:
-    """Return a graph and the samples it needs at the least."""
-    session = open_session(path)
-    return session, int(session.get_modelmeta().custom_metadata_map["minimum_samples"])
+def _network(path: Path) -> _Network:
+    parts = halves(path.read_bytes())
+    rest = open_session(parts.rest)
+    least = rest.get_modelmeta().custom_metadata_map["minimum_samples"]
+    return _Network(_front(parts.front), rest, parts.decibels, int(least))
+
+
+@functools.lru_cache(maxsize=8)
+def _front(graph: bytes) -> _Front:
+    return _Front(graph)
