@@ -85,6 +85,47 @@ def test_the_interval_of_a_mean_is_that_of_the_paired_clips() -> None:
     assert [one.ci_low, one.ci_high] == pytest.approx([low, high], abs=0.02)
 
 
+def ranked(values: dict[str, list[float]], half: float) -> pd.DataFrame:
+    """Rows of C_B_rho, each with an interval of one half width on both sides."""
+    rows = []
+    for encoder, found in values.items():
+        for (code, magnitude), value in zip(POINTS, found, strict=True):
+            row = {"encoder": encoder, "task": "", "trial": 1, "measure": "C_B_rho", "side": ""}
+            row |= {"audio_distance": "dtw", "latent_distance": "cosine", "transformation": code}
+            row |= {"magnitude": magnitude, "value": value, "n": N, "n_failed": 0, "chance": 0.0}
+            row |= {"ci_low": value - half, "ci_high": value + half, "ci_method": "bootstrap"}
+            rows.append(row | {"status": "ok"})
+    return pd.DataFrame(rows)[list(CONSISTENCY)]
+
+
+def test_rank_correlations_are_held_against_each_other_with_an_interval() -> None:
+    """Two normal estimates' difference: the root of the sum of squares."""
+    tables, _ = made({"mine": MINE, "mfcc": MFCC})
+    scores = ranked({"mine": [0.6, 0.5, 0.4], "mfcc": [0.3, 0.3, 0.1]}, 0.06)
+    half = 0.06 * np.sqrt(2)
+    (one,) = judge(
+        ["C_B_rho[mine] >= C_B_rho[mfcc]"], scores, tables.record, tables=tables, on="lower"
+    )
+    assert one.met
+    assert [one.value, one.ci_low, one.ci_high] == pytest.approx([0.2, 0.2 - half, 0.2 + half])
+    text = "mean(C_B_rho[mine]) >= mean(C_B_rho[mfcc]) + {}"
+    bounds = [0.8 / 3 - half - 0.001, 0.8 / 3 - half + 0.001]
+    found = judge(
+        [text.format(f"{bound:.4f}") for bound in bounds],
+        scores,
+        tables.record,
+        tables=tables,
+        on="lower",
+    )
+    assert [outcome.met for outcome in found] == [True, False]
+    unknown = scores.assign(ci_low=np.nan, ci_high=np.nan)
+    (none,) = judge(
+        ["C_B_rho[mine] >= C_B_rho[mfcc]"], unknown, tables.record, tables=tables, on="lower"
+    )
+    assert not none.met
+    assert np.isnan(none.ci_low)
+
+
 def test_lower_demands_proof_and_shown_gives_the_benefit_of_the_doubt() -> None:
     mine, mfcc = np.zeros((2, 3, N))
     mine[:, :40] = 1

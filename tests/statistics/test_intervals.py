@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nearkin.consistency import RankedSpace, rho, rho_replicates
 from nearkin.errors import InputError
+from nearkin.statistics.bootstrap import percentile_interval, resamples
 from nearkin.statistics.intervals import (
     EXACT,
     OVER_TRIALS,
     SURVEY,
+    Ends,
+    difference_limits,
     exact_limits,
     share_limits,
     trials_limits,
@@ -114,3 +118,34 @@ def test_what_is_no_share_is_refused() -> None:
     with pytest.raises(InputError, match=r"must be \[T\] and \[T, B\]"):
         trials_limits([0.5, 1.0, 0.7], np.zeros((2, 5)), 3)
     assert share_limits([np.nan]).reason == "no clip is left"
+
+
+def test_a_difference_of_two_normal_estimates() -> None:
+    z = stats.norm.ppf(0.975)
+    low, high = difference_limits(
+        Ends(0.5, 0.5 - z * 0.03, 0.5 + z * 0.03), Ends(0.2, 0.2 - z * 0.04, 0.2 + z * 0.04)
+    )
+    assert (low, high) == pytest.approx((0.3 - z * 0.05, 0.3 + z * 0.05))
+    assert np.isnan(difference_limits(Ends(0.5, np.nan, np.nan), Ends(0.2, 0.1, 0.3))).all()
+
+
+def test_equal_encoders_rank_correlations_are_told_apart_seldom() -> None:
+    """Two noisy copies of one space, 30 clips: the difference's interval leaves out 0 in .05."""
+    rng = np.random.default_rng(4)
+    n, left_out, draws = 30, 0, 200
+    counts = resamples(n, n_resamples=300, rng=rng)
+    for _ in range(draws):
+        sound = rng.normal(size=(n, 3))
+        audio = RankedSpace(distances(sound))
+        ends = []
+        for _side in range(2):
+            latent = RankedSpace(distances(sound + rng.normal(size=(n, 3))))
+            limits = percentile_interval(rho_replicates(audio, latent, counts))
+            ends.append(Ends(rho(audio, latent), limits.low, limits.high))
+        low, high = difference_limits(*ends)
+        left_out += bool(low > 0 or high < 0)
+    assert left_out / draws <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / draws)
+
+
+def distances(points: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(points[:, None] - points[None], axis=2)

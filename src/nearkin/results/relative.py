@@ -2,7 +2,9 @@
 
 Tables in, rows out. A difference is that of the consistency tables' values at the same place; its
 95 % interval is the paired one of `nearkin.results.comparison`, clip by clip, where the measure is
-a mean over clips (C_W, C_W@n, C_B_acc, monotonicity). C_B_rho and kappa have none.
+a mean over clips (C_W, C_W@n, C_B_acc, monotonicity). C_B_rho and kappa are no means of clips:
+their interval comes from those of both sides, as if of two samples, and the mean's over places from
+the means of its ends; where the same clips move both sides the same way, it is wider than need be.
 """
 
 from __future__ import annotations
@@ -28,10 +30,13 @@ from nearkin.results.comparison import Paired, largest_difference
 from nearkin.results.requirement import Requirement
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import resamples
+from nearkin.statistics.intervals import Ends, difference_limits
 from nearkin.statistics.paired import paired_difference
 from nearkin.tables import OK
 
 RESAMPLES = 10_000
+NO_MEANS = ("C_B_rho", "kappa")
+"""Measures that are no mean of a number a clip."""
 PLACE = ["transformation", "magnitude", "side"]
 QUESTION = ["audio_distance", "latent_distance"]
 
@@ -129,6 +134,8 @@ def differences(
                 "on the same --grid"
             )
         intervals = _Intervals(required.column, key, partner, answered)
+        if required.measure in NO_MEANS:
+            intervals.take(rows)
         places = [tuple(place) for place in rows[PLACE].itertuples(index=False)]
         if required.reduction == "mean":
             value = float(rows["value"].mean(skipna=False))
@@ -152,14 +159,19 @@ def _by_question(rows: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
 
 def _subtracted(mine: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Return the places that both have, with the difference as value and both sides' status."""
-    right = theirs[[*PLACE, "value", "status"]]
+    right = theirs[[*PLACE, "value", "ci_low", "ci_high", "status"]]
     rows = mine.merge(right, on=PLACE, how="inner", suffixes=("", "_theirs"))
     status = [
         left if other in (OK, left) else other if left == OK else f"{left}; {other}"
         for left, other in zip(rows["status"], rows["status_theirs"], strict=True)
     ]
-    rows = rows.assign(value=rows["value"] - rows["value_theirs"], status=status)
-    return rows.drop(columns=["value_theirs", "status_theirs"])
+    ends = [("value", "ci_low", "ci_high"), ("value_theirs", "ci_low_theirs", "ci_high_theirs")]
+    one, two = (Ends(*(rows[name].to_numpy(float) for name in side)) for side in ends)
+    low, high = difference_limits(one, two)
+    rows = rows.assign(
+        value=rows["value"] - rows["value_theirs"], ci_low=low, ci_high=high, status=status
+    )
+    return rows.drop(columns=[*ends[1], "status_theirs"])
 
 
 class _Intervals:
@@ -170,6 +182,7 @@ class _Intervals:
     ) -> None:
         self._bound = largest_difference(measure)
         self._paired = None
+        self._ends: dict[tuple[Any, ...], tuple[float, float]] = {}
         if both is None:
             return
         a = both.one.get(Question(measure, *mine))
@@ -180,9 +193,17 @@ class _Intervals:
         self._counts = both.counts
         self._where = {_key(*place): index for index, place in enumerate(a.places)}
 
+    def take(self, rows: pd.DataFrame) -> None:
+        """Take the intervals that rows of differences have, by their places."""
+        for row in rows[[*PLACE, "ci_low", "ci_high"]].itertuples(index=False):
+            self._ends[_key(*row[:3])] = row[3], row[4]
+
     def over(self, places: list[tuple[Any, ...]]) -> tuple[float, float]:
         """Return the interval of the mean over places; NaN where there is none."""
         nothing = float("nan"), float("nan")
+        if self._ends:
+            low, high = np.mean([self._ends[_key(*place)] for place in places], axis=0)
+            return float(low), float(high)
         if self._paired is None:
             return nothing
         shares = self._paired.shares([self._where[_key(*place)] for place in places])

@@ -53,6 +53,14 @@ class Limits(NamedTuple):
     reason: str = ""
 
 
+class Ends(NamedTuple):
+    """Numbers and the ends of their intervals, each a number or [K]; NaN where there is none."""
+
+    value: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
+
+
 def no_interval(reason: str) -> Limits:
     """Return that there is none."""
     return Limits(float("nan"), float("nan"), "", reason)
@@ -198,6 +206,34 @@ def trials_limits(
     half = float(np.sqrt(squares))
     middle = float(found.mean())
     return Limits(max(middle - half, bounds[0]), min(middle + half, bounds[1]), OVER_TRIALS)
+
+
+def difference_limits(one: Ends, two: Ends) -> tuple[Floats, Floats]:
+    """Return the interval of a difference of two numbers that have intervals of their own.
+
+    Zou and Donner 2008 (doi:10.1002/sim.3095) without their term for what both have in common: as
+    wide as for two samples, and wider than need be where the same clips move both the same way.
+
+    Parameters
+    ----------
+    one, two : Ends
+        Of both sides.
+
+    Returns
+    -------
+    low, high : float64[K]
+        Of one less two.
+
+    Examples
+    --------
+    >>> low, high = difference_limits(Ends(0.8, 0.5, 0.9), Ends(0.4, 0.2, 0.8))
+    >>> round(float(low), 2), round(float(high), 2)
+    (-0.1, 0.62)
+    """
+    a, a_low, a_high = (np.asarray(part, np.float64) for part in one)
+    b, b_low, b_high = (np.asarray(part, np.float64) for part in two)
+    down, up = np.hypot(a - a_low, b_high - b), np.hypot(a_high - a, b - b_low)
+    return np.asarray(a - b - down), np.asarray(a - b + up)
 
 
 def _covariance(added: Floats) -> Floats:
