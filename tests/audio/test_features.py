@@ -6,6 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
+from nearkin.audio import features
 from nearkin.audio.features import log_mel, mfcc, mfcc_statistics
 from nearkin.errors import InputError
 from support import signals
@@ -85,3 +86,38 @@ def test_refusals(feature):
         feature(np.zeros(SR), sr=0)
     with pytest.raises(InputError, match="n_mfcc=200"):
         mfcc(np.zeros(SR), n_mfcc=200)
+
+
+def test_a_spectrogram_is_computed_once_for_all_that_ask(monkeypatch):
+    transforms = []
+    stft = librosa.stft
+    monkeypatch.setattr(librosa, "stft", lambda y, **kw: transforms.append(1) or stft(y, **kw))
+    signal = np.random.default_rng(11).standard_normal(22_050).astype(np.float32)
+    first = mfcc(signal)
+    spectrogram = log_mel(signal)
+    assert len(transforms) == 1
+    np.testing.assert_allclose(spectrogram, librosa_log_mel(signal), atol=1e-4)
+    spectrogram[:] = 0.0  # the caller's own
+    first[:] = 0.0
+    assert log_mel(signal).std() > 1.0
+    assert mfcc(signal).std() > 1.0
+    assert len(transforms) == 1
+    log_mel(signal, n_mels=64)
+    signal[100] += np.float32(1e-3)
+    log_mel(signal)
+    assert len(transforms) == 3
+
+
+def librosa_log_mel(signal):
+    power = librosa.feature.melspectrogram(y=signal, sr=22_050, n_fft=2048, hop_length=512)
+    return librosa.power_to_db(power).T
+
+
+def test_what_is_kept_of_spectrograms_is_bounded(monkeypatch):
+    monkeypatch.setattr(features, "_KEPT_BYTES", 200_000)
+    rng = np.random.default_rng(12)
+    for signal in rng.standard_normal((12, 22_050)).astype(np.float32):
+        log_mel(signal)
+    kept = features._last.values()
+    assert 1 < len(kept) < 12
+    assert sum(one.nbytes for one in kept) <= 200_000

@@ -3,11 +3,17 @@
 Signals are ``float32[samples]``, features ``float32[frames, values]`` (time first), at librosa's
 definition (centred frames, Slaney's mel scale, decibels of power floored at 1e-10 and 80 dB below
 the clip's own maximum, orthonormal DCT-II). Paper, sections 3.1.2 and 4.1.
+
+The spectrograms of the clips heard last are kept: the audio space and an encoder that takes the
+same one ask for it at different times.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +62,8 @@ def log_mel(
     InputError
         If the signal is too short, not mono or not finite.
     """
-    return _time_first(_decibels(y, sr=sr, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels))
+    signal = _checked(y, sr=sr, n_fft=n_fft)
+    return _time_first(_kept(signal, (sr, n_fft, hop_length, n_mels)))
 
 
 def mfcc(
@@ -91,12 +98,10 @@ def mfcc(
     InputError
         If the signal is too short, not mono or not finite.
     """
-    librosa = imported_librosa()
-
     if not 1 < n_mfcc <= n_mels:
         raise InputError(f"n_mfcc={n_mfcc}: must be from 2 to n_mels={n_mels}; pass another")
-    decibels = _decibels(y, sr=sr, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels)
-    return _time_first(librosa.feature.mfcc(S=decibels, n_mfcc=n_mfcc)[1:])
+    signal = _checked(y, sr=sr, n_fft=n_fft)
+    return _coefficients(_kept(signal, (sr, n_fft, hop_length, n_mels)), n_mfcc)
 
 
 def mfcc_statistics(y: ArrayLike, *, sr: int = SAMPLE_RATE) -> Features:
@@ -123,14 +128,19 @@ def mfcc_statistics(y: ArrayLike, *, sr: int = SAMPLE_RATE) -> Features:
     InputError
         If the signal is too short, not mono or not finite.
     """
-    frames = mfcc(y, sr=sr, n_fft=1024, hop_length=256).astype(np.float64)
+    signal = _checked(y, sr=sr, n_fft=1024)
+    frames = _coefficients(_decibels(signal, sr, 1024, 256, 128), N_MFCC).astype(np.float64)
     tracks = [np.diff(frames, n=order, axis=0) for order in range(3)]
     values = [track.mean(axis=0) for track in tracks] + [track.std(axis=0) for track in tracks]
     return np.concatenate(values).astype(np.float32)
 
 
+def _coefficients(decibels: NDArray[np.float32], n_mfcc: int) -> Features:
+    return _time_first(imported_librosa().feature.mfcc(S=decibels, n_mfcc=n_mfcc)[1:])
+
+
 def _decibels(
-    y: ArrayLike, *, sr: int, n_fft: int, hop_length: int, n_mels: int
+    signal: Features, sr: int, n_fft: int, hop_length: int, n_mels: int
 ) -> NDArray[np.float32]:
     """The mel spectrogram in decibels, [n_mels, frames], by librosa's own steps.
 
@@ -138,12 +148,34 @@ def _decibels(
     """
     librosa = imported_librosa()
 
-    signal = _checked(y, sr=sr, n_fft=n_fft)
     power = np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop_length)) ** 2
     filters = _mel_filters(sr, n_fft, n_mels)
     mel = np.einsum("ft,mf->mt", power, filters, optimize=True)
     decibels: NDArray[np.float32] = librosa.power_to_db(mel)
     return decibels
+
+
+_KEPT_BYTES = 32_000_000
+"""Of spectrograms that are kept, each counted as large as the newest: some 700 of 2 s, so all
+versions of a clip at any grid."""
+_last: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()
+_at_work = threading.Lock()
+
+
+def _kept(signal: Features, settings: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    """Return `_decibels` of a signal, read-only, computed once while it is among the last."""
+    key = (hashlib.sha256(signal.tobytes()).digest(), *settings)
+    with _at_work:
+        found = _last.get(key)
+    if found is not None:
+        return found
+    made = _decibels(signal, *settings)
+    made.flags.writeable = False
+    with _at_work:
+        _last[key] = made
+        while len(_last) * made.nbytes > _KEPT_BYTES and len(_last) > 1:
+            _last.popitem(last=False)
+    return made
 
 
 @functools.lru_cache(maxsize=8)
@@ -169,4 +201,4 @@ def _checked(y: ArrayLike, *, sr: int, n_fft: int) -> Features:
 
 
 def _time_first(values: NDArray[Any]) -> Features:
-    return np.ascontiguousarray(values.T, dtype=np.float32)
+    return np.array(values.T, dtype=np.float32, order="C")
