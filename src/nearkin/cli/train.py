@@ -72,6 +72,17 @@ def train_command(
         int | None,
         typer.Option(help="Validations (every 100 steps) without progress before it stops [20]."),
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(help="Change crops at random by this grid, a name or FILE.yaml."),
+    ] = None,
+    consistency: Annotated[
+        float | None,
+        typer.Option(help="Weight of the agreement of changed crops with their originals [0]."),
+    ] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="The grid that changes them, a name or FILE.yaml.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [all cores].")] = None,
     workers: Workers = None,
     cache: Annotated[
@@ -149,7 +160,7 @@ def _trained(
             cache=options.cache or _cache(),
             workers=options.workers or available_cores(),
             force=options.force,
-            made_from=[config] if config else [],
+            made_from=_written(settings, config),
             progress=progress,
             tell=tell,
         )
@@ -159,6 +170,12 @@ def _trained(
             export_onnx(model, place.onnx)
             place.wrote(place.onnx)
     return model, told
+
+
+def _written(settings: Settings, config: Path | None) -> list[Path]:
+    """Return the files that a user wrote: the configuration, and grids."""
+    grids = [source for source in (settings.augment, settings.grid) if source is not None]
+    return [*([config] if config else []), *(Path(one) for one in grids if Path(one).suffix)]
 
 
 def _tell(options: TrainOptions, model: Model, told: list[str]) -> NoReturn:
@@ -196,7 +213,11 @@ def _cache() -> Path:
 
 
 def _lines(model: Model) -> list[str]:
+    from nearkin.networks.files import learned_from
+
     lines = [f"{model.label}: {model.steps} steps, {model.epochs:g} epochs"]
+    if model.changes:
+        lines.append(learned_from(model.changes))
     for split, score in model.scores.items():
         if score["value"] is None or score["chance"] is None:
             lines.append(f"{split}: no clip has a score")
@@ -218,5 +239,6 @@ def _summary(out: Path, model: Model) -> dict[str, object]:
         "steps": model.steps,
         "epochs": model.epochs,
         "training_sha256": model.training_sha256,
+        "changes": dict(model.changes),
         "scores": dict(model.scores),
     }

@@ -58,6 +58,11 @@ class Model:
         By split: ``{"measure", "value", "n", "chance"}``.
     network : nearkin.networks.network.TaskNetwork
         In evaluation mode.
+    changes : mapping
+        What changed the clips it learned from, empty where nothing did: ``"augment"`` (share
+        ``unchanged``, ``grid``), ``"consistency"`` (``weight``, ``grid``), ``"finetune"``
+        (``parent``, ``parent_sha256``, ``parent_steps``, ``steps``, ``anchor``, ``grid``,
+        ``training_sha256``). A grid has a ``name`` and ``points``, code and magnitude.
     sha256 : str
         Of the file it was read from; empty for one that was not.
     """
@@ -77,11 +82,51 @@ class Model:
     trained_steps: int = 0
     stopped: str = ""
     sha256: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name in every table."""
+        return encoder_name(self.features, self.changes)
 
     @property
     def label(self) -> str:
-        """Features, task and trial as one word."""
-        return f"{self.features}-{self.task}" + (f"-{self.trial}" if self.trial != 1 else "")
+        """Encoder, task and trial as one word."""
+        return f"{self.encoder}-{self.task}" + (f"-{self.trial}" if self.trial != 1 else "")
+
+
+def encoder_name(features: str, changes: Mapping[str, Any]) -> str:
+    """Return an encoder's name: networks that learned from changed clips are no trials of others.
+
+    Examples
+    --------
+    >>> encoder_name("vgg", {}), encoder_name("vgg", {"augment": {}, "finetune": {}})
+    ('vgg', 'vgg_augmented_finetuned')
+    """
+    return "_".join([features, *(word for how, word in _WORDS.items() if how in changes)])
+
+
+def learned_from(changes: Mapping[str, Any]) -> str:
+    """Say what changed the clips that a network learned from; empty where nothing did.
+
+    Examples
+    --------
+    >>> grid = {"name": "g", "points": [["PN", 10.0], ["PN", 20.0], ["MP", 32.0]]}
+    >>> learned_from({"augment": {"grid": grid}})
+    'augmented with PN 10, 20; MP 32'
+    """
+    told = []
+    for how, word in _WORDS.items():
+        if how in changes:
+            points: dict[str, list[str]] = {}
+            for code, magnitude in changes[how]["grid"]["points"]:
+                points.setdefault(code, []).append(f"{magnitude:g}")
+            each = "; ".join(f"{code} {', '.join(values)}" for code, values in points.items())
+            told.append(f"{word} with {each}")
+    return ", ".join(told)
+
+
+_WORDS = {"augment": "augmented", "consistency": "consistent", "finetune": "finetuned"}
 
 
 _HEADER: dict[str, Any] = {
@@ -119,6 +164,8 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
     safetensors = need("safetensors.torch", extra="torch")
     header = {name: getattr(model, name) for name in (*_HEADER, *_OPTIONAL)}
     header["labels"] = list(model.labels)
+    if model.changes:  # else the file is, byte for byte, as ever
+        header["changes"] = dict(model.changes)
     about = {"format": FORMAT, "nearkin": __version__, **header}
     weights = {
         name: tensor.detach().cpu().contiguous()
@@ -158,6 +205,8 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{shown}: has format {about.get('format')!r}: this version reads {FORMAT}; "
             "use the version of nearkin that wrote it"
         )
+    if not isinstance(about.setdefault("changes", {}), dict):
+        wrong.append("changes")
     if wrong:
         raise InputError(f"{shown}: its header lacks {', '.join(wrong)}; train the model anew")
     return about
@@ -211,6 +260,7 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
         network=network,
         labels=tuple(about["labels"]),
         sha256=hashlib.sha256(data).hexdigest(),
+        changes=about["changes"],
         **{name: about[name] for name in _HEADER if name != "labels"},
         **{name: type(empty)(about.get(name, empty)) for name, empty in _OPTIONAL.items()},
     )

@@ -67,7 +67,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     stated = {
         "sample_rate": SAMPLE_RATE,
         "minimum_samples": MINIMUM_SAMPLES,
-        "nearkin.encoder": model.features,
+        "nearkin.encoder": model.encoder,
         "nearkin.task": model.task,
         "nearkin.trial": model.trial,
         "nearkin.training_sha256": model.training_sha256,

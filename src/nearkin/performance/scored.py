@@ -127,7 +127,7 @@ class TrainedModel:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: str = "cpu") -> None:
-        from nearkin.networks.files import read_header
+        from nearkin.networks.files import encoder_name, read_header
 
         self.path, self.device = Path(path), device
         self.about = read_header(self.path)
@@ -144,7 +144,7 @@ class TrainedModel:
         need("torch", extra="torch")
         from nearkin.networks.front_end import MINIMUM_SAMPLES, SAMPLE_RATE
 
-        self.encoder: str = self.about["features"]
+        self.encoder: str = encoder_name(self.about["features"], self.about["changes"])
         self.task: str = self.about["task"]
         self.trial: int = self.about["trial"]
         self.labels = tuple(self.about["labels"])

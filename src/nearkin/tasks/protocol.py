@@ -29,10 +29,16 @@ class Batch(NamedTuple):
     target : Tensor or None
         Tags float[batch, tags], classes int[batch], vocals [batch, samples]; None where the
         audio is its own target.
+    changed : Tensor[batch, samples] or None
+        Changed versions of the clips, where consistency is learnt.
+    recordings : Tensor int[batch] or None
+        Which recording each clip is of, where there are changed versions.
     """
 
     audio: Any
     target: Any = None
+    changed: Any = None
+    recordings: Any = None
 
 
 class Scores(NamedTuple):

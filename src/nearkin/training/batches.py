@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from nearkin.optional import need
 from nearkin.seeds import stream
 from nearkin.tasks import Batch
+from nearkin.training.changes import Views
 from nearkin.training.recordings import Recordings
 
 torch: Any = need("torch", extra="torch")
+
+AS_THEY_ARE = Views()
+"""Crops that nothing changes."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,33 @@ class TrainingBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defin
         Which crops a step takes.
     rank, world : int
         This process's number, and how many there are.
+    views : Views
+        How crops are changed; not at all by default.
     """
 
-    def __init__(self, recordings: Recordings, order: Order, *, rank: int, world: int) -> None:
+    def __init__(
+        self,
+        recordings: Recordings,
+        order: Order,
+        *,
+        rank: int,
+        world: int,
+        views: Views = AS_THEY_ARE,
+    ) -> None:
         self.recordings, self.order, self.rank, self.world = recordings, order, rank, world
+        self.views = views
 
     def __getitem__(self, step: int) -> Batch:
         which, offsets = self.order.places(step)
         share = slice(self.rank, None, self.world)
-        return self.recordings.batch(which[share], offsets[share], self.order.n_samples)
+        numbers = range(step * self.order.batch, (step + 1) * self.order.batch)[share]
+        return self.views.batch(
+            self.recordings,
+            which[share],
+            offsets[share],
+            self.order.n_samples,
+            numbers=numbers,
+        )
 
 
 class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
@@ -101,6 +123,8 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
     rank, world : int
         This process's number, and how many there are. Each gets equally many clips, in turn;
         the few that remain are left out.
+    views : Views
+        How crops are changed, by their number in the split; not at all by default.
     """
 
     def __init__(
@@ -112,21 +136,26 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
         most: int,
         rank: int = 0,
         world: int = 1,
+        views: Views = AS_THEY_ARE,
     ) -> None:
-        self.recordings, self.n_samples = recordings, n_samples
+        self.recordings, self.n_samples, self.views = recordings, n_samples, views
         places = fixed_places(recordings.lengths, n_samples=n_samples, most=most)
         if len(places) < world:
             places *= world
-        self.places = places[: len(places) // world * world][rank::world]
+        share = slice(rank, len(places) // world * world, world)
+        self.places = places[share]
+        self._numbers = range(len(places))[share]
         self._batch = batch // world
 
     def __len__(self) -> int:
         return -(-len(self.places) // self._batch)
 
     def __getitem__(self, number: int) -> Batch:
-        chosen = self.places[number * self._batch : (number + 1) * self._batch]
-        which, offsets = zip(*chosen, strict=True)
-        return self.recordings.batch(which, offsets, self.n_samples)
+        those = slice(number * self._batch, (number + 1) * self._batch)
+        which, offsets = zip(*self.places[those], strict=True)
+        return self.views.batch(
+            self.recordings, which, offsets, self.n_samples, numbers=self._numbers[those]
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         for number in range(len(self)):

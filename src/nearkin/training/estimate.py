@@ -20,7 +20,7 @@ from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
 from nearkin.progress import duration
 from nearkin.tasks import Batch, Task, task
-from nearkin.training.module import LEARNING_RATE
+from nearkin.training.objectives import Objective, TaskObjective
 from nearkin.training.run import labels_of, read_splits
 from nearkin.training.settings import Settings
 
@@ -28,6 +28,8 @@ torch: Any = need("torch", extra="torch")
 
 READ = 5
 """Recordings that are decoded, spread over the manifest."""
+TRIED = 12
+"""Crops that are changed under the clock, where training changes any."""
 WARM_UP, TIMED = 2, 3
 """Steps before the clock, and under it."""
 NOTHING = "nothing was written"
@@ -84,6 +86,7 @@ def estimate(settings: Settings, manifest: Path, *, workers: int) -> TrainingEst
     InputError
         As the training itself would: a manifest or settings that cannot be used.
     """
+    settings.require_usable_grids()
     what = task(settings.task)
     splits = read_splits(what, manifest)
     labels = labels_of(what, splits, manifest)
@@ -163,17 +166,41 @@ def step_seconds(
     else:
         known = [one for one in targets if one is not None]
         target = torch.from_numpy(np.stack(known)).to(device) if known else None
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE)
     network.train()
+    batch = Batch(audio, target, audio)
+    seconds = objective_seconds(TaskObjective(what, settings.consistency), network, batch)
+    return seconds + settings.batch * changing_seconds(settings)
+
+
+def objective_seconds(objective: Objective, network: Any, batch: Batch) -> float:
+    """Return the seconds of a step of learning, the making of its batch left out."""
+    device = batch.audio.device
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, lr=objective.learning_rate)
     begun = 0.0
     for step in range(WARM_UP + TIMED):
         if step == WARM_UP:
             begun = _now(device)
         optimizer.zero_grad()
-        what.loss(network, Batch(audio, target)).backward()
+        objective(network, batch).backward()
         optimizer.step()
     return (_now(device) - begun) / TIMED
+
+
+def changing_seconds(settings: Settings) -> float:
+    """Return the seconds in which a crop is changed, by one process; 0 where none is."""
+    views = settings.views("train")
+    n_samples = settings.n_samples
+    context = np.random.default_rng(0).normal(0, 0.1, 2 * n_samples).astype(np.float32)
+    total = 0.0
+    for changes in (views.augment, views.second):
+        if changes is None:
+            continue
+        begun = time.perf_counter()
+        for number in range(TRIED):
+            changes.version(context, None, n_samples, number=number)
+        total += (time.perf_counter() - begun) / TRIED
+    return total
 
 
 def _now(device: Any) -> float:

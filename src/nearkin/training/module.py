@@ -15,53 +15,60 @@ from typing import Any
 from nearkin.errors import RunError
 from nearkin.optional import need
 from nearkin.progress import Progress
-from nearkin.tasks import Batch, Task
+from nearkin.tasks import Batch
 from nearkin.training.checkpoint import CURVE_COLUMNS, Budget, TrainingState, write_curve
+from nearkin.training.objectives import Objective
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
 profilers: Any = need("lightning.pytorch.profilers", extra="torch")
 
-LEARNING_RATE = 0.001
-"""Adam's (paper, section 4.4)."""
-
 
 class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined]
-    """A network learning its task.
+    """A network learning.
 
     Parameters
     ----------
     network : nearkin.networks.network.TaskNetwork
         The network that learns.
-    task : Task
-        The task.
+    objective : Objective
+        What it makes small.
     state : TrainingState
         Where training starts; empty at the beginning.
     budget : Budget
         When training ends.
     """
 
-    def __init__(self, network: Any, task: Task, state: TrainingState, budget: Budget) -> None:
+    def __init__(
+        self, network: Any, objective: Objective, state: TrainingState, budget: Budget
+    ) -> None:
         super().__init__()
-        self.network, self.task, self.state, self.budget = network, task, state, budget
+        self.network, self.objective, self.state, self.budget = network, objective, state, budget
         if state.network:
             network.load_state_dict(state.network)
+
+    def train(self, mode: bool = True) -> TrainingModule:
+        """Set the mode of training; statistics that are to be kept stay as they are."""
+        super().train(mode)
+        if self.objective.keeps_statistics:
+            self.network.eval()
+        return self
 
     def configure_optimizers(self) -> Any:
         """Return Adam, with its memory where training goes on."""
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
-        optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE)
+        optimizer = torch.optim.Adam(weights, lr=self.objective.learning_rate)
         if self.state.optimizer:
             optimizer.load_state_dict(self.state.optimizer)
         return optimizer
 
     def training_step(self, batch: Batch, number: int) -> Any:
         """Return the loss of a batch."""
-        return self.task.loss(self.network, batch)
+        return self.objective(self.network, batch)
 
     def validation_step(self, batch: Batch, number: int) -> None:
         """Add a batch to the validation loss, weighted by its clips."""
-        loss = self.task.loss(self.network, batch)
+        loss = self.objective(self.network, batch)
         self.log(
             "validation_loss",
             loss,

@@ -83,6 +83,39 @@ class Recordings:
             target = torch.from_numpy(self.targets[list(which)])
         return Batch(audio, target)
 
+    def context(
+        self, index: int, offset: int, n_samples: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return a crop with what surrounds it, and the same of its vocals; None if it has none.
+
+        The crop lies in the middle; on either side stands up to half a crop, equally much on both.
+
+        Parameters
+        ----------
+        index, offset, n_samples : int
+            The recording, and the crop in it.
+        """
+        room = int(self.lengths[index]) - offset - n_samples
+        margin = min(n_samples // 2, offset, room)
+        place = offset - margin, n_samples + 2 * margin
+        mixture = self._crop(self.starts, self.scales, index, *place)
+        if self.vocal_starts is None or self.vocal_scales is None:
+            return mixture, None
+        return mixture, self._crop(self.vocal_starts, self.vocal_scales, index, *place)
+
+    def _crop(
+        self,
+        starts: NDArray[np.int64],
+        scales: NDArray[np.float32],
+        index: int,
+        offset: int,
+        n_samples: int,
+    ) -> NDArray[np.float32]:
+        first = int(starts[index]) + offset
+        samples: NDArray[np.float32] = self._samples[first : first + n_samples].astype(np.float32)
+        samples *= scales[index]
+        return samples
+
     def _crops(
         self,
         starts: NDArray[np.int64],

@@ -30,6 +30,7 @@ from nearkin.tasks.protocol import OK
 from nearkin.training.batches import FixedBatches
 from nearkin.training.cache import AudioCache, Cached
 from nearkin.training.checkpoint import Budget, TrainingState
+from nearkin.training.objectives import TaskObjective
 from nearkin.training.place import TrainingPlace
 from nearkin.training.recordings import Recordings, recordings
 from nearkin.training.settings import Settings, claim
@@ -101,6 +102,7 @@ def train(
     first = is_first()
     if not first:
         progress, tell = silent, unsaid
+    settings.require_usable_grids()
     place = TrainingPlace(target)
     given = [Path(manifest), *made_from]
     if first:
@@ -124,24 +126,31 @@ def _trained(
     progress: Progress,
 ) -> Model:
     """Train from where it stands to the end, and write the model."""
-    first, target = is_first(), place.target
+    first = is_first()
     training = data.parts["train"]
-    budget = _budget(what, len(training), settings)
-    checkpoint = place.folder / "checkpoint.pt"
-    state = TrainingState.load(checkpoint) if checkpoint.is_file() else TrainingState()
-    if budget.spent(state) and place.is_whole(target):
-        written = load(target)
-        if written.trained_steps == state.step:
-            return written  # else it is of a training that has since gone on
+    budget = budget_of(settings.n_steps(what, len(training)), len(training), settings)
+    state, written = stands(place, budget)
+    if written is not None:
+        return written
+    objective = TaskObjective(what, settings.consistency)
     config = NetworkConfig(settings.features, what.head, len(data.labels))
     seed = stream(settings.seed, settings.task, settings.trial).integers(2**31)
     network = build(config, seed=int(seed))
-    with _memory(settings):
+    with memory(settings):
         standardise(network, training, data.sha256["train"], settings, store, progress)
         if not budget.spent(state):
-            fit(network, what, data.parts, state, budget, settings, place.folder, loaders, progress)
-        network.load_state_dict(state.best_weights)
-        network.cpu().to(memory_format=torch.contiguous_format).eval()
+            fit(
+                network,
+                objective,
+                data.parts,
+                state,
+                budget,
+                settings,
+                place.folder,
+                loaders,
+                progress,
+            )
+        take_best(network, state)
         scores = {
             name: score(what, network, data.parts[name], settings, progress=progress)
             for name in SPLITS[1:]
@@ -162,12 +171,35 @@ def _trained(
         epochs=round(state.best_step * settings.batch / len(training), 3),
         training_sha256=data.sha256["train"],
         scores=scores,
+        changes=settings.changes(),
     )
-    if not first:
+    return written_to(place, model)
+
+
+def stands(place: TrainingPlace, budget: Budget) -> tuple[TrainingState, Model | None]:
+    """Return where a training stands; and its model, where it is over and that was written."""
+    checkpoint = place.folder / "checkpoint.pt"
+    state = TrainingState.load(checkpoint) if checkpoint.is_file() else TrainingState()
+    if budget.spent(state) and place.is_whole(place.target):
+        written = load(place.target)
+        if written.trained_steps == state.step:
+            return state, written  # else it is of a training that has since gone on
+    return state, None
+
+
+def take_best(network: Any, state: TrainingState) -> None:
+    """Give a network the weights of the lowest validation loss, and bring it to the CPU."""
+    network.load_state_dict(state.best_weights)
+    network.cpu().to(memory_format=torch.contiguous_format).eval()
+
+
+def written_to(place: TrainingPlace, model: Model) -> Model:
+    """Write a model to its place, where this process is the one that writes."""
+    if not is_first():
         return model
-    save(target, model)
-    place.wrote(target)
-    return load(target)
+    save(place.target, model)
+    place.wrote(place.target)
+    return load(place.target)
 
 
 class TrainingData(NamedTuple):
@@ -231,11 +263,11 @@ def training_data(
     return TrainingData(labels, parts, hashes, tuple(paths))
 
 
-def _budget(what: Task, n_recordings: int, settings: Settings) -> Budget:
+def budget_of(n_steps: int, n_recordings: int, settings: Settings) -> Budget:
     """Return when a training ends; without `patience` after 20 periods, or those of ten epochs."""
     patience = max(20, -(-10 * n_recordings // (settings.batch * settings.period)))
     return Budget(
-        settings.n_steps(what, n_recordings),
+        n_steps,
         settings.patience or patience,
         settings.period,
         settings.max_minutes,
@@ -350,7 +382,7 @@ def content_sha256(rows: Sequence[Row], found: dict[Path, Cached | str]) -> str:
 
 
 @contextlib.contextmanager
-def _memory(settings: Settings) -> Iterator[None]:
+def memory(settings: Settings) -> Iterator[None]:
     """Say in one sentence that memory does not suffice."""
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass, fields
@@ -12,6 +13,8 @@ from nearkin.audio import SAMPLE_RATE
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import write_whole
 from nearkin.tasks import Task, task
+from nearkin.training.changes import UNCHANGED, Changes, Views
+from nearkin.transforms.grids import Grid, grid
 
 SCALES = ("small", "paper")
 SMALL_STEPS = 300
@@ -54,6 +57,12 @@ class Settings:
         least those of ten epochs.
     period : int
         Steps from one validation and checkpoint to the next.
+    augment : str or None
+        A grid, by name or file: three quarters of the crops are changed by a point of it.
+    consistency : float
+        Weight of the agreement of changed crops with their originals, beside the task's loss.
+    grid : str or None
+        The grid that changes them.
 
     Raises
     ------
@@ -76,6 +85,9 @@ class Settings:
     precision: str = "32-true"
     patience: int | None = None
     period: int = 100
+    augment: str | None = None
+    consistency: float = 0.0
+    grid: str | None = None
 
     def __post_init__(self) -> None:
         """Check."""
@@ -106,6 +118,58 @@ class Settings:
             )
         if not (math.isfinite(self.crop_s) and self.crop_s >= 1.5):
             raise InputError(f"crop_s={self.crop_s:g}: must be >= 1.5 s, 128 frames")
+        if not (math.isfinite(self.consistency) and self.consistency >= 0):
+            raise InputError(f"consistency={self.consistency:g}: must be >= 0 and finite")
+        if self.consistency and self.grid is None:
+            raise InputError(
+                f"consistency={self.consistency:g}: needs a grid that changes clips; pass --grid"
+            )
+        if self.consistency and self.features == "mfcc":
+            raise InputError(
+                f"consistency={self.consistency:g}: nothing in the encoder mfcc is learnt; take "
+                "--features vgg, or repair its embeddings (nearkin repair)"
+            )
+
+    @functools.cached_property
+    def grids(self) -> dict[str, Grid]:
+        """The grids in use: of ``augment``, and of ``consistency`` where its weight is not 0."""
+        named = {"augment": self.augment, "consistency": self.grid if self.consistency else None}
+        return {name: grid(source) for name, source in named.items() if source is not None}
+
+    def views(self, split: str) -> Views:
+        """Return how a split's crops are changed: ``"train"``, or ``"valid"``, always alike."""
+        made = {
+            name: Changes(
+                source,
+                self.seed,
+                ("training", self.task, self.trial, name, split),
+                unchanged=UNCHANGED if name == "augment" else 0.0,
+            )
+            for name, source in self.grids.items()
+        }
+        return Views(made.get("augment"), made.get("consistency"))
+
+    def require_usable_grids(self) -> None:
+        """Refuse a grid that crops of this length cannot be changed by.
+
+        Raises
+        ------
+        InputError
+        """
+        views = self.views("train")
+        for changes in (views.augment, views.second):
+            if changes is not None:
+                changes.require_usable(self.n_samples)
+
+    def changes(self) -> dict[str, Any]:
+        """Return what changed the crops, as plain values; empty where nothing did."""
+        told: dict[str, Any] = {}
+        if "augment" in self.grids:
+            told["augment"] = {"unchanged": UNCHANGED, "grid": recorded(self.grids["augment"])}
+        if "consistency" in self.grids:
+            source = self.grids["consistency"]
+            told["consistency"] = {"weight": self.consistency, "grid": recorded(source)}
+        return told
 
     @property
     def n_samples(self) -> int:
@@ -123,8 +187,10 @@ class Settings:
     def identity(self, training_sha256: str, validation_sha256: str) -> dict[str, Any]:
         """Return what may not change while a training goes on."""
         names = ["task", "features", "trial", "seed", "batch", "crop_s", "precision", "period"]
+        changes = self.changes()
         return {
             **{name: getattr(self, name) for name in names},
+            **{name: changes.get(name) for name in ("augment", "consistency")},
             "training_sha256": training_sha256,
             "validation_sha256": validation_sha256,
         }
@@ -149,7 +215,16 @@ def _require_kinds(settings: Settings) -> None:
             raise InputError(f"{one.name}={value!r}: must be {words}")
 
 
+def recorded(source: Grid) -> dict[str, Any]:
+    """Return a grid as plain values: its name, its points, and its chains if it has any."""
+    points = [[point.code, point.magnitude] for point in source.points]
+    chains = [chain.record() for chain in source.chains]
+    return {"name": source.name, "points": points, **({"chains": chains} if chains else {})}
+
+
 _CHANGED = {
+    "augment": "another --augment",
+    "consistency": "another --consistency, or another --grid",
     "training_sha256": "other training recordings or labels",
     "validation_sha256": "other validation recordings or labels",
 }

@@ -14,10 +14,10 @@ from typing import Any
 from nearkin.errors import InputError
 from nearkin.optional import need
 from nearkin.progress import Progress
-from nearkin.tasks import Task
 from nearkin.training.batches import FixedBatches, Order, TrainingBatches
 from nearkin.training.checkpoint import Budget, TrainingState
 from nearkin.training.module import PeriodEnd, PeriodSteps, TrainingModule, WaitingTime
+from nearkin.training.objectives import Objective
 from nearkin.training.recordings import Recordings
 from nearkin.training.settings import Settings
 
@@ -48,7 +48,7 @@ def _quiet() -> Iterator[None]:
 @_quiet()
 def fit(
     network: Any,
-    what: Task,
+    objective: Objective,
     parts: dict[str, Recordings],
     state: TrainingState,
     budget: Budget,
@@ -63,8 +63,8 @@ def fit(
     ----------
     network : nearkin.networks.network.TaskNetwork
         The network that learns; it is on the CPU again afterwards.
-    what : Task
-        The task.
+    objective : Objective
+        What is made small.
     parts : dict
         The recordings of the splits ``train`` and ``valid``.
     state, budget : TrainingState, Budget
@@ -88,7 +88,7 @@ def fit(
         If it was interrupted.
     """
     network.to(memory_format=torch.channels_last)
-    module = TrainingModule(network, what, state, budget)
+    module = TrainingModule(network, objective, state, budget)
     waiting = WaitingTime()
     period_end = PeriodEnd(
         folder,
@@ -139,7 +139,7 @@ def fit(
     n_loaders = loaders if loaders is not None else 2 * on_gpu
     common = {"batch_size": None, "pin_memory": on_gpu, "generator": torch.Generator()}
     training = torch.utils.data.DataLoader(
-        TrainingBatches(parts["train"], order, **share),
+        TrainingBatches(parts["train"], order, views=settings.views("train"), **share),
         sampler=PeriodSteps(state, budget),
         num_workers=n_loaders,
         persistent_workers=n_loaders > 0,
@@ -150,6 +150,7 @@ def fit(
         n_samples=settings.n_samples,
         batch=settings.batch,
         most=VALIDATION_CLIPS,
+        views=settings.views("valid"),
         **share,
     )
     validation = torch.utils.data.DataLoader(fixed, shuffle=False, **common)

@@ -32,7 +32,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     ExtraError
         If torch is not installed.
     """
-    from nearkin.networks.files import load, read_header
+    from nearkin.networks.files import learned_from, load, read_header
 
     path = Path(spec)
     if not path.is_file():
@@ -53,13 +53,14 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         minimum_samples=MINIMUM_SAMPLES,
         gradient=with_gradients(network.embed, device),
     )
+    changes = learned_from(model.changes)
     return ResolvedEncoder(
-        name=model.features,
+        name=model.encoder,
         task=model.task,
         trial=model.trial,
         spec=spec,
         matched=f"matched a model of nearkin train's: {model.features}, task {model.task}, trial "
-        f"{model.trial}, {model.steps} steps",
+        f"{model.trial}, {model.steps} steps{f', {changes}' if changes else ''}",
         encoder=encoder,
         sha256=model.sha256,
     )
