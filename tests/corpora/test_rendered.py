@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -9,8 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nearkin.corpora.index import index
 from nearkin.corpora.irmas import INSTRUMENTS, IRMAS_CODES
-from nearkin.corpora.rendered import arrangement, plan, predominant, scores, synthesis, tags, vocals
+from nearkin.corpora.rendered import (
+    arrangement,
+    plan,
+    predominant,
+    scores,
+    soundfonts,
+    synthesis,
+    tags,
+    vocals,
+)
 from nearkin.corpora.rendered.arrangement import Passage, Timed
 from nearkin.corpora.rendered.ensemble import Performance
 from nearkin.corpora.rendered.incipits import incipit
@@ -18,6 +29,7 @@ from nearkin.corpora.rendered.orchestra import CLASSES, FAMILIES, compass, kindr
 from nearkin.corpora.rendered.scores import MusicScore, Note, Source
 from nearkin.errors import ExtraError, InputError, RunError
 from nearkin.seeds import stream
+from support.soundfonts import write_soundfont
 
 SR = 22_050
 THREE_CLIPS = {"rendered-tags": 0.0084, "rendered-instruments": 0.005, "rendered-vocals": 0.0084}
@@ -30,6 +42,11 @@ def _libraries() -> None:
 
 
 needs_libraries = pytest.mark.usefixtures("_libraries")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_installed(monkeypatch) -> None:
+    monkeypatch.setattr(soundfonts, "PLACES", ())
 
 
 def tune(
@@ -221,9 +238,8 @@ def test_missing_extras_are_one_sentence(missing, tmp_path, monkeypatch):
     else:
         (tmp_path / "palestrina").mkdir()
         monkeypatch.setattr(scores, "corpus_folder", lambda: tmp_path)
-        synthesis._soundfont.cache_clear()
     if missing == "pretty_midi":
-        monkeypatch.setattr(synthesis, "_tinysoundfont", lambda: None)
+        monkeypatch.setattr(soundfonts, "library", lambda: None)
     monkeypatch.setitem(sys.modules, missing, None)
     rendering = plan.Rendering("rendered-tags", tmp_path / "new", seed=0, hours=1.0)
     with pytest.raises(ExtraError, match=rf"^{missing} is not installed: .*pip install") as caught:
@@ -443,6 +459,72 @@ def test_a_rendering_is_the_same_again_goes_on_and_is_refused_for_another_seed(t
         rendered("rendered-tags", tmp_path / "a", seed=2)
     with pytest.raises(RunError, match="holds clips rendered with corpus 'rendered-tags'"):
         rendered("rendered-vocals", tmp_path / "a")
+
+
+@needs_libraries
+def test_a_further_soundfont_plays_the_test_split_and_it_alone(tmp_path, monkeypatch):
+    import soundfile
+
+    font = write_soundfont(tmp_path / "sine.sf2")
+    one = rendered("rendered-instruments", tmp_path / "one")
+    assert one.attrs["notes"][0].startswith("TimGM6mb.sf2 plays every split")
+    assert "test_soundfont" not in json.loads((tmp_path / "one" / "rendering.json").read_text())
+    monkeypatch.setattr(soundfonts, "PLACES", (tmp_path / "absent.sf3", font))
+    two = rendered("rendered-instruments", tmp_path / "two")
+    assert two.attrs["notes"] == ("TimGM6mb.sf2 plays train and valid, test is played by sine.sf2",)
+    digest = hashlib.sha256(font.read_bytes()).hexdigest()
+    settings = json.loads((tmp_path / "two" / "rendering.json").read_text())
+    assert settings["test_soundfont"] == f"sine.sf2, SHA-256 {digest}"
+
+    # The same clips under the same names; only those of the test split sound otherwise.
+    assert two.equals(one)
+    for row in one.itertuples():
+        old, new = (
+            soundfile.read(tmp_path / k / row.path, dtype="int16")[0] for k in ["one", "two"]
+        )
+        assert np.array_equal(old, new) == (row.split != "test"), row
+
+    # One folder, one choice.
+    with pytest.raises(
+        RunError, match=r"rendered with test_soundfont 'sine.sf2, SHA-256 .*not None"
+    ):
+        rendered("rendered-instruments", tmp_path / "two", test_soundfont="none")
+    with pytest.raises(RunError, match=r"rendered with test_soundfont None, not 'sine.sf2"):
+        rendered("rendered-instruments", tmp_path / "one", test_soundfont=str(font))
+
+
+@needs_libraries
+def test_a_soundfont_plays_the_pitch_it_is_given(tmp_path):
+    # The wave of the SoundFont repeats every 50 samples at A4: 441 Hz, an octave up 882.
+    font = write_soundfont(tmp_path / "sine.sf2")
+    for pitch, hz in ((69, 441.0), (81, 882.0)):
+        note = [Timed(0.0, 1.0, pitch, 100)]
+        y = synthesis.stem(note, program=42, seconds=1.0, soundfont=font)
+        spectrum = np.abs(np.fft.rfft(y * np.hanning(len(y)), 1 << 18))
+        assert np.argmax(spectrum) * SR / (1 << 18) == pytest.approx(hz, abs=0.1)
+
+
+@needs_libraries
+def test_a_soundfont_that_cannot_play_is_refused(tmp_path):
+    def refused(path: Path, told: str) -> None:
+        with pytest.raises(InputError, match=told):
+            rendered("rendered-tags", tmp_path / "new", test_soundfont=str(path))
+        assert not (tmp_path / "new").exists()
+
+    refused(tmp_path / "no.sf2", r"no\.sf2: is no file; name an \.sf2 or \.sf3 file, or 'none'")
+    few = write_soundfont(tmp_path / "few.sf2", programs=(0, 1))
+    refused(few, r"few\.sf2: lacks program 2, .* and more of General MIDI")
+    quiet = write_soundfont(tmp_path / "quiet.sf2", drums=False)
+    refused(quiet, r"quiet\.sf2: lacks the drum kit of General MIDI")
+    (tmp_path / "text.sf2").write_text("RIFF")
+    refused(tmp_path / "text.sf2", r"text\.sf2: cannot be read as a SoundFont \(.*\); name another")
+
+
+def test_other_data_sets_take_no_soundfont(tmp_path):
+    with pytest.raises(
+        InputError, match=r"--test-soundfont: is nothing that folder takes, but ren"
+    ):
+        index("folder", tmp_path, tmp_path / "m.csv", test_soundfont="none")
 
 
 @needs_libraries

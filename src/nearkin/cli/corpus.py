@@ -31,6 +31,13 @@ def corpus_command(
         Path | None, typer.Option(help="The manifest to write, .csv or .parquet.")
     ] = None,
     hours: Annotated[float | None, typer.Option(help="About how many hours [all].")] = None,
+    test_soundfont: Annotated[
+        str | None,
+        typer.Option(
+            help="What plays the test split of a rendered data set: a General MIDI .sf2 or .sf3 "
+            "file, or none [fluidr3mono-gm-soundfont, if installed]."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds, equal manifests [0].")] = None,
     workers: Workers = None,
     force: Annotated[
@@ -65,6 +72,7 @@ def corpus_command(
                 workers=options.workers or available_cores(),
                 progress=progress,
                 force=options.force,
+                **options.further(),
             )
         where = f"manifest: {written}"
         tell([*_lines(found), where], where, quiet=options.quiet, as_json=options.json_line)
@@ -86,6 +94,7 @@ def _lines(found: Contents) -> list[str]:
         more = len(counts) - _SHOWN_LABELS
         kind = "tags" if column == "tags" else "instruments"
         lines.append(f"{len(counts)} {kind}: {shown}" + (f", and {more} more" if more > 0 else ""))
+    lines += found.notes
     if found.left_out:
         lines.append(f"left out: {len(found.left_out)} files; the first: {found.left_out[0]}")
     return lines
@@ -98,4 +107,5 @@ def _summary(out: Path, found: Contents) -> dict[str, object]:
         "splits": {split: part._asdict() for split, part in found.splits.items()},
         "labels": found.labels,
         "left_out": len(found.left_out),
+        "notes": list(found.notes),
     }

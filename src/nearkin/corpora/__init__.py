@@ -2,7 +2,8 @@
 
 A data set is one file with one function, and a row in CORPORA. The function indexes what lies in a
 folder, or renders music into it, and returns a manifest's columns:
-``f(root, *, hours, seed, workers, progress) -> pandas.DataFrame``.
+``f(root, *, hours, seed, workers, progress) -> pandas.DataFrame``; it may take the further options
+that its row names.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import NamedTuple
 
 
 class Corpus(NamedTuple):
-    """A row of CORPORA: where its function is, and what it is in a line."""
+    """A row of CORPORA: where its function is, what it is in a line, and its further options."""
 
     function: str
     title: str
+    options: tuple[str, ...] = ()
 
 
 CORPORA = {
@@ -37,14 +39,17 @@ CORPORA = {
     "rendered-tags": Corpus(
         "nearkin.corpora.rendered.corpus:rendered_tags",
         "music21's scores, arranged and played: 50 tags",
+        ("test_soundfont",),
     ),
     "rendered-instruments": Corpus(
         "nearkin.corpora.rendered.corpus:rendered_instruments",
         "music21's scores, arranged and played: 11 predominant instruments",
+        ("test_soundfont",),
     ),
     "rendered-vocals": Corpus(
         "nearkin.corpora.rendered.corpus:rendered_vocals",
         "music21's scores, arranged and played: voices over accompaniments",
+        ("test_soundfont",),
     ),
 }
 """Data sets by the name ``nearkin corpus`` knows them by; listing them imports none."""

@@ -37,11 +37,14 @@ class Contents(NamedTuple):
         how many clips each label is, the most frequent first; for ``"vocals_path"`` one count.
     left_out : tuple of str
         Why files of the data set are not in the manifest, a sentence each.
+    notes : tuple of str
+        What else is to be known about it, a sentence each.
     """
 
     splits: dict[str, Part]
     labels: dict[str, dict[str, int]]
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def index(
@@ -54,6 +57,7 @@ def index(
     workers: int = 1,
     progress: Progress | None = None,
     force: bool = False,
+    **options: object,
 ) -> Contents:
     """Index or render a data set, and write its manifest.
 
@@ -75,6 +79,8 @@ def index(
         Told ``(stage, done, total)``.
     force : bool
         Replace another manifest that is there.
+    **options
+        What only some data sets take (`nearkin.corpora.Corpus`): ``test_soundfont``.
 
     Returns
     -------
@@ -84,24 +90,33 @@ def index(
     Raises
     ------
     InputError
-        If the name is unknown, the data set is not as published, or another manifest is there.
+        If the name is unknown, the data set is not as published or takes no such option, or another
+        manifest is there.
     """
     function = lookup({key: row.function for key, row in CORPORA.items()}, name, kind="corpus")
     if hours is not None and not hours > 0:
         raise InputError(f"hours={hours:g}: must be above 0; pass more, or leave --hours out")
+    for option in options:
+        if option not in CORPORA[name].options:
+            takers = [key for key, row in CORPORA.items() if option in row.options]
+            raise InputError(
+                f"--{option.replace('_', '-')}: is nothing that {name} takes, but "
+                f"{', '.join(takers)}; leave it out"
+            )
     root, out = Path(root), Path(out)
     if out.suffix.lower() not in MANIFEST_SUFFIXES:
         raise InputError(
             f"{printable(out)}: a manifest must end in {' or '.join(sorted(MANIFEST_SUFFIXES))}; "
             "name it so"
         )
-    table = function(root, hours=hours, seed=seed, workers=workers, progress=progress or silent)
-    left_out = tuple(table.attrs.get("left_out", ()))
+    told = progress or silent
+    table = function(root, hours=hours, seed=seed, workers=workers, progress=told, **options)
+    left_out, notes = (tuple(table.attrs.get(name, ())) for name in ("left_out", "notes"))
     rows = table.to_dict("records")
     if "duration_s" in table.columns:
         table = table.drop(columns="duration_s")
     write_manifest(out, table, root=root, force=force)
-    return Contents(_parts(rows, root), _labels(rows), left_out)
+    return Contents(_parts(rows, root), _labels(rows), left_out, notes)
 
 
 def _parts(rows: list[Mapping[str, object]], root: Path) -> dict[str, Part]:

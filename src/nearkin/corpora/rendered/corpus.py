@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.rendered import plan
+from nearkin.corpora.rendered import plan, soundfonts
 from nearkin.lease import leased
 from nearkin.progress import Progress
 from nearkin.workers import open_workers
@@ -19,33 +19,62 @@ if TYPE_CHECKING:
 
 
 def rendered_tags(
-    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+    root: Path,
+    *,
+    hours: float | None,
+    seed: int,
+    workers: int,
+    progress: Progress,
+    test_soundfont: str = soundfonts.FOUND,
 ) -> pd.DataFrame:
     """Render music with 50 tags (see `nearkin.corpora.rendered.tags`)."""
-    return _rendered("rendered-tags", root, hours, seed, workers, progress)
+    return _rendered("rendered-tags", root, hours, seed, workers, progress, test_soundfont)
 
 
 def rendered_instruments(
-    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+    root: Path,
+    *,
+    hours: float | None,
+    seed: int,
+    workers: int,
+    progress: Progress,
+    test_soundfont: str = soundfonts.FOUND,
 ) -> pd.DataFrame:
     """Render predominant instruments (see `nearkin.corpora.rendered.predominant`)."""
-    return _rendered("rendered-instruments", root, hours, seed, workers, progress)
+    return _rendered("rendered-instruments", root, hours, seed, workers, progress, test_soundfont)
 
 
 def rendered_vocals(
-    root: Path, *, hours: float | None, seed: int, workers: int, progress: Progress
+    root: Path,
+    *,
+    hours: float | None,
+    seed: int,
+    workers: int,
+    progress: Progress,
+    test_soundfont: str = soundfonts.FOUND,
 ) -> pd.DataFrame:
     """Render voices with accompaniments (see `nearkin.corpora.rendered.vocals`)."""
-    return _rendered("rendered-vocals", root, hours, seed, workers, progress)
+    return _rendered("rendered-vocals", root, hours, seed, workers, progress, test_soundfont)
 
 
 def _rendered(
-    name: str, root: Path, hours: float | None, seed: int, workers: int, progress: Progress
+    name: str,
+    root: Path,
+    hours: float | None,
+    seed: int,
+    workers: int,
+    progress: Progress,
+    test_soundfont: str,
 ) -> pd.DataFrame:
     import pandas as pd
 
+    font = soundfonts.further(test_soundfont)
     rendering = plan.Rendering(
-        name, Path(root), seed=seed, hours=plan.HOURS if hours is None else hours
+        name,
+        Path(root),
+        seed=seed,
+        hours=plan.HOURS if hours is None else hours,
+        test_soundfont=font,
     )
     plan.begin(rendering)
     units = rendering.units
@@ -65,4 +94,6 @@ def _rendered(
     table = pd.DataFrame(rows)
     kept = ("path", "split", "group", "tags", "instrument", "vocals_path")
     table = table[[column for column in kept if column in table.columns]]
-    return table.assign(duration_s=float(rendering.recipe.SECONDS))
+    table = table.assign(duration_s=float(rendering.recipe.SECONDS))
+    table.attrs["notes"] = (soundfonts.said(font),)
+    return table

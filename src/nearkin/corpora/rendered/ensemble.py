@@ -6,6 +6,7 @@ Everything random is drawn from the clip's one generator, in a fixed order.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ class Performance(NamedTuple):
         Share of their duration for which notes are held.
     decay_s, wet_db : float
         The room: its reverberation time (0: none) and the reverberation's energy.
+    soundfont : Path, optional
+        What plays; TimGM6mb.sf2 where there is none.
     """
 
     seconds: float
@@ -50,6 +53,7 @@ class Performance(NamedTuple):
     legato: float
     decay_s: float
     wet_db: float
+    soundfont: Path | None = None
 
 
 class Line(NamedTuple):
@@ -81,6 +85,7 @@ def drawn_performance(
     *,
     seconds: float,
     rate_hz: float = 3.0,
+    soundfont: Path | None = None,
 ) -> Performance:
     """Draw tempo (so that the part `lead` has about `rate_hz` notes a second), touch and room."""
     rate = float(np.clip(np.exp(rng.normal(np.log(rate_hz), 0.45)), 1.2, 7.0))
@@ -92,6 +97,7 @@ def drawn_performance(
         legato=float(rng.choice((0.45, 0.8, 0.92, 1.0), p=(0.2, 0.25, 0.35, 0.2))),
         decay_s=float(rng.uniform(0.8, 2.5)) if rng.random() < 0.5 else 0.0,
         wet_db=float(rng.uniform(-10.0, -2.0)),
+        soundfont=soundfont,
     )
 
 
@@ -220,7 +226,12 @@ def played(
     """Play a part by one program of a family (None: the drum kit), dry, moved into its compass."""
     if family is None:
         strokes = arrangement.timed(notes, quarter_s=performance.quarter_s, rng=rng, legato=0.9)
-        return synthesis.stem(strokes, program=synthesis.DRUMS, seconds=performance.seconds)
+        return synthesis.stem(
+            strokes,
+            program=synthesis.DRUMS,
+            seconds=performance.seconds,
+            soundfont=performance.soundfont,
+        )
     tones = arrangement.timed(
         moved(notes, family, program, performance),
         quarter_s=performance.quarter_s,
@@ -235,6 +246,7 @@ def played(
         tuning_cents=performance.tuning_cents,
         vibrato_cents=family.vibrato_cents * float(rng.uniform(0.0, 1.5)),
         vibrato_hz=float(rng.uniform(4.8, 6.5)),
+        soundfont=performance.soundfont,
     )
 
 

@@ -54,12 +54,15 @@ class Rendering:
     hours : float
         How much sound; another amount only adds clips or leaves some out. However little, every
         split gets the clips of one score.
+    test_soundfont : Path, optional
+        What plays the test split; TimGM6mb.sf2, which plays the others, by default.
     """
 
     name: str
     root: Path
     seed: int
     hours: float
+    test_soundfont: Path | None = None
 
     def __post_init__(self) -> None:
         if self.name not in KINDS:
@@ -112,6 +115,9 @@ def begin(rendering: Rendering) -> None:
         "music21": version("music21"),
         "tinysoundfont": version("tinysoundfont"),
     }
+    font = rendering.test_soundfont
+    if font is not None:
+        settings["test_soundfont"] = f"{printable(font.name)}, SHA-256 {sha256_of(font)}"
     path, clips = rendering.root / _SETTINGS, rendering.root / "clips"
     owned = OwnFolder(rendering.root, "corpus", (_SETTINGS, "clips"), option="--root")
     if not owned.is_own() and _read(path) == settings:
@@ -125,11 +131,11 @@ def begin(rendering: Rendering) -> None:
         return
     there = _read(path)
     there = there if isinstance(there, dict) else {}
-    for name, value in settings.items():
-        if there.get(name) != value:
+    for name in settings.keys() | there.keys():
+        if there.get(name) != settings.get(name):
             raise RunError(
                 f"{printable(rendering.root)}: holds clips rendered with {name} "
-                f"{there.get(name)!r}, not {value!r}; give another --root"
+                f"{there.get(name)!r}, not {settings.get(name)!r}; give another --root"
             )
 
 
@@ -148,10 +154,11 @@ def render_unit(rendering: Rendering, unit: int) -> list[dict[str, Any]]:
     recipe = rendering.recipe
     render: Callable[..., Clip] = recipe.clip
     source, score, split = _score(rendering, unit)
+    font = rendering.test_soundfont if split == "test" else None
     rows = []
     for place in range(recipe.CLIPS_PER_SCORE):
         number = unit * recipe.CLIPS_PER_SCORE + place
-        clip = render(score, number=number, seed=rendering.seed)
+        clip = render(score, number=number, seed=rendering.seed, soundfont=font)
         files = {
             sound: f"clips/{unit:05d}-{place}{'' if sound == 'mix' else '-' + sound}.flac"
             for sound in clip.sounds

@@ -7,6 +7,8 @@ it, and is 6 to 12 dB softer (RMS over the clip).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from nearkin.corpora.irmas import INSTRUMENTS
@@ -28,7 +30,9 @@ def instrument_of(number: int, *, seed: int) -> str:
     return INSTRUMENTS[int(stream(seed, "classes", block).permutation(len(INSTRUMENTS))[place])]
 
 
-def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
+def clip(
+    score: MusicScore, *, number: int, seed: int, soundfont: Path | None = None
+) -> ensemble.Clip:
     """Render a clip of a score.
 
     Parameters
@@ -39,6 +43,8 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
         Which clip it is; names the draws together with `seed`, and its instrument.
     seed : int
         The corpus's seed.
+    soundfont : Path, optional
+        What plays it; TimGM6mb.sf2 by default.
 
     Returns
     -------
@@ -48,7 +54,7 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
     """
     rng = stream(seed, "instruments", number)
     instrument = instrument_of(number, seed=seed)
-    solo, accompaniment, known = stems(score, instrument, rng)
+    solo, accompaniment, known = stems(score, instrument, rng, soundfont=soundfont)
     mix = solo + accompaniment
     gain = synthesis.gain_for(mix, float(rng.uniform(-27.0, -15.0)))
     return ensemble.Clip(
@@ -57,12 +63,16 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
 
 
 def stems(
-    score: MusicScore, instrument: str, rng: np.random.Generator
+    score: MusicScore,
+    instrument: str,
+    rng: np.random.Generator,
+    *,
+    soundfont: Path | None = None,
 ) -> tuple[synthesis.Samples, synthesis.Samples, dict[str, object]]:
     """Return the predominant instrument, its accompaniment, and what is known about both."""
     family = CLASSES[instrument]
     lead = ensemble.drawn_lead(score, rng)
-    performance = ensemble.drawn_performance(score, lead, rng, seconds=SECONDS)
+    performance = ensemble.drawn_performance(score, lead, rng, seconds=SECONDS, soundfont=soundfont)
     taken = ensemble.passage_for(score, performance, rng, lead=lead)
     lines = ensemble.accompaniment(
         score, taken, rng, lead=lead, without=kindred(instrument), drums=0.35

@@ -1,4 +1,4 @@
-"""From notes to sound: one mono stem a part, played by TimGM6mb.sf2 through tinysoundfont.
+"""From notes to sound: one mono stem a part, played by a SoundFont through tinysoundfont.
 
 Sound is ``float64[samples]`` at 22.05 kHz until `written` makes 16 bits of it.
 """
@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nearkin.audio import SAMPLE_RATE
+from nearkin.corpora.rendered import soundfonts
 from nearkin.corpora.rendered.arrangement import Timed
-from nearkin.corpora.rendered.scores import EXTRA
-from nearkin.errors import ExtraError, InputError
 from nearkin.files import write_whole
-from nearkin.optional import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +37,7 @@ def stem(
     tuning_cents: float = 0.0,
     vibrato_cents: float = 0.0,
     vibrato_hz: float = 5.5,
+    soundfont: Path | None = None,
 ) -> Samples:
     """Play a part.
 
@@ -55,6 +53,8 @@ def stem(
         All notes sound so much higher.
     vibrato_cents, vibrato_hz : float
         Depth to either side and rate.
+    soundfont : Path, optional
+        What plays it; TimGM6mb.sf2 by default.
 
     Returns
     -------
@@ -62,9 +62,8 @@ def stem(
         The mean of both channels.
     """
     n = round(seconds * SAMPLE_RATE)
-    tinysoundfont = _tinysoundfont()
-    synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE, gain=-6)
-    synth.sfload(_soundfont())
+    synth = soundfonts.library().Synth(samplerate=SAMPLE_RATE, gain=-6)
+    synth.sfload(soundfonts.loaded(soundfont or soundfonts.own()))
     channel = 9 if program == DRUMS else 0
     synth.program_change(channel, max(program, 0), is_drums=program == DRUMS)
     if tuning_cents and program != DRUMS:
@@ -178,28 +177,8 @@ def check() -> None:
     InputError
         If pretty_midi comes without its SoundFont.
     """
-    _tinysoundfont()
-    _soundfont()
-
-
-@lru_cache(maxsize=1)
-def _soundfont() -> bytes:
-    path = Path(str(need("pretty_midi", extra=EXTRA).__file__)).parent / "TimGM6mb.sf2"
-    if not path.is_file():
-        raise InputError(
-            f"{path}: is not there, but rendering plays it; install a pretty_midi that carries it"
-        )
-    return path.read_bytes()
-
-
-def _tinysoundfont() -> Any:
-    try:
-        return need("tinysoundfont", extra=EXTRA)
-    except ExtraError as error:
-        raise ExtraError(
-            "tinysoundfont is not installed: it plays the scores, and comes on its own because its "
-            "pyaudio must be compiled and is not needed; pip install --no-deps tinysoundfont"
-        ) from error
+    soundfonts.library()
+    soundfonts.own()
 
 
 def _generated(synth: Any, n: int) -> Samples:

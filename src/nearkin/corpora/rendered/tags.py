@@ -16,6 +16,8 @@ any instrument can play any style, and every tag is in some per cent of the clip
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from nearkin.corpora.rendered import arrangement, ensemble, synthesis
@@ -91,7 +93,9 @@ STACCATO, LEGATO = 0.5, 0.99
 """Shares of their duration for which notes are held: at most and at least."""
 
 
-def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
+def clip(
+    score: MusicScore, *, number: int, seed: int, soundfont: Path | None = None
+) -> ensemble.Clip:
     """Render a clip of a score.
 
     Parameters
@@ -102,6 +106,8 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
         Which clip it is; names the draws together with `seed`.
     seed : int
         The corpus's seed.
+    soundfont : Path, optional
+        What plays it; TimGM6mb.sf2 by default.
 
     Returns
     -------
@@ -112,7 +118,9 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
     lead = ensemble.drawn_lead(score, rng)
     known = of_score(score)
     rate_hz = next((rate for tag, rate in RATES_HZ.items() if tag in known), 3.0)
-    performance = ensemble.drawn_performance(score, lead, rng, seconds=SECONDS, rate_hz=rate_hz)
+    performance = ensemble.drawn_performance(
+        score, lead, rng, seconds=SECONDS, rate_hz=rate_hz, soundfont=soundfont
+    )
     preferred = next(families for tag, families in IDIOMS.items() if tag in known)
     if performance.decay_s:
         # A room one hears, or none.

@@ -7,6 +7,8 @@ added up, so that the mixture is exactly the voice and the accompaniment.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from nearkin.corpora.rendered import ensemble, synthesis
@@ -20,7 +22,9 @@ CLIPS_PER_SCORE = 3
 _VOICE = FAMILIES["choir"]
 
 
-def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
+def clip(
+    score: MusicScore, *, number: int, seed: int, soundfont: Path | None = None
+) -> ensemble.Clip:
     """Render a clip of a score.
 
     Parameters
@@ -31,6 +35,8 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
         Which clip it is; names the draws together with `seed`.
     seed : int
         The corpus's seed.
+    soundfont : Path, optional
+        What plays it; TimGM6mb.sf2 by default.
 
     Returns
     -------
@@ -40,7 +46,7 @@ def clip(score: MusicScore, *, number: int, seed: int) -> ensemble.Clip:
     """
     rng = stream(seed, "vocals", number)
     lead = ensemble.drawn_lead(score, rng)
-    performance = ensemble.drawn_performance(score, lead, rng, seconds=SECONDS)
+    performance = ensemble.drawn_performance(score, lead, rng, seconds=SECONDS, soundfont=soundfont)
     # Sung more slowly than played, and never staccato.
     quarter_s = max(performance.quarter_s, 0.24 / _median_quarters(score, lead))
     performance = performance._replace(
