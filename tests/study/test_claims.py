@@ -11,11 +11,12 @@ from scipy import stats
 
 from nearkin.study import rules
 from nearkin.study.claims import COLUMNS, decide, of_folder
-from nearkin.study.draws import Draws, clip_weights, mean, trial_weights
-from nearkin.study.evidence import Evidence, _averages, mean_squares
+from nearkin.study.draws import Draws, averages, clip_weights, mean, trial_weights
+from nearkin.study.evidence import Evidence
 from nearkin.study.paper import CLAIMS
 from nearkin.study.quantities import ACC, CW_E, RHO
 from nearkin.study.rules import COMES_OUT, DOES_NOT, NOT_SETTLED, NOT_TESTABLE
+from nearkin.study.scores import mean_squares
 from support.study import GRID, PAPERS_RHO, PAPERS_STRENGTH, Made
 
 ANALYSED = {claim.name for claim in CLAIMS if isinstance(claim.rule, rules.Effects | rules.Fit)}
@@ -191,7 +192,7 @@ def test_weighted_medians_are_those_of_repeated_clips() -> None:
     cube = rng.normal(size=(1, 2, 7))
     cube[0, 1, 3] = np.nan
     counts = np.array([[1, 1, 1, 1, 1, 1, 1], [2, 0, 1, 0, 3, 0, 1], [0, 3, 0, 3, 0, 1, 0]])
-    value, drawn = _averages(cube, counts / counts.sum(axis=1, keepdims=True), by_median=True)
+    value, drawn = averages(cube, counts / counts.sum(axis=1, keepdims=True), by_median=True)
     for p in range(2):
         assert value[0, p] == np.nanmedian(cube[0, p])
         for b, count in enumerate(counts):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from nearkin.study.evidence import Evidence, UntestableError
-from nearkin.study.paper import CLAIMS, Claim
+from nearkin.study.evidence import Evidence
+from nearkin.study.paper import CLAIMS
+from nearkin.study.paper.claim import Claim
 from nearkin.study.rules import NOT_TESTABLE, Decision
+from nearkin.study.scores import UntestableError
 
 COLUMNS = (
     *("name", "section", "claim", "paper", "quantity", "decided_by", "verdict", "ours"),

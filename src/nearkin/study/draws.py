@@ -100,3 +100,31 @@ def trial_weights(n_trials: int, n_draws: int, rng: np.random.Generator) -> Floa
     noise -= noise.mean(axis=1, keepdims=True)
     scale = np.sqrt((n_trials - 1) / rng.chisquare(n_trials - 1, size=n_draws))
     return np.asarray(even + noise * (scale / np.sqrt(n_trials * (n_trials - 1)))[:, None])
+
+
+def averages(cube: Floats, weights: Floats, *, by_median: bool) -> tuple[Floats, Floats]:
+    """Return means (or medians) over clips: float64[T, P] and, for every draw, [T, P, B]."""
+    there = ~np.isnan(cube)
+    if not by_median:
+        filled = np.where(there, cube, 0.0)
+        with np.errstate(invalid="ignore"):
+            value = filled.sum(axis=2) / there.sum(axis=2)
+            return value, (filled @ weights.T) / (there.astype(float) @ weights.T)
+    value = np.nanmedian(cube, axis=2)
+    order = np.argsort(cube, axis=2)  # NaN last
+    drawn = np.empty((*cube.shape[:2], len(weights)))
+    for t, p in np.ndindex(*cube.shape[:2]):
+        line = order[t, p][: there[t, p].sum()]
+        total = np.cumsum(weights[:, line], axis=1)
+        half = total[:, -1:] / 2
+        sorted_values = cube[t, p][line]
+        upper = np.argmax(total > half - 1e-12, axis=1)
+        even = np.isclose(np.take_along_axis(total, upper[:, None], 1)[:, 0], half[:, 0])
+        beyond = np.minimum(upper + 1, len(line) - 1)
+        # the next clip that was drawn at all
+        for b in np.flatnonzero(even):
+            later = np.flatnonzero(weights[b, line[upper[b] + 1 :]])
+            beyond[b] = upper[b] + 1 + later[0] if len(later) else upper[b]
+        middle = sorted_values[upper]
+        drawn[t, p] = np.where(even, (middle + sorted_values[beyond]) / 2, middle)
+    return value, drawn

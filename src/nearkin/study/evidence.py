@@ -12,8 +12,7 @@ models apart, which makes differences less sure than they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nearkin.errors import NearkinError
 from nearkin.results.answers import (
     Place,
     Question,
@@ -35,11 +33,10 @@ from nearkin.results.answers import (
 from nearkin.results.systems import AUDIO, System, systems_of
 from nearkin.results.task_scores import signs
 from nearkin.seeds import stream
-from nearkin.study.draws import Draws, clip_weights, combined, mean, trial_weights
+from nearkin.study.draws import Draws, averages, clip_weights, trial_weights
+from nearkin.study.scores import Scores, UntestableError
 from nearkin.tables import ORIGINAL
 from nearkin.tasks import task as task_named
-from nearkin.transforms import magnitudes
-from nearkin.transforms.magnitudes import Point
 
 Floats = NDArray[np.float64]
 Question3 = tuple[str, str, str]
@@ -52,10 +49,6 @@ N_DRAWS = 1000
 NORMAL = 1.959964
 
 
-class UntestableError(NearkinError):
-    """What a claim needs and the study does not have."""
-
-
 class Effect(NamedTuple):
     """An F test of the analysis."""
 
@@ -63,83 +56,6 @@ class Effect(NamedTuple):
     df: float
     residual_df: float
     p: float
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """One model's score at every point of the grid.
-
-    Attributes
-    ----------
-    places : tuple of Place
-        P points, the unchanged clip not among them.
-    value : float64[P]
-    replicates : float64[P, B]
-    """
-
-    places: tuple[Place, ...]
-    value: Floats
-    replicates: Floats
-
-    def at(self, place: int) -> Draws:
-        """Return one point's score."""
-        return Draws(float(self.value[place]), self.replicates[place])
-
-    def codes(self) -> list[str]:
-        """Return the transformations, in page order."""
-        return magnitudes.code_order(place.code for place in self.places)
-
-    def of(self, code: str) -> Draws:
-        """Return the mean over a transformation's own magnitudes."""
-        return mean([self.at(k) for k in self._where(code)])
-
-    def emm(self) -> Draws:
-        """Return the marginal mean."""
-        return mean([self.of(code) for code in self.codes()])
-
-    def mild(self, code: str | None = None) -> list[Draws]:
-        """Return the scores at the mildest magnitude of every transformation and side."""
-        return self._extreme(magnitudes.mildest, code)
-
-    def severe(self, code: str | None = None) -> list[Draws]:
-        """Return the scores at the most severe magnitude of every transformation and side."""
-        return self._extreme(magnitudes.most_severe, code)
-
-    def middle(self, code: str) -> Draws:
-        """Return the score at the middle magnitude of a one-sided transformation."""
-        where = self._where(code)
-        order = sorted(where, key=lambda k: magnitudes.severity(code, self.places[k].magnitude))
-        return self.at(order[len(order) // 2])
-
-    def slope(self, code: str) -> Draws:
-        """Return by how much the score changes from the mildest to the most severe magnitude.
-
-        By least squares over the magnitudes' places from 0 to 1, both sides folded into one.
-        """
-        where = self._where(code)
-        severity = np.array(
-            [magnitudes.severity(code, self.places[k].magnitude) for k in where], float
-        )
-        known, rank = np.unique(severity, return_inverse=True)
-        if len(known) < 2:
-            raise UntestableError(f"the grid has one magnitude of {code}")
-        x = rank / (len(known) - 1)
-        weight = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
-        return Draws(float(weight @ self.value[where]), weight @ self.replicates[where])
-
-    def _where(self, code: str) -> list[int]:
-        found = [k for k, place in enumerate(self.places) if place.code == code]
-        if not found:
-            raise UntestableError(f"the grid has no {code}")
-        return found
-
-    def _extreme(self, pick: Callable[[Any], list[Point]], code: str | None) -> list[Draws]:
-        if code is not None:
-            self._where(code)
-        points = pick((place.code, place.magnitude) for place in self.places)
-        wanted = [(p.code, p.magnitude) for p in points if code in (None, p.code)]
-        places = {(place.code, place.magnitude): k for k, place in enumerate(self.places)}
-        return [self.at(places[one]) for one in wanted]
 
 
 class Evidence:
@@ -395,7 +311,7 @@ class Evidence:
         cube = cube[:, :, kept]
         rng = stream(self.seed, "claims", "task clips", task, int(kept.sum()))
         weights = clip_weights(np.arange(int(kept.sum())), self.n_draws, rng)
-        value, drawn = _averages(cube, weights, by_median=task_named(task).average == "median")
+        value, drawn = averages(cube, weights, by_median=task_named(task).average == "median")
         mixing = self._trials(encoder, task, len(cube))
         return Scores(places, value.mean(axis=0), np.einsum("tpb,bt->pb", drawn, mixing))
 
@@ -427,86 +343,3 @@ class Evidence:
             asked = " of ".join([*where.values(), score[0]])
             raise UntestableError(f"the analysis has no {asked}: too few magnitudes or encoders")
         return table
-
-
-def mean_squares(scores: Mapping[str, Scores]) -> dict[str, Draws]:
-    """Return the mean squares of a two-way table of means: what the F tests of effects compare.
-
-    Parameters
-    ----------
-    scores : mapping of str to Scores
-        A model each, of the same transformations.
-
-    Returns
-    -------
-    dict of str to Draws
-        ``"model"``, ``"transformation"`` and ``"interaction"``, in units of one cell.
-    """
-    codes = next(iter(scores.values())).codes()
-    cells = [[one.of(code) for code in codes] for one in scores.values()]
-    value = np.array([[cell.value for cell in row] for row in cells])[:, :, None]
-    drawn = np.array([[cell.replicates for cell in row] for row in cells])
-
-    def of(table: Floats) -> dict[str, Floats]:
-        n_models, n_codes = table.shape[:2]
-        whole = table.mean(axis=(0, 1))
-        rows, columns = table.mean(axis=1) - whole, table.mean(axis=0) - whole
-        rest = table - whole - rows[:, None] - columns[None]
-        df = (n_models - 1) * (n_codes - 1)
-        return {
-            "model": n_codes * np.sum(rows**2, axis=0) / (n_models - 1),
-            "transformation": n_models * np.sum(columns**2, axis=0) / (n_codes - 1),
-            "interaction": np.sum(rest**2, axis=(0, 1)) / df,
-        }
-
-    found, spread = of(value), of(drawn)
-    return {name: Draws(float(found[name][0]), spread[name]) for name in found}
-
-
-def rank_correlation(a: Sequence[Draws], b: Sequence[Draws]) -> Draws:
-    """Return the Spearman correlation of two rows of numbers, replicate by replicate."""
-    from scipy.stats import rankdata
-
-    def of(x: Floats, y: Floats) -> Floats:
-        one, two = (rankdata(values, axis=0) for values in (x, y))
-        one, two = one - one.mean(axis=0), two - two.mean(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scale = np.sqrt((one**2).sum(axis=0) * (two**2).sum(axis=0))
-            return np.asarray((one * two).sum(axis=0) / scale)
-
-    value = of(np.array([[n.value] for n in a]), np.array([[n.value] for n in b]))
-    drawn = of(np.stack([n.replicates for n in a]), np.stack([n.replicates for n in b]))
-    return Draws(float(value[0]), drawn)
-
-
-def median(numbers: Sequence[Draws]) -> Draws:
-    """Return the median of several numbers, replicate by replicate."""
-    return combined("median", numbers)
-
-
-def _averages(cube: Floats, weights: Floats, *, by_median: bool) -> tuple[Floats, Floats]:
-    """Return means (or medians) over clips: float64[T, P] and, for every draw, [T, P, B]."""
-    there = ~np.isnan(cube)
-    if not by_median:
-        filled = np.where(there, cube, 0.0)
-        with np.errstate(invalid="ignore"):
-            value = filled.sum(axis=2) / there.sum(axis=2)
-            return value, (filled @ weights.T) / (there.astype(float) @ weights.T)
-    value = np.nanmedian(cube, axis=2)
-    order = np.argsort(cube, axis=2)  # NaN last
-    drawn = np.empty((*cube.shape[:2], len(weights)))
-    for t, p in np.ndindex(*cube.shape[:2]):
-        line = order[t, p][: there[t, p].sum()]
-        total = np.cumsum(weights[:, line], axis=1)
-        half = total[:, -1:] / 2
-        sorted_values = cube[t, p][line]
-        upper = np.argmax(total > half - 1e-12, axis=1)
-        even = np.isclose(np.take_along_axis(total, upper[:, None], 1)[:, 0], half[:, 0])
-        beyond = np.minimum(upper + 1, len(line) - 1)
-        # the next clip that was drawn at all
-        for b in np.flatnonzero(even):
-            later = np.flatnonzero(weights[b, line[upper[b] + 1 :]])
-            beyond[b] = upper[b] + 1 + later[0] if len(later) else upper[b]
-        middle = sorted_values[upper]
-        drawn[t, p] = np.where(even, (middle + sorted_values[beyond]) / 2, middle)
-    return value, drawn

@@ -15,10 +15,11 @@ import jinja2
 import pandas as pd
 
 from nearkin.errors import printable
-from nearkin.study.evidence import NETWORKS, Evidence, UntestableError
-from nearkin.study.paper import MEANS
+from nearkin.study.evidence import NETWORKS, Evidence
+from nearkin.study.paper.claim import MEANS
 from nearkin.study.plan import StudyPlan
 from nearkin.study.rules import COMES_OUT, DOES_NOT, NOT_SETTLED, NOT_TESTABLE, SURE, VERDICTS
+from nearkin.study.scores import UntestableError
 
 FIGURES = (
     (

@@ -8,18 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nearkin.study.draws import Draws, combined, mean
-from nearkin.study.evidence import (
-    MFCC,
-    NETWORKS,
-    VGG,
-    Evidence,
-    Question3,
-    UntestableError,
-    mean_squares,
-    median,
-    rank_correlation,
-)
+from nearkin.study.evidence import MFCC, NETWORKS, VGG, Evidence, Question3
 from nearkin.study.rules import Order
+from nearkin.study.scores import UntestableError, mean_squares, median, rank_correlation
 from nearkin.tables import AUDIO
 from nearkin.tasks import level
 

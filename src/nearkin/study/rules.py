@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from nearkin.study.draws import Draws
-from nearkin.study.evidence import Evidence, UntestableError
+from nearkin.study.evidence import Evidence
+from nearkin.study.scores import UntestableError
 
 COMES_OUT = "comes out"
 DOES_NOT = "does not"
