@@ -311,6 +311,7 @@ def _with_collections(result: Result, require: Sequence[str]) -> pd.DataFrame:
     """Return the run's table with every C_W@n that is asked for and not in it."""
     import pandas as pd
 
+    from nearkin.gallery.scores import MEASURED, rows_at
     from nearkin.results.collections import collection_rows
     from nearkin.results.requirements import parse
 
@@ -322,7 +323,14 @@ def _with_collections(result: Result, require: Sequence[str]) -> pd.DataFrame:
     present = set(result.consistency["measure"])
     for size in sorted(sizes - {0}):
         if f"C_W@{size}" not in present:
-            parts.append(collection_rows(tables_of(result, result.path.name), size))
+            tables = tables_of(result, result.path.name)
+            table, ranked = result.gallery, result.gallery_queries
+            if size > int(result.run["n"]) and table is not None and ranked is not None:
+                measured = table.loc[table["kind"] == MEASURED, "size"]
+                n_gallery = int(measured.max()) - int(result.run["n"])
+                parts.append(rows_at(tables, ranked.fillna({"task": ""}), n_gallery, size))
+            else:
+                parts.append(collection_rows(tables, size))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,153 @@ def test_galleries_that_cannot_be_used(
     Path("text.npy").write_text("no array")
     np.save("pickled.npy", np.array([{"a": 1}]), allow_pickle=True)
     assert said in refused("gallery", runs / "few", *given)
+
+
+# -- nearkin run --gallery -------------------------------------------------------------------------
+
+
+def arguments(runs: Path, music: Path, out: Path, *more: Any) -> list[Any]:
+    given = ["run", music, "--encoder", "mfcc", "--grid", runs / "g.yaml", "--workers", "1"]
+    return [*given, "--references", "untrained", "--out", out, "--gallery", runs / "others", *more]
+
+
+@pytest.fixture(scope="module")
+def laid(runs: Path, music: Path) -> Path:
+    """A run with a gallery of four other tunes; its page is there too."""
+    out = runs / "laid"
+    done = command(*arguments(runs, music, out, "--n", "7", "--extrapolate", "--quiet"))
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+def test_a_run_with_a_gallery_has_the_tables_of_the_command(runs: Path, laid: Path) -> None:
+    many = pd.read_parquet(runs / "many" / "queries.parquet")
+    mine = pd.read_parquet(laid / "gallery_queries.parquet")
+    own = many[(many["space"] == "latent") & many["clip_id"].isin(mine["clip_id"])]
+    assert (ranks(mine) == ranks(own)).all()
+    table = pd.read_parquet(laid / "gallery.parquet")
+    assert set(table["size"]) == {5, 7, 9, 10, 100}
+    assert set(table.loc[table["size"] > 9, "kind"]) == {EXTRAPOLATED}
+    assert set(table.loc[table["size"] <= 9, "kind"]) == {MEASURED}
+    # of a query with k of 8 others as near, a share C(8 - k, 6) / C(8, 6) of collections of 7 holds
+    k = ranks(mine).xs(("PN", -10.0, "cosine"), level=KEY[1:]).to_numpy() - 1
+    shares = [math.comb(8 - one, 6) / math.comb(8, 6) for one in k]
+    of_mine = table[(table["encoder"] == "mfcc") & (table["latent_distance"] == "cosine")]
+    at = of_mine[(of_mine["transformation"] == "PN") & (of_mine["magnitude"] == -10)]
+    assert at.set_index("size")["value"][7] == pytest.approx(np.mean(shares))
+    record = json.loads((laid / "run.json").read_text())
+    assert record["plan"]["gallery"] == [str(runs / "others")]
+    assert record["inputs"]["gallery"]["recordings"] == 4
+    assert not (laid / "work").exists()
+
+
+def test_a_finished_gallery_is_not_made_again(runs: Path, music: Path, laid: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in laid.iterdir() if path.is_file()}
+    done = command(*arguments(runs, music, laid, "--n", "7", "--extrapolate"))
+    assert done.exit_code == 0, done.stderr
+    assert "gallery: its tables are there, nothing was computed" in done.stderr
+    names = ["gallery.parquet", "gallery.json", "report.html", "run.json"]
+    assert {name: (laid / name).stat().st_mtime_ns for name in names} == {
+        name: before[name] for name in names
+    }
+
+
+def test_a_gallery_that_was_stopped_goes_on(
+    runs: Path, music: Path, laid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nearkin.gallery.music as embedding
+
+    out, embedded = tmp_path / "run", []
+    told = embedding.originals_unit
+
+    def stops(session: Any, recording: Any) -> None:
+        if len(embedded) == 2:
+            raise KeyboardInterrupt
+        embedded.append(recording.name)
+        told(session, recording)
+
+    monkeypatch.setattr(embedding, "originals_unit", stops)
+    arguments_now = arguments(runs, music, out, "--n", "7", "--extrapolate", "--quiet")
+    assert command(*arguments_now).exit_code != 0
+    assert json.loads((out / "run.json").read_text())["finished"]
+    assert not (out / "gallery.parquet").exists()
+
+    def goes_on(session: Any, recording: Any) -> None:
+        embedded.append(recording.name)
+        told(session, recording)
+
+    monkeypatch.setattr(embedding, "originals_unit", goes_on)
+    done = command(*arguments_now)
+    assert done.exit_code == 0, done.stderr
+    assert len(embedded) == len(set(embedded)) == 4  # what was embedded is not embedded again
+    for name in ("gallery.csv", "consistency.csv"):
+        assert (out / name).read_bytes() == (laid / name).read_bytes()
+
+
+def test_another_gallery_is_refused(runs: Path, music: Path, laid: Path) -> None:
+    other = arguments(runs, music, laid)
+    other[other.index("--gallery") + 1] = runs / "all"
+    assert "gallery (was 1 entries" not in refused(*other)
+    assert "holds a run with other settings: gallery" in refused(*other)
+    # of the same name, but not what it was
+    (runs / "others" / "more.wav").write_bytes((next(music.iterdir())).read_bytes())
+    try:
+        assert "gallery ('names' was" in refused(*arguments(runs, music, laid))
+    finally:
+        (runs / "others" / "more.wav").unlink()
+
+
+def test_a_dry_run_counts_the_gallery(runs: Path, music: Path, tmp_path: Path) -> None:
+    done = command(*arguments(runs, music, tmp_path / "run", "--dry-run", "--json"))
+    assert done.exit_code == 0, done.stderr
+    assert "gallery: 4 recordings" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["gallery"] == 4
+    np.save(tmp_path / "mfcc.npy", np.ones((6, 144), np.float32))
+    vectors = arguments(runs, music, tmp_path / "run", "--dry-run")
+    vectors[vectors.index("--gallery") + 1] = f"mfcc={tmp_path / 'mfcc.npy'}"
+    assert "gallery: 6 recordings" in command(*vectors).stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_sizes_that_no_collection_has(runs: Path, music: Path, laid: Path) -> None:
+    assert "--n 10: must be at most 9, the clips of run and gallery; --extrapolate goes beyond" in (
+        refused("gallery", laid, runs / "others", "--n", "10", "--workers", "1")
+    )
+    assert "--n 1: must be 2 clips or more" in refused("gallery", laid, runs / "others", "--n", "1")
+    plain = ["run", music, "--encoder", "mfcc", "--out", runs / "none", "--n", "7"]
+    assert "--n and --extrapolate: are for a run with --gallery" in refused(*plain)
+
+
+def test_a_gate_takes_what_was_measured_and_nothing_beyond(laid: Path) -> None:
+    table = pd.read_parquet(laid / "gallery.parquet")
+    mine = table[(table["encoder"] == "mfcc") & (table["latent_distance"] == "cosine")]
+    worst = mine[(mine["size"] == 9) & (mine["transformation"] == "PN")]["value"].min()
+    require = "C_W@9[mfcc,cosine] >= {} @ PN"
+    assert command("gate", laid, "--require", require.format(worst)).exit_code == 0
+    assert command("gate", laid, "--require", require.format(worst + 0.01)).exit_code == 1
+    assert "C_W@10: must be in 2..9, the clips of run and gallery; what lies beyond is " in (
+        refused("gate", laid, "--require", "C_W@10[mfcc,cosine] >= 0 @ PN")
+    )
+
+
+def test_the_report_shows_the_curve(laid: Path) -> None:
+    page = (laid / "report.html").read_text()
+    assert "4 other recordings lay among the 5 originals" in page
+    assert "Dashed values, up to 100 clips, are extrapolated" in page
+    table = pd.read_parquet(laid / "gallery.parquet")
+    mine = table[(table["encoder"] == "mfcc") & (table["latent_distance"] == "cosine")]
+    means = mine.groupby("size")["value"].mean()
+    assert f"is {means[5]:.2f} among the run&#39;s 5 clips and {means[9]:.2f} among 9" in page
+    spec = json.loads(re.search(r'id="collection-sizes-spec"[^>]*>(.*?)</script>', page)[1])
+    points = [one for row in spec["vconcat"] for p in row["concat"] for one in p["data"]["values"]]
+    assert {one["x"] for one in points if one["beyond"]} == {9, 10, 100}  # the dashes begin at all
+    assert {one["x"] for one in points if not one["beyond"]} == {5, 7, 9}
+
+
+def test_a_gallery_from_python(runs: Path, music: Path, laid: Path, tmp_path: Path) -> None:
+    result = nearkin.evaluate(
+        ["mfcc"], music, out=tmp_path / "run", grid=str(runs / "g.yaml"), references="untrained",
+        gallery=runs / "others", sizes=[7], extrapolate=True,
+    )  # fmt: skip
+    assert result.gallery is not None
+    pd.testing.assert_frame_equal(result.gallery, nearkin.load(laid).gallery)

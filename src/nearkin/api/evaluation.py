@@ -12,12 +12,13 @@ from typing import Any
 
 from nearkin.api.result import Result
 from nearkin.bars import fitting_bars
-from nearkin.errors import RunError
+from nearkin.errors import InputError, RunError
+from nearkin.lease import leased
 from nearkin.progress import Progress, silent
 from nearkin.runs.run import run
 from nearkin.runs.sources import make_sources
 from nearkin.tables import OK
-from nearkin.workers import Scheduler
+from nearkin.workers import Place, Scheduler
 
 
 def evaluate(
@@ -32,6 +33,8 @@ def evaluate(
     keep_distances: bool = False,
     keep_attacks: bool = False,
     force: bool = False,
+    sizes: Sequence[int] = (),
+    extrapolate: bool = False,
     progress: Progress | bool = True,
     encoder_options: Sequence[Mapping[str, Any]] | None = None,
     **settings: Any,
@@ -67,6 +70,10 @@ def evaluate(
         Keep every attacked clip (``attack=True``) as a WAV file under ``attacks/``.
     force : bool
         Start anew where `out` holds another run.
+    sizes : sequence of int
+        With a gallery: collections in which C_W is tabulated beside 10, 100, 1,000 ... clips.
+    extrapolate : bool
+        With a gallery: add larger collections, by a model of the ranks.
     progress : bool or callable
         True: a table in a notebook, bars on a terminal, nothing elsewhere. False: nothing. A
         callable is told ``(stage, done, total)``.
@@ -75,7 +82,9 @@ def evaluate(
         encoder.
     **settings
         Any other field of `nearkin.runs.plan.Plan`: ``clips``, ``excerpts_per_file``,
-        ``clip_seconds``, ``sample_rate``, ``layer``, ``pad``, ``device``, ``noise``, ``rho`` ...
+        ``clip_seconds``, ``sample_rate``, ``layer``, ``pad``, ``device``, ``noise``, ``rho``,
+        ``gallery`` (a folder of music that lies among the originals, or ``"ENCODER=FILE"`` of
+        vectors) ...
 
     Returns
     -------
@@ -109,6 +118,9 @@ def evaluate(
     paths = [audio] if isinstance(audio, str | os.PathLike) else list(audio)
     options = list(encoder_options or [{} for _ in given])
     plan, sources = make_sources(given, options, {**settings, "grid": grid, "seed": seed})
+    if not plan.gallery and (sizes or extrapolate):
+        raise InputError("sizes and extrapolate: are for a run with a gallery; name one")
+    place: Place = workers if scheduler is None else Scheduler(scheduler)
     temporary = None
     if out is None:
         temporary = Path(tempfile.mkdtemp(prefix="nearkin-"))
@@ -119,13 +131,19 @@ def evaluate(
             paths,
             Path(out),
             encoders=sources,
-            workers=workers if scheduler is None else Scheduler(scheduler),
+            workers=place,
             keep_distances=keep_distances,
             keep_attacks=keep_attacks,
             force=force,
             made_from=[Path(grid)] if Path(grid).suffix else [],
             progress=tell,
         )
+        if plan.gallery:
+            from nearkin.gallery.stage import Asked, lay_gallery
+
+            asked = Asked(plan.gallery, sizes, extrapolate)
+            with leased(folder.root):
+                lay_gallery(folder, asked, workers=place, progress=tell)
     result = Result(folder, temporary=temporary)
     _tell_failures(result)
     return result

@@ -108,19 +108,29 @@ class Result:
     @cached_property
     def attacks(self) -> pd.DataFrame | None:
         """One row a question about attacked clips; None where the run had no ``attack``."""
-        return self._attack_table("attacks")
+        return self._optional_table("attacks")
 
     @cached_property
     def attack_scores(self) -> pd.DataFrame | None:
         """C_W of attacked clips and what stands beside it, and where half are led astray."""
-        return self._attack_table("attack_scores")
+        return self._optional_table("attack_scores")
 
     @cached_property
     def attack_sounds(self) -> pd.DataFrame | None:
         """The attacked clips that the report plays."""
-        return self._attack_table("attack_sounds")
+        return self._optional_table("attack_sounds")
 
-    def _attack_table(self, name: str) -> pd.DataFrame | None:
+    @cached_property
+    def gallery(self) -> pd.DataFrame | None:
+        """C_W in collections of every size; None where the run has no gallery."""
+        return self._optional_table("gallery")
+
+    @cached_property
+    def gallery_queries(self) -> pd.DataFrame | None:
+        """The rank of every query among originals and gallery; None where there is none."""
+        return self._optional_table("gallery_queries")
+
+    def _optional_table(self, name: str) -> pd.DataFrame | None:
         return self._table(name) if self.folder.has_table(name) else None
 
     def _table(self, name: str) -> pd.DataFrame:
@@ -302,6 +312,7 @@ class Result:
             audibility=self.audibility,
             attack_scores=self.attack_scores,
             attack_sounds=self.attack_sounds,
+            gallery=self.gallery,
         )
 
     def repair(self, encoder: str = "") -> Repair:

@@ -35,6 +35,14 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps [cpu].")]
 DryRun = Annotated[
     bool | None, typer.Option("--dry-run", help="Count, estimate time and disk; write nothing.")
 ]
+CollectionSizes = Annotated[
+    list[int] | None,
+    typer.Option("--n", help="Also tabulate C_W in collections of so many clips; repeatable."),
+]
+Extrapolate = Annotated[
+    bool | None,
+    typer.Option("--extrapolate", help="Add larger collections, by a model of the ranks."),
+]
 Encoders = Annotated[
     list[str] | None, typer.Option("--encoder", help="Only these; give it again for several.")
 ]

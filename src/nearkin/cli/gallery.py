@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, Workers, note, say, sentences, tell
+from nearkin.cli.common import Json, Quiet, Scheduler, Workers, note, say, sentences, tell
+from nearkin.cli.flags import CollectionSizes, Extrapolate
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from nearkin.api import Result
-    from nearkin.gallery.vectors import Gallery
-    from nearkin.progress import Progress, Tell
 
 
 def gallery_command(
@@ -27,11 +24,10 @@ def gallery_command(
             "for each encoder."
         ),
     ],
-    extrapolate: Annotated[
-        bool,
-        typer.Option("--extrapolate", help="Add larger collections, by a model of the ranks."),
-    ] = False,
+    n: CollectionSizes = None,
+    extrapolate: Extrapolate = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = None,
     as_json: Json = None,
 ) -> None:
@@ -39,74 +35,30 @@ def gallery_command(
     with sentences():
         from nearkin.api import load
         from nearkin.cli.bars import show
+        from nearkin.cli.settings import place_of
         from nearkin.files import finite
+        from nearkin.gallery.stage import Asked, lay_gallery
         from nearkin.lease import leased
         from nearkin.progress import unsaid
 
+        asked = Asked(gallery, n or (), bool(extrapolate))
+        place = place_of(workers, scheduler, None)
         result = load(run)
         with leased(result.folder.root), show(quiet=bool(quiet)) as progress:
-            vectors = _vectors(result, gallery, workers, progress, unsaid if quiet else note)
-            table = write_gallery(result, vectors, extrapolate=extrapolate, progress=progress)
-        lines = [*_told(table), f"table: {run / 'gallery.csv'}"]
+            table, _ = lay_gallery(
+                result.folder,
+                asked,
+                workers=place,
+                progress=progress,
+                tell=unsaid if quiet else note,
+            )
+        lines = [*told_gallery(table), f"table: {run / 'gallery.csv'}"]
         tell(lines, str(run / "gallery.csv"), quiet=quiet, as_json=as_json)
         if as_json:
             say(json.dumps(finite({"rows": table.to_dict("records")})))
 
 
-def write_gallery(
-    result: Result, vectors: Gallery, *, extrapolate: bool, progress: Progress
-) -> pd.DataFrame:
-    """Rank a run's queries among a gallery, and write both tables into the run's folder."""
-    from nearkin.gallery.scores import scores
-    from nearkin.results.answers import RunTables
-    from nearkin.results.embeddings import read_embeddings
-
-    folder = result.folder
-    found = scores(
-        RunTables(folder.root.name, result.run, result.clips, result.queries),
-        {label: read_embeddings(folder.root, label) for label in vectors},
-        vectors,
-        extrapolate=extrapolate,
-        progress=progress,
-    )
-    folder.write_table("gallery", found.table, csv=True)
-    folder.write_table("gallery_queries", found.queries)
-    return found.table
-
-
-def _vectors(
-    result: Result, given: list[str], workers: int | None, progress: Progress, told: Tell
-) -> Gallery:
-    """Read the gallery's vectors, or embed its music."""
-    from nearkin.errors import InputError
-    from nearkin.gallery.vectors import read_vectors
-    from nearkin.workers import available_cores
-
-    sizes = {
-        str(row.get("label") or row["name"]): int(row["embedding_size"])
-        for row in result.run["encoders"]
-        if row.get("embedding_size") is not None
-    }
-    folders = [Path(text) for text in given if Path(text).is_dir()]
-    if not folders:
-        return read_vectors(given, sizes)
-    if len(given) > 1:
-        raise InputError("gallery: give one folder of music, or vectors of each encoder")
-    from nearkin.gallery.music import embed_music
-
-    return embed_music(
-        result.folder,
-        result.run,
-        result.clips,
-        folders[0],
-        sizes,
-        workers=workers or available_cores(),
-        progress=progress,
-        tell=told,
-    )
-
-
-def _told(table: pd.DataFrame) -> list[str]:
+def told_gallery(table: pd.DataFrame) -> list[str]:
     """Return what the gallery shows, a line for each encoder: C_W in the smallest and in all."""
     from nearkin.gallery.scores import MEASURED
 

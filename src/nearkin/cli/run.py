@@ -28,10 +28,12 @@ from nearkin.cli.common import (
 from nearkin.cli.flags import (
     Clips,
     ClipSeconds,
+    CollectionSizes,
     Device,
     DryRun,
     Engine,
     ExcerptsPerFile,
+    Extrapolate,
     Grid,
     LoudnessWindow,
     Mp3Rate,
@@ -44,6 +46,7 @@ from nearkin.cli.flags import (
 if TYPE_CHECKING:
     from nearkin.api import Result
     from nearkin.cli.settings import RunOptions
+    from nearkin.progress import Progress
     from nearkin.runs.plan import Plan
     from nearkin.runs.sources import EncoderSource
     from nearkin.workers import Place
@@ -134,6 +137,16 @@ def run_command(
     workers: Workers = None,
     scheduler: Scheduler = None,
     array: Array = None,
+    gallery: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gallery",
+            help="Recordings that lie among the originals, unchanged: a folder of music, or "
+            "ENCODER=FILE.npy or .parquet of vectors, once for each encoder.",
+        ),
+    ] = None,
+    n: CollectionSizes = None,
+    extrapolate: Extrapolate = None,
     keep_distances: Annotated[
         bool | None, typer.Option("--keep-distances", help="Keep the audio space's distances.")
     ] = None,
@@ -213,13 +226,35 @@ def run_and_tell(
         )
         result = Result(folder)
         with one_at_a_time(folder.root, place):
-            if not settings.no_report and not (folder.root / "report.html").is_file():
+            anew = bool(plan.gallery) and _laid(result, plan, settings, place, progress)
+            there = (folder.root / "report.html").is_file() and not anew
+            if not settings.no_report and not there:
                 progress("report", 0, 2)
                 result.figures()
                 progress("report", 1, 2)
                 result.report(progress=progress)
                 progress("report", 2, 2)
     _tell(result, quiet=settings.quiet, as_json=settings.json_line)
+
+
+def _laid(
+    result: Result, plan: Plan, settings: RunOptions, place: Place, progress: Progress
+) -> bool:
+    """Lay the run's gallery among its originals; tell whether it was not there yet."""
+    from nearkin.gallery.stage import Asked, lay_gallery
+    from nearkin.lease import leased
+    from nearkin.progress import unsaid
+    from nearkin.workers import ArrayJob
+
+    with leased(result.folder.root):
+        laid = lay_gallery(
+            result.folder,
+            Asked(plan.gallery or (), settings.n, settings.extrapolate),
+            workers=1 if isinstance(place, ArrayJob) else place,
+            progress=progress,
+            tell=unsaid if settings.quiet else note,
+        )
+    return laid.anew
 
 
 def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:

@@ -31,6 +31,9 @@ class RunOptions(BaseModel):
         What is tested on what; options are JSON texts or mappings.
     plan : mapping
         The settings that change a number, the grid among them.
+    n, extrapolate
+        Sizes of collections in which C_W is tabulated beside others, with a gallery, and whether
+        to go beyond what was measured.
     out, workers, scheduler, array, keep_distances, keep_attacks, no_report, force, dry_run, quiet,
     json_line
         Where and how the run is done and told; with none of `workers` (processes here),
@@ -47,6 +50,8 @@ class RunOptions(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     scheduler: str | None = None
     array: str | None = None
+    n: list[int] = Field(default_factory=list)
+    extrapolate: bool = False
     keep_distances: bool = False
     keep_attacks: bool = False
     no_report: bool = False
@@ -69,10 +74,12 @@ class RunOptions(BaseModel):
         if not options:
             options = [{} for _ in self.encoder]
         plan, sources = make_sources(self.encoder, options, {"grid": "quick", **self.plan})
-        return plan, sources, _place(self.workers, self.scheduler, self.array)
+        if not plan.gallery and (self.n or self.extrapolate):
+            raise InputError("--n and --extrapolate: are for a run with --gallery; add one")
+        return plan, sources, place_of(self.workers, self.scheduler, self.array)
 
 
-def _place(workers: int | None, scheduler: str | None, array: str | None) -> Place:
+def place_of(workers: int | None, scheduler: str | None, array: str | None) -> Place:
     """Return where units run.
 
     Raises
@@ -127,7 +134,7 @@ class PerformOptions(BaseModel):
         InputError
             If two places are named.
         """
-        place = _place(self.workers, self.scheduler, None)
+        place = place_of(self.workers, self.scheduler, None)
         assert not isinstance(place, ArrayJob)
         return place
 

@@ -22,7 +22,7 @@ from nearkin.runs.folder import RunFolder
 from nearkin.runs.opening import Opened, open_session
 from nearkin.runs.plan import EncoderChoice, references_for
 from nearkin.runs.session import Session
-from nearkin.runs.shards import AGAIN, clear_shards
+from nearkin.runs.shards import AGAIN
 from nearkin.runs.sources import EncoderSource
 from nearkin.runs.stages import originals_unit
 from nearkin.tables import OK
@@ -67,9 +67,7 @@ def embed_music(
             start=n_done + 1,
         ):
             progress("gallery", done, total)
-    found = _joined(session, recordings, labels, set(clips["content_sha256"].astype(str)), tell)
-    clear_shards(folder.work)
-    return found
+    return _joined(session, recordings, labels, set(clips["content_sha256"].astype(str)), tell)
 
 
 def _joined(

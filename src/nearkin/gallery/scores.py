@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nearkin.errors import InputError
 from nearkin.gallery.curve import FARTHEST, at_size, beyond, curve_sizes
 from nearkin.gallery.search import DISTANCES, nearer
 from nearkin.gallery.vectors import Gallery
 from nearkin.progress import Progress, silent
-from nearkin.results.answers import RunTables, units_of
+from nearkin.results.answers import RunTables, units_of, used_clips
 from nearkin.results.embeddings import RunEmbeddings
 from nearkin.statistics.scores import Score, over_trials
-from nearkin.tables import GALLERY, GALLERY_QUERIES, OK
+from nearkin.tables import CONSISTENCY, GALLERY, GALLERY_QUERIES, OK
 from nearkin.transforms.magnitudes import ORIGINAL
 
 MEASURED, EXTRAPOLATED = "measured", "extrapolated"
@@ -34,6 +35,7 @@ def scores(
     embeddings: Mapping[str, RunEmbeddings],
     gallery: Gallery,
     *,
+    sizes: Collection[int] = (),
     extrapolate: bool = False,
     progress: Progress = silent,
 ) -> Found:
@@ -47,6 +49,8 @@ def scores(
         By the label of run.json.
     gallery : mapping of str to array[G, D]
         Likewise; the same recordings in each.
+    sizes : collection of int
+        Collections that are tabulated beside those of `curve_sizes`.
     extrapolate : bool
         Add sizes beyond what was measured, up to 19 times it.
     progress : callable
@@ -61,6 +65,7 @@ def scores(
     measured: list[Score] = []
     guessed: list[dict[str, Any]] = []
     queries = []
+    at = _sizes(run, gallery, sizes, extrapolate=extrapolate)
     progress("gallery", 0, len(asked))
     for done, (label, distance) in enumerate(asked, start=1):
         vectors, mine = gallery[label], embeddings[label]
@@ -68,14 +73,78 @@ def scores(
         queries.append(ranked)
         for point in _points(run, ranked, mine.clip_ids):
             others = len(mine.clip_ids) + len(vectors) - 1
-            measured += _measured(point, others, curve_sizes(len(mine.clip_ids), len(vectors)))
-            guessed += _guessed(point, others) if extrapolate else []
+            measured += _measured(point, others, at.measured)
+            guessed += _guessed(point, others, at.beyond)
         progress("gallery", done, len(asked))
     rows = [_row(score) for score in [*measured, *over_trials(measured)]] + guessed
     return Found(
         pd.DataFrame(rows, columns=list(GALLERY)),
         pd.concat(queries, ignore_index=True)[list(GALLERY_QUERIES)],
     )
+
+
+def rows_at(run: RunTables, ranked: pd.DataFrame, n_gallery: int, size: int) -> pd.DataFrame:
+    """Return C_W in collections of one size, in the consistency table's form, from ranks among all.
+
+    Parameters
+    ----------
+    run : RunTables
+    ranked : pandas.DataFrame
+        gallery_queries.parquet.
+    n_gallery : int
+        Recordings of the gallery.
+    size : int
+        2 up to N + `n_gallery`: what was measured.
+
+    Raises
+    ------
+    InputError
+        If the size is none that was measured.
+    """
+    clip_ids = [str(clip) for clip in used_clips(run).index]
+    most = len(clip_ids) + n_gallery
+    if not 2 <= size <= most:
+        raise InputError(
+            f"C_W@{size}: must be in 2..{most}, the clips of run and gallery; what lies beyond is "
+            "extrapolated and decides nothing"
+        )
+    found = [
+        score
+        for _, part in ranked.groupby(["encoder", "task", "trial", "distance"], sort=False)
+        for point in _points(run, part, clip_ids)
+        for score in _measured(point, most - 1, [size])
+    ]
+    rows = [score.row() for score in [*found, *over_trials(found)]]
+    return pd.DataFrame(rows, columns=list(CONSISTENCY))
+
+
+class _At(NamedTuple):
+    """The sizes of collections that are measured, and those that are extrapolated to."""
+
+    measured: tuple[int, ...]
+    beyond: tuple[int, ...]
+
+
+def _sizes(run: RunTables, gallery: Gallery, more: Collection[int], *, extrapolate: bool) -> _At:
+    """Return the sizes that are tabulated.
+
+    Raises
+    ------
+    InputError
+        If one is too large.
+    """
+    n, n_gallery = int(run.record["n"]), len(next(iter(gallery.values())))
+    most = n + n_gallery
+    farthest = int(FARTHEST * most) if extrapolate else most
+    for size in more:
+        if size > farthest:
+            told = f"{FARTHEST:g} times the {most} clips" if extrapolate else f"{most}, the clips"
+            remedy = "" if extrapolate else "; --extrapolate goes beyond, by a model of the ranks"
+            raise InputError(f"--n {size}: must be at most {told} of run and gallery{remedy}")
+    powers = {10**power for power in range(1, 12) if most < 10**power <= farthest}
+    beyond = powers | {size for size in more if size > most}
+    measured = {*curve_sizes(n, n_gallery), *(size for size in more if size <= most)}
+    return _At(tuple(sorted(measured)), tuple(sorted(beyond)))
 
 
 def _ranks(
@@ -172,21 +241,20 @@ def _measured(point: _Point, others: int, sizes: Sequence[int]) -> Iterator[Scor
         )
 
 
-def _guessed(point: _Point, others: int) -> Iterator[dict[str, Any]]:
+def _guessed(point: _Point, others: int, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Yield C_W in collections larger than what was measured, with its bracket."""
-    for size in (10**power for power in range(1, 12)):
-        if others + 1 < size <= FARTHEST * (others + 1):
-            guess = beyond(point.rank - 1, others, size)
-            yield {
-                **point.where,
-                "size": size,
-                "kind": EXTRAPOLATED,
-                "value": guess.value,
-                "ci_low": guess.low,
-                "ci_high": guess.high,
-                "ci_method": "bracket",
-                "chance": 1 / size,
-            }
+    for size in sizes:
+        guess = beyond(point.rank - 1, others, size)
+        yield {
+            **point.where,
+            "size": size,
+            "kind": EXTRAPOLATED,
+            "value": guess.value,
+            "ci_low": guess.low,
+            "ci_high": guess.high,
+            "ci_method": "bracket",
+            "chance": 1 / size,
+        }
 
 
 def _row(score: Score) -> dict[str, Any]:

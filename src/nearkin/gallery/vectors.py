@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nearkin.errors import InputError, printable
 from nearkin.files import read_parquet
-from nearkin.registry import suggest
+from nearkin.runs.distractors import vector_files
 
 Gallery = dict[str, NDArray[Any]]
 """Vectors [G, D] by the encoder's label."""
@@ -37,21 +37,7 @@ def read_vectors(given: Sequence[str], sizes: dict[str, int]) -> Gallery:
     InputError
         If an encoder is unknown or named twice, or a file is none, or does not fit.
     """
-    files: dict[str, tuple[Path, str]] = {}
-    for text in given:
-        label, sign, name = text.partition("=")
-        if not sign and len(sizes) == 1:
-            label, name = next(iter(sizes)), text
-        told = printable(text)
-        if label not in sizes and not sign:
-            raise InputError(f"gallery '{told}': must be ENCODER=FILE, or a folder of music")
-        if label not in sizes:
-            raise InputError(
-                f"gallery '{told}': the run has no such encoder; {suggest(label, sizes)}"
-            )
-        if label in files:
-            raise InputError(f"gallery '{told}': {label} is given twice; give it once")
-        files[label] = Path(name), text
+    files = vector_files(given, sizes)
     found = {label: _read(path, text, sizes[label]) for label, (path, text) in files.items()}
     lengths = {label: len(array) for label, array in found.items()}
     if len(set(lengths.values())) > 1:
@@ -65,8 +51,6 @@ def read_vectors(given: Sequence[str], sizes: dict[str, int]) -> Gallery:
 
 def _read(path: Path, text: str, size: int) -> NDArray[Any]:
     told = printable(text)
-    if not path.is_file():
-        raise InputError(f"gallery '{told}': there is no such file")
     if path.suffix == ".npy":
         try:
             array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)

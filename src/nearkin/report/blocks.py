@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from nearkin.report import figures
 from nearkin.report.data import ReportData
 from nearkin.report.figures.files import drawable, svg_of
+from nearkin.report.figures.gallery import gallery_curves
 
 ARIA = re.compile(r' (?:aria-[a-z]+|role|class)="[^"]*"')
 
@@ -99,6 +100,16 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
                 figures.figure_9(data.map, run=run),
                 "Originals and their mildest changes in a plane (the paper’s Figure 9), a colour a "
                 f"direction. {data.map_about}",
+            )
+        )
+    if data.gallery is not None and not data.gallery.empty:
+        blocks.append(
+            block(
+                "collection-sizes",
+                gallery_curves(data.gallery, run=run, consistency=table),
+                "C_W over the size of the collection, at the mildest change of every kind. Solid "
+                "lines were measured and have 95 % bands; dashed ones are extrapolated, between "
+                "the ends of a bracket. The dotted line is chance, the grey rule the run’s own N.",
             )
         )
     if data.performance is not None:

@@ -44,6 +44,8 @@ class ReportData:
         Tables of ``nearkin perceive``; None where it was not given.
     attack_scores, attack_sounds : pandas.DataFrame or None
         Of a run with ``--attack``; None where there was none.
+    gallery : pandas.DataFrame or None
+        C_W in collections of every size; None where the run has no gallery.
     """
 
     run: Mapping[str, Any]
@@ -64,3 +66,4 @@ class ReportData:
     audibility: pd.DataFrame | None = None
     attack_scores: pd.DataFrame | None = None
     attack_sounds: pd.DataFrame | None = None
+    gallery: pd.DataFrame | None = None

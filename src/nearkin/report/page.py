@@ -22,6 +22,7 @@ from markupsafe import Markup
 from nearkin.errors import printable
 from nearkin.report import listings, methods
 from nearkin.report.blocks import FigureBlock, figure_blocks, json_for_script, score_block
+from nearkin.report.collection import collection_section
 from nearkin.report.data import ReportData
 from nearkin.report.explorer import explorer_json, packed, sounds_json
 from nearkin.report.figures import style
@@ -82,6 +83,7 @@ def build(data: ReportData, *, stills: bool = True) -> str:
         figures=blocks,
         task_scores=listings.task_scores_of(data),
         heard=heard_section(data),
+        collection=collection_section(data),
         on_performance=methods.on_performance(data.performed),
         analysis=data.words,
         groups=listings.failure_groups(data),

@@ -46,7 +46,8 @@ def collection_rows(run: RunTables, n: int) -> pd.DataFrame:
     """
     clips = [str(clip) for clip in used_clips(run).index]
     if not 2 <= n <= len(clips):
-        raise InputError(f"C_W@{n}: must be in 2..{len(clips)}, the clips of the run")
+        more = "; nearkin gallery measures larger collections" if n > len(clips) else ""
+        raise InputError(f"C_W@{n}: must be in 2..{len(clips)}, the clips of the run{more}")
     places = [Place(magnitudes.ORIGINAL, 0.0), *places_of(run)]
     clusters = units_of(run, clips)
     scores: list[Score] = []

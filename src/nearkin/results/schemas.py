@@ -44,6 +44,7 @@ class Schema(NamedTuple):
 
 
 RUN, PERFORM, ANALYZE = "the nearkin run command", "nearkin perform", "nearkin analyze"
+GALLERY = "nearkin gallery"
 _WHO: dict[str, Kind] = {"encoder": "name", "task": "text", "trial": "whole"}
 _SCORE: dict[str, Kind] = {
     **_WHO,
@@ -137,6 +138,29 @@ SCHEMAS = {
         {},
         (),
         RUN,
+    ),
+    "gallery": Schema(
+        {
+            **_WHO,
+            **{"latent_distance": "name", "transformation": "name", "magnitude": "place"},
+            **{"size": "whole", "kind": "name", "value": "number", "ci_low": "number"},
+            **{"ci_high": "number", "ci_method": "text", "n": "whole", "n_failed": "whole"},
+            **{"chance": "number", "status": "text"},
+        },
+        {},
+        ("encoder", "task", "trial", "latent_distance", "transformation", "magnitude", "size"),
+        GALLERY,
+    ),
+    "gallery_queries": Schema(
+        {
+            **_WHO,
+            **{"clip_id": "name", "transformation": "name", "magnitude": "place"},
+            **{"distance": "name", "rank": "whole", "n_nearer": "whole", "nearest_row": "place"},
+            **{"d_nearest": "number", "status": "text"},
+        },
+        {},
+        ("encoder", "task", "trial", "clip_id", "transformation", "magnitude", "distance"),
+        GALLERY,
     ),
     "performance": Schema(
         {name: kind for name, kind in _SCORE.items() if name != "status"},

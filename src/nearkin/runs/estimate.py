@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nearkin.consistency import neighbours
 from nearkin.corpora.collect import collect
+from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.distances.fast import fast_dtw
 from nearkin.encoders import ResolvedEncoder
 from nearkin.progress import Tell, duration, unsaid
 from nearkin.runs.attacking import SNRS_DB, attack_seconds, attackable
 from nearkin.runs.clips import Original
+from nearkin.runs.distractors import count_gallery, music_of
 from nearkin.runs.opening import open_session
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
@@ -48,6 +51,8 @@ class RunEstimate:
         Largest size of the run's folder while it works, in megabytes (1e6 bytes).
     measured_on : str
         The clip the times were taken on; empty if none was usable, then `seconds` is NaN.
+    gallery : int
+        Recordings that lie among the originals.
     """
 
     recordings: int
@@ -58,6 +63,7 @@ class RunEstimate:
     seconds: float
     disk_mb: float
     measured_on: str
+    gallery: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -72,6 +78,7 @@ class RunEstimate:
         told = [
             f"{self.recordings} recordings, at most {self.clips} clips, {self.points} points and "
             f"the originals, {self.encoders} encoders (references included)",
+            *([f"gallery: {self.gallery} recordings"] if self.gallery else []),
             f"disk: at most {size} while it works",
         ]
         if self.measured_on:
@@ -116,9 +123,16 @@ def estimate(
         ),
         None,
     )
+    n_gallery = 0
+    if plan.gallery:
+        n_gallery = count_gallery(plan.gallery, [one.label for one in session.encoders])
     seconds = float("nan")
     if clip is not None:
         work = _measure(session, clip, n_clips)
+        if plan.gallery:
+            work += n_clips * n_gallery * len(plan.points) * 2 * n_encoders * _score_seconds()
+            if music_of(plan.gallery):
+                work += n_gallery * _originals_seconds(session, recordings, clip)
         if plan.attack:
             work += n_clips * _attacks(session, clip)
         seconds = work / min(workers, n_clips)
@@ -131,6 +145,7 @@ def estimate(
         seconds=seconds,
         disk_mb=(_disk(plan, n_clips, n_encoders) + _attacked_bytes(session, n_clips)) / 1e6,
         measured_on="" if clip is None else clip.clip_id,
+        gallery=n_gallery,
     )
 
 
@@ -168,6 +183,35 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     n_points = len(plan.points)
     growth = (n_clips / n) ** 2
     return n_clips * one_clip + n_points * (n_clips**2 * pairs + score * growth)
+
+
+def _score_seconds() -> float:
+    """Return the core-seconds of comparing two vectors of 256 values, as the gallery's search does.
+
+    The products take nearly all of it.
+    """
+    rows = np.ones((1024, 256), np.float32)
+
+    def product() -> None:
+        rows @ rows.T
+
+    with threadpool_limits(limits=1):
+        product()
+        begun = time.perf_counter()
+        product()
+        return 1.3 * (time.perf_counter() - begun) / len(rows) ** 2
+
+
+def _originals_seconds(session: Session, recordings: Sequence[Recording], clip: Original) -> float:
+    """Return the core-seconds of reading and embedding a recording as it is."""
+    one = next(one for one in recordings if clip.clip_id.startswith(one.name))
+
+    def describe(session: Session, recording: Recording) -> float:
+        begun = time.perf_counter()
+        originals(session.plan, recording, session.encoders)
+        return time.perf_counter() - begun
+
+    return float(sum(spent for _, spent in Here(session).map(describe, [one])))
 
 
 def _attacks(session: Session, clip: Original) -> float:

@@ -58,7 +58,8 @@ TRAJECTORY_FILES = tuple(
     for form in ("parquet", "csv")
 )
 """What ``nearkin trajectories`` adds."""
-GALLERY_FILES = ("gallery.parquet", "gallery.csv", "gallery_queries.parquet")
+GALLERY_TABLES = ("gallery.parquet", "gallery.csv", "gallery_queries.parquet")
+GALLERY_FILES = ("gallery.json", *GALLERY_TABLES)
 """What ``nearkin gallery`` adds."""
 COMPARISON_FILES = ("comparison.parquet", "comparison.csv")
 DEMO = "clips"

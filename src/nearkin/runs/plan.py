@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -105,9 +106,22 @@ class Plan(BaseModel):
     attack: bool | None = Field(
         None, description="also search the worst change of every clip at 60, 50, 40 and 30 dB SNR"
     )
+    gallery: tuple[str, ...] | None = Field(
+        None, description="a folder of music, or ENCODER=FILE of vectors: laid among the originals"
+    )
     references: Literal["all", "untrained"] = Field(
         "all", description="reference lines beside the tested encoders: with the trained, or not"
     )
+
+    @field_validator("gallery", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        """Take one path, or several; none of them is none."""
+        given = [value] if isinstance(value, str | os.PathLike) else value
+        if isinstance(given, list | tuple):
+            paths = [os.fspath(one) if isinstance(one, os.PathLike) else one for one in given]
+            return tuple(paths) or None
+        return given
 
     @field_validator("pool")
     @classmethod

@@ -25,6 +25,7 @@ from nearkin.distances import DISTANCES
 from nearkin.encoders.check import changed_answers
 from nearkin.errors import InputError, printable
 from nearkin.files import finite, key, sha256_of
+from nearkin.runs.distractors import content_of_gallery
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.opening import Opened
 from nearkin.runs.plan import Plan, changed_settings
@@ -71,6 +72,9 @@ def inputs_of(
     """
     known = heard or {}
     groups = {recording.name: recording.group for recording in recordings}
+    given = session.plan.gallery
+    labels = [encoder.label for encoder in session.encoders]
+    laid = content_of_gallery(given, labels, out=session.folder.root) if given else {}
     return {
         "nearkin": metadata.version("nearkin"),
         "audio": {
@@ -80,6 +84,7 @@ def inputs_of(
         "groups": key(json.dumps(groups, sort_keys=True)) if any(groups.values()) else "",
         "encoder files": {e.label: e.sha256 for e in session.encoders if e.sha256},
         "noise file": session.noise.sha256,
+        **({"gallery": laid} if laid else {}),
     }
 
 

@@ -17,6 +17,7 @@ from nearkin.ownership import told_errors
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.attack_tables import write_attacks
 from nearkin.runs.attacking import Target, attack_stage
+from nearkin.runs.distractors import paths_of
 from nearkin.runs.failures import worst_failures, write_sounds
 from nearkin.runs.finish import keep_audio_distances, write_embeddings, write_tables
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
@@ -97,6 +98,7 @@ def run(
     folder = RunFolder(out)
     given = [*map(Path, audio), *([Path(plan.noise)] if plan.noise else []), *made_from]
     given += [path for source in encoders for path in source.files()]
+    given += paths_of(plan.gallery or ())
     folder.decide(given)
     if not force:
         require_same_settings(folder.read_run(), plan.settings(), folder)
@@ -228,18 +230,19 @@ def _stop_if_finished(folder: RunFolder) -> None:
 
 def _begin(work: _Work) -> _UnderWay | None:
     """Begin a run, or find where it was left; None where it is finished."""
-    folder, tell = work.folder, work.tell
+    folder, tell, plan = work.folder, work.tell, work.opened.session.plan
     if work.force:
         folder.clear()
     before = _begun(work.opened, work.recordings, folder, tell)
     if before is not None and before["finished"]:
         told = printable(folder.root)
         tell(f"{told}: finished on {before['finished']}, nothing was computed")
-        folder.finish()
+        if not plan.gallery:  # else its recordings may be half embedded
+            folder.finish()
         return None
     created = before["created"] if before else now()
     inputs = inputs_of(work.opened.session, work.recordings)
-    session = work.opened.session.bound(identity(work.opened.session.plan, inputs, created))
+    session = work.opened.session.bound(identity(plan, inputs, created))
     record = new_record(work.opened, inputs, created)
     record["left_out"] = list(work.recordings.left_out)
     timings = dict(before.get("timings_s", {})) if before else {}

@@ -91,6 +91,7 @@ class Inputs(_Known):
     audio: dict[str, Heard | int]
     encoder_files: dict[str, str] = Field(alias="encoder files")
     noise_file: str = Field(alias="noise file")
+    gallery: dict[str, str | int] = {}
 
 
 def _plan_record() -> type[_Known]:
@@ -99,7 +100,7 @@ def _plan_record() -> type[_Known]:
         name: (field.annotation, None) for name, field in Plan.model_fields.items()
     }
     fields["encoders"] = (list[dict[str, Any]], [])
-    fields["distances"] = (list[str] | None, None)
+    fields["distances"] = fields["gallery"] = (list[str] | None, None)
     fields["grid"] = (GridRecord | None, None)
     return create_model("PlanRecord", __base__=_Known, **fields)
 
