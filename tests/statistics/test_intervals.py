@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nearkin.consistency import RankedSpace, rho, rho_replicates
+from nearkin.consistency import RankedSpace, monotonicity, rho, rho_replicates
 from nearkin.errors import InputError
 from nearkin.statistics.bootstrap import percentile_interval, resamples
 from nearkin.statistics.intervals import (
@@ -14,6 +14,7 @@ from nearkin.statistics.intervals import (
     OVER_TRIALS,
     SURVEY,
     Ends,
+    bounded_limits,
     difference_limits,
     exact_limits,
     share_limits,
@@ -149,3 +150,40 @@ def test_equal_encoders_rank_correlations_are_told_apart_seldom() -> None:
 
 def distances(points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points[:, None] - points[None], axis=2)
+
+
+@pytest.mark.parametrize(("n", "noise"), [(8, 1.0), (8, 2.0), (16, 4.0), (50, 1.5)])
+def test_coverage_of_monotonicity(n: int, noise: float) -> None:
+    """Six magnitudes, a trend in noise: of 400 studies 95 % hold the mean over 20,000 clips."""
+    rng = np.random.default_rng(n)
+
+    def growth(clips: int) -> np.ndarray:
+        return monotonicity(np.arange(6.0), np.arange(6.0) + rng.normal(0, noise, (clips, 6)))
+
+    truth = growth(20_000).mean()
+    limits = [bounded_limits(growth(n), (-1.0, 1.0)) for _ in range(400)]
+    held = np.mean([low <= truth <= high for low, high, _, _ in limits])
+    assert held >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 400)
+    assert all(-1 <= low <= high <= 1 for low, high, _, _ in limits)
+
+
+def test_bounded_values_are_shares_where_they_lie_at_the_bounds() -> None:
+    """Of many values at the ends alone the interval is the binomial one, on another scale."""
+    hits = np.r_[np.ones(700), np.zeros(300)]
+    found = bounded_limits(2 * hits - 1, (-1.0, 1.0))
+    truth = stats.binomtest(700, 1000).proportion_ci(method="exact")
+    assert [(found.low + 1) / 2, (found.high + 1) / 2] == pytest.approx(tuple(truth), abs=2e-4)
+    normal = stats.t.interval(
+        0.95, 999, *(f(np.tile([0.2, 0.4], 500)) for f in (np.mean, stats.sem))
+    )
+    narrow = bounded_limits(np.tile([0.2, 0.4], 500), (-1.0, 1.0))
+    assert [narrow.low, narrow.high] == pytest.approx(normal, abs=2e-4)
+
+
+def test_bounded_values_of_one_file_count_as_one() -> None:
+    values = np.random.default_rng(0).uniform(-1, 1, 30)
+    once = bounded_limits(values, (-1.0, 1.0))
+    thrice = bounded_limits(np.repeat(values, 3), (-1.0, 1.0), np.repeat(np.arange(30), 3))
+    assert thrice[:2] == pytest.approx(once[:2])
+    assert bounded_limits(np.full(9, 0.5), (-1.0, 1.0)).reason == "all resamples are equal"
+    assert np.isnan(bounded_limits([0.5, np.nan], (-1.0, 1.0)).low)

@@ -10,7 +10,7 @@ from typing import Any
 
 from nearkin.encoders import ALIASES, REFERENCES, TRAINED, resolve
 from nearkin.results.systems import distance_name
-from nearkin.statistics.intervals import BOOTSTRAP, EXACT, OVER_TRIALS, SURVEY
+from nearkin.statistics.intervals import BOOTSTRAP, BOUNDED, EXACT, OVER_TRIALS, SURVEY
 from nearkin.transforms import TRANSFORMATIONS, transformation_class
 
 PAPER_BIBTEX = """\
@@ -252,6 +252,9 @@ def intervals_in_words(used: Collection[str], *, resamples: int | None = None) -
         SURVEY: (
             "Korn and Graubard's for shares where clips share a file or group or trials are "
             "averaged"
+        ),
+        BOUNDED: (
+            "beta intervals by the clips' variance for means of bounded numbers (monotonicity)"
         ),
         BOOTSTRAP: bootstrap,
         OVER_TRIALS: (

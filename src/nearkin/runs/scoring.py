@@ -209,6 +209,7 @@ class Scorer:
             n=n,
             n_failed=n_failed,
             status=status,
+            terms=by_clip,
             clusters=self.clusters,
             audio_distance=one.distance if one.space == AUDIO else "",
             latent_distance="" if one.space == AUDIO else one.distance,

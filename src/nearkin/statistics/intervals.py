@@ -30,8 +30,14 @@ TAIL = 0.025
 FEWEST_TRIALS = 3
 EXACT = "clopper-pearson"
 SURVEY = "korn-graubard"
+BOUNDED = "beta by variance"
 OVER_TRIALS = "t over trials"
 BOOTSTRAP = "bootstrap"
+
+
+_Z = 1.959963984540054
+ROUND_OFF = 1e-24
+"""Variance, over the range squared, that rounding alone may make."""
 
 
 class Limits(NamedTuple):
@@ -206,6 +212,53 @@ def trials_limits(
     half = float(np.sqrt(squares))
     middle = float(found.mean())
     return Limits(max(middle - half, bounds[0]), min(middle + half, bounds[1]), OVER_TRIALS)
+
+
+def bounded_limits(
+    values: ArrayLike, bounds: tuple[float, float], clusters: ArrayLike | None = None
+) -> Limits:
+    """Return the interval of a mean of values that lie within bounds: monotonicity of one trial.
+
+    Parameters
+    ----------
+    values : array_like, shape [N]
+        NaN where a clip is left out.
+    bounds : tuple of float
+        Least and greatest value of a clip.
+    clusters : array_like of int, shape [N], optional
+
+    Returns
+    -------
+    Limits
+        The share's interval of Korn and Graubard, of the mean's place p between the bounds: exact
+        for n* = p (1 - p) / V (z / t_{N-1})^2 clips, which may be more than there are, because
+        such values spread less than right and wrong do. A percentile bootstrap of 8 to 50 clips
+        covers .80 to .94 where this covers .94 and more (benchmarks/covered.py).
+
+    Examples
+    --------
+    >>> low, high, method, _ = bounded_limits([1.0, 0.6, 0.8, 1.0, 0.4, 0.9], (-1.0, 1.0))
+    >>> round(low, 2), round(high, 2), method
+    (0.38, 0.96, 'beta by variance')
+    """
+    table = np.asarray(values, np.float64)
+    there = ~np.isnan(table)
+    label = np.arange(len(table)) if clusters is None else np.asarray(clusters)
+    _, place = np.unique(label[there], return_inverse=True)
+    n_clusters = int(place.max(initial=-1)) + 1
+    if n_clusters < 2:
+        return no_interval("fewer than two clips are independent")
+    low, high = bounds
+    middle = float(table[there].mean())
+    added = np.bincount(place, weights=table[there] - middle) / there.sum()
+    variance = float(np.squeeze(_covariance(added[None])))
+    if variance <= ROUND_OFF * (high - low) ** 2:
+        return no_interval("all resamples are equal")
+    share = (middle - low) / (high - low)
+    spread = variance / (high - low) ** 2
+    effective = share * (1 - share) / spread * (_Z / _t(n_clusters - 1)) ** 2
+    ends = exact_limits(share, effective)
+    return Limits(low + ends[0] * (high - low), low + ends[1] * (high - low), BOUNDED)
 
 
 def difference_limits(one: Ends, two: Ends) -> tuple[Floats, Floats]:

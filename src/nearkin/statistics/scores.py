@@ -17,6 +17,7 @@ from nearkin.statistics.bootstrap import percentile_interval
 from nearkin.statistics.intervals import (
     BOOTSTRAP,
     Limits,
+    bounded_limits,
     no_interval,
     share_limits,
     trials_limits,
@@ -48,6 +49,9 @@ class Score:
     shares : float64[N] or [T, N], or None
         The values of the clips where the number is their mean and each lies in [0, 1], NaN where
         one is left out: the interval is made of them, not of the replicates.
+    terms : float64[N] or None
+        The values of the clips where the number is their mean and each lies within its bounds: the
+        interval of one trial is made of them.
     clusters : int[N] or None
         Clips of one file or group have one number; None where every clip stands for itself.
     by_trial : tuple of float
@@ -72,6 +76,7 @@ class Score:
     side: str = ""
     n_failed: int = 0
     shares: Floats | None = None
+    terms: Floats | None = None
     clusters: NDArray[np.intp] | None = None
     by_trial: tuple[float, ...] = ()
     bounds: tuple[float, float] | None = None
@@ -79,17 +84,19 @@ class Score:
     def limits(self) -> Limits:
         """Return the 95 % interval, how it was made, or why there is none.
 
-        Of shares, see `share_limits`; of other means over trials, `trials_limits`; else the
-        percentile bootstrap.
+        Of shares, see `share_limits`; of other means over trials, `trials_limits`; of means of
+        bounded numbers, `bounded_limits`; else the percentile bootstrap.
         """
         if np.isnan(self.value):
             return no_interval("undefined")
         if self.shares is not None:
             return share_limits(self.shares, self.clusters)
+        bounds = self.bounds or MEASURES.get(self.measure, (-np.inf, np.inf))[:2]
         if self.by_trial:
-            bounds = self.bounds or MEASURES[self.measure][:2]
             n_clusters = self.n if self.clusters is None else len(np.unique(self.clusters))
             return trials_limits(self.by_trial, self.replicates, n_clusters, bounds=bounds)
+        if self.terms is not None:
+            return bounded_limits(self.terms, bounds, self.clusters)
         low, high, _ = percentile_interval(self.replicates)
         if np.isnan(low):
             return no_interval("undefined in too many resamples")
@@ -161,6 +168,7 @@ def over_trials(scores: Iterable[Score]) -> Iterator[Score]:
             value=float(np.mean([one.value for one in trials])),
             replicates=np.stack([one.replicates for one in trials]),
             shares=np.stack(shares) if len(shares) == len(trials) else None,
+            terms=None,
             by_trial=tuple(one.value for one in trials),
             n=min(one.n for one in trials),
             n_failed=worst.n_failed,
