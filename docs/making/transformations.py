@@ -152,7 +152,7 @@ def facts(code: str) -> list[str]:
         "magnitude": axis.quantity,
         "unit": axis.unit or "none",
         "possible": f"{axis.least:g} to {axis.greatest:g}",
-        "graver": where + (f": {axis.sides[0]}, {axis.sides[1]}" if axis.sides else ""),
+        "more severe": where + (f": {axis.sides[0]}, {axis.sides[1]}" if axis.sides else ""),
         "changes nothing at": "" if axis.identity is None else f"{axis.identity:g}",
         "hardly perceived": ", ".join(axis.words(m) for m in axis.imperceptible),
         "moves time or pitch": "yes" if kind.moves_time else "",

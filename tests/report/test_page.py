@@ -125,7 +125,7 @@ def test_the_order_of_the_page(html):
         "reading",
         "within",
         "between",
-        "mildest-and-gravest",
+        "mildest-and-most-severe",
         "originals",
     ]
     order += ["failures", "left-out", "methods", "cite"]

@@ -107,7 +107,7 @@ def test_clips_that_never_hear_so_much_are_counted():
     assert (found["n"], found["n_beyond"]) == (5, 15)
     nobody = at(audibility(tables(linear), perception(lambda clip, snr: 4.9)), "PN")
     assert math.isnan(nobody["value"])
-    assert nobody["status"] == "the gravest magnitude is not audible enough"
+    assert nobody["status"] == "the most severe magnitude is not audible enough"
 
 
 def test_what_the_encoder_failed_is_lost():

@@ -64,7 +64,12 @@ def value(done: Any, code: str, side: str, measure: str) -> Any:
 def test_sides_with_three_magnitudes(found: RunEmbeddings) -> None:
     ways = list(moves(found))
     assert [way.name for way in ways] == ["PN", "PS−", "PS+"]
-    assert [point.magnitude for point in ways[0].points] == [30.0, 20.0, 10.0, 0.0]  # mild to grave
+    assert [point.magnitude for point in ways[0].points] == [
+        30.0,
+        20.0,
+        10.0,
+        0.0,
+    ]  # mild to severe
     assert [point.magnitude for point in ways[1].points] == [-1.0, -2.0, -3.0]
 
 

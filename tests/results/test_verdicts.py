@@ -48,7 +48,7 @@ def near(consistency, run=RUN):
     return verdict(consistency, NO_QUERIES, run, "x").near
 
 
-def graver(consistency):
+def moves_more(consistency):
     return verdict(consistency, NO_QUERIES, RUN, "x").further
 
 
@@ -65,9 +65,9 @@ def test_assumption_i_at_its_boundaries():
 
 def test_assumption_ii_at_its_boundaries():
     below = np.nextafter(verdicts.MONOTONE, 0)
-    assert graver(table(rho=verdicts.MONOTONE)).word == "holds"
-    assert graver(table(rho=0.95, width=0.06)).word == "not settled"  # the interval decides
-    assert graver(table(rho_at={SIDES[0]: below})).word == "does not hold"
+    assert moves_more(table(rho=verdicts.MONOTONE)).word == "holds"
+    assert moves_more(table(rho=0.95, width=0.06)).word == "not settled"  # the interval decides
+    assert moves_more(table(rho_at={SIDES[0]: below})).word == "does not hold"
 
 
 def test_the_line_names_transformations_and_directions():
@@ -75,7 +75,9 @@ def test_the_line_names_transformations_and_directions():
     # an interval's width does not matter where it is far from the threshold
     assert near(wide).line == "holds for TS, PS−, MP; fails for EN; not settled: PN, PS+"
     assert near(wide).sentence.startswith("Holds for TS")
-    assert graver(table(rho_at={("TS", "slower"): 0.2})).line == "holds for PN, TS+; fails for TS−"
+    assert (
+        moves_more(table(rho_at={("TS", "slower"): 0.2})).line == "holds for PN, TS+; fails for TS−"
+    )
 
 
 def test_a_transformation_fails_where_one_distance_does():
@@ -101,18 +103,18 @@ def test_equal_rank_correlations_have_an_exact_bound_instead_of_an_interval():
         made.loc[made["measure"] == "monotonicity", ["ci_low", "ci_high"]] = np.nan
         found = verdict(made, NO_QUERIES, RUN | {"n": n}, "x").further
         assert found.word == word
-    assert "n = 72 would settle it" in graver_of_few(50)
+    assert "n = 72 would settle it" in moves_more_of_few(50)
     blank = table(rho=0.97)
     blank.loc[blank["measure"] == "monotonicity", ["ci_low", "ci_high"]] = np.nan
-    assert graver(blank).word == "not settled"
-    assert "no number of clips would settle PN, TS−, TS+: no interval" in graver(
+    assert moves_more(blank).word == "not settled"
+    assert "no number of clips would settle PN, TS−, TS+: no interval" in moves_more(
         blank
     ).sentence.replace(" and", ",")
     few = blank.assign(status="no interval: 2 trials are too few; 1 of 9 queries failed")
-    assert "TS+: 2 trials are too few." in graver(few).sentence
+    assert "TS+: 2 trials are too few." in moves_more(few).sentence
 
 
-def graver_of_few(n):
+def moves_more_of_few(n):
     made = table(n=n)
     made.loc[made["measure"] == "monotonicity", ["ci_low", "ci_high"]] = np.nan
     return verdict(made, NO_QUERIES, RUN | {"n": n}, "x").further.sentence

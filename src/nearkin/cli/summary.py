@@ -79,13 +79,13 @@ class Summary:
     def lines(self) -> list[str]:
         """Return the lines for a terminal."""
         width = max(12, *(len(encoder["name"]) for encoder in self.encoders))
-        head = f"{'encoder':{width}}  {'C_W mild':>8}  {'worst':14}  {'C_W grave':>9}  worst"
+        head = f"{'encoder':{width}}  {'C_W mild':>8}  {'worst':14}  {'C_W severe':>10}  worst"
         rows = []
         for encoder in self.encoders:
-            mild, grave = (_number(encoder[name]) for name in ("C_W_mild", "C_W_grave"))
-            at_mild, at_grave = (encoder[name] for name in ("worst_mild", "worst_grave"))
+            mild, severe = (_number(encoder[name]) for name in ("C_W_mild", "C_W_severe"))
+            at_mild, at_severe = (encoder[name] for name in ("worst_mild", "worst_severe"))
             rows += [
-                f"{encoder['name']:{width}}  {mild:>8}  {at_mild:14}  {grave:>9}  {at_grave}",
+                f"{encoder['name']:{width}}  {mild:>8}  {at_mild:14}  {severe:>10}  {at_severe}",
                 f"   (i)  {encoder['assumption_i_line']}",
                 f"   (ii) {encoder['assumption_ii_line']}",
             ]
@@ -134,15 +134,15 @@ def _encoder_row(result: Result, encoder: Mapping[str, Any]) -> dict[str, Any]:
     ].set_index(["transformation", "magnitude"])["value"]
     points = [(str(code), float(value)) for code, value in result.run["grid"]["points"]]
     mild = [(point.code, point.magnitude) for point in magnitudes.mildest(points)]
-    grave = [(point.code, point.magnitude) for point in magnitudes.most_severe(points)]
+    severe = [(point.code, point.magnitude) for point in magnitudes.most_severe(points)]
     return {
         "name": encoder["label"],
         "role": encoder["role"],
         "status": encoder["status"],
         "C_W_mild": float(rows.reindex(mild).median()),
         "worst_mild": _worst(rows.reindex(mild)),
-        "C_W_grave": float(rows.reindex(grave).median()),
-        "worst_grave": _worst(rows.reindex(grave)),
+        "C_W_severe": float(rows.reindex(severe).median()),
+        "worst_severe": _worst(rows.reindex(severe)),
         "assumption_i": found.near.word,
         "assumption_i_line": found.near.line,
         "assumption_ii": found.further.word,

@@ -76,9 +76,9 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
             f"is the median of an encoder’s dots.{_on_top_row(data)}",
         ),
         block(
-            "gravest",
+            "most_severe",
             figures.figure_12(table, run=run, end="most severe"),
-            "The same at the gravest change of every transformation in the grid.",
+            "The same at the most severe change of every transformation in the grid.",
         ),
         block(
             "figure-13",

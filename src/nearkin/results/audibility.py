@@ -51,7 +51,7 @@ def medians(perception: pd.DataFrame) -> pd.DataFrame:
 
 
 class _Ladder(NamedTuple):
-    """The points of one side of one transformation, from mild to grave, after the original."""
+    """The points of one side of one transformation, from mild to severe, after the original."""
 
     code: str
     side: str
@@ -89,7 +89,7 @@ def at_level(heard: Floats, values: Floats, level: float) -> Floats:
     Parameters
     ----------
     heard : float64[clip, point]
-        Audibility from mild to grave; NaN where it is not known. It need not grow everywhere: the
+        Audibility from mild to severe; NaN where it is not known. It need not grow everywhere: the
         greatest so far counts.
     values : float64[clip, point]
         What is wanted, at the points; linear in audibility between two.
@@ -143,7 +143,7 @@ def audibility(
     -------
     pandas.DataFrame
         Columns `nearkin.tables.AUDIBILITY`; a row an encoder, latent distance, transformation and
-        side. ``n`` clips reach the level, ``n_beyond`` do not even at the gravest magnitude.
+        side. ``n`` clips reach the level, ``n_beyond`` do not even at the most severe magnitude.
     """
     if not 1.0 < mos < 5.0:
         raise InputError(f"mos={mos:g}: must lie between 1 and 5; 4.5 is hardly heard")
@@ -210,7 +210,7 @@ def _at(
     }  # fmt: skip
     if n < FEWEST:
         row["status"] = (
-            "no clip was heard" if not asked else "the gravest magnitude is not audible enough"
+            "no clip was heard" if not asked else "the most severe magnitude is not audible enough"
         )
         return row
     alone = len(np.unique(units)) == len(units)
@@ -234,7 +234,7 @@ def equal_grid(
     Parameters
     ----------
     perception : pandas.DataFrame
-        perception.parquet of a run whose grid reaches from mild to grave.
+        perception.parquet of a run whose grid reaches from mild to severe.
     levels : iterable of float
         Mean opinion scores.
     jnds : iterable of float
@@ -268,7 +268,7 @@ def equal_grid(
                 )
     if not found:
         raise InputError(
-            "no level lies between the mildest and the gravest magnitude of any transformation; "
+            "no level lies between the mildest and the most severe magnitude of any transformation; "
             "run a grid that reaches further, such as paper"
         )
     return {code: sorted(values) for code, values in found.items()}

@@ -60,7 +60,7 @@ class Axis:
     --------
     >>> axis = Axis(title="Bit depth", unit="bits", more_severe="lower", least=1, greatest=24)
     >>> axis.severity(4) > axis.severity(16), axis.words(4), axis.axis_title
-    (True, '4 bits', '← graver · bits')
+    (True, '4 bits', '← more severe · bits')
     """
 
     title: str
@@ -96,10 +96,10 @@ class Axis:
         """Quantity, unit and the side on which changes are more severe, for an axis of a plot."""
         what = self.quantity if self.unit in self.quantity else f"{self.quantity}, {self.unit}"
         if self.more_severe == "lower":
-            return f"← graver · {what}"
+            return f"← more severe · {what}"
         if self.more_severe == "higher":
-            return f"{what} · graver →"
-        return f"← graver · {what} · graver →"
+            return f"{what} · more severe →"
+        return f"← more severe · {what} · more severe →"
 
     def severity(self, magnitude: float) -> float:
         """Return how severe a magnitude is: larger is more severe, within one side."""

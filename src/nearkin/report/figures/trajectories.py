@@ -17,7 +17,7 @@ DASHES = ((1, 0), (6, 3), (2, 2))
 
 
 def figure_trajectories(paths: pd.DataFrame, *, encoder: str) -> Any:
-    """Draw every transformation's way as a line of dots, one a magnitude, mild to grave.
+    """Draw every transformation's way as a line of dots, one a magnitude, mild to severe.
 
     Parameters
     ----------
