@@ -268,8 +268,8 @@ def equal_grid(
                 )
     if not found:
         raise InputError(
-            "no level lies between the mildest and the most severe magnitude of any transformation; "
-            "run a grid that reaches further, such as paper"
+            "no level lies between the mildest and the most severe magnitude of any "
+            "transformation; run a grid that reaches further, such as paper"
         )
     return {code: sorted(values) for code, values in found.items()}
 
