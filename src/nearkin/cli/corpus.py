@@ -38,6 +38,13 @@ def corpus_command(
             "file, or none [fluidr3mono-gm-soundfont, if installed]."
         ),
     ] = None,
+    voices: Annotated[
+        str | None,
+        typer.Option(
+            help="Who sings in rendered-vocals: choir, festival (Festival with a diphone voice), "
+            "or found: festival if installed, else choir [choir]."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds, equal manifests [0].")] = None,
     workers: Workers = None,
     force: Annotated[

@@ -192,13 +192,14 @@ class CorpusOptions(BaseModel):
     seed: int = 0
     workers: int | None = Field(default=None, ge=1)
     test_soundfont: str | None = None
+    voices: str | None = None
     force: bool = False
     quiet: bool = False
     json_line: bool = Field(False, alias="json")
 
     def further(self) -> dict[str, str]:
         """Return what only some data sets take, as far as it is given."""
-        given = {"test_soundfont": self.test_soundfont}
+        given = {"test_soundfont": self.test_soundfont, "voices": self.voices}
         return {name: value for name, value in given.items() if value is not None}
 
 

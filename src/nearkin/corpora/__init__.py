@@ -49,7 +49,7 @@ CORPORA = {
     "rendered-vocals": Corpus(
         "nearkin.corpora.rendered.corpus:rendered_vocals",
         "music21's scores, arranged and played: voices over accompaniments",
-        ("test_soundfont",),
+        ("test_soundfont", "voices"),
     ),
 }
 """Data sets by the name ``nearkin corpus`` knows them by; listing them imports none."""

@@ -80,7 +80,8 @@ def index(
     force : bool
         Replace another manifest that is there.
     **options
-        What only some data sets take (`nearkin.corpora.Corpus`): ``test_soundfont``.
+        What only some data sets take (`nearkin.corpora.Corpus`): ``test_soundfont``,
+        ``voices``.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.corpora.rendered import plan, soundfonts
+from nearkin.corpora.rendered import plan, singing, soundfonts
 from nearkin.lease import leased
 from nearkin.progress import Progress
 from nearkin.workers import open_workers
@@ -52,9 +52,13 @@ def rendered_vocals(
     workers: int,
     progress: Progress,
     test_soundfont: str = soundfonts.FOUND,
+    voices: str = singing.CHOIR,
 ) -> pd.DataFrame:
     """Render voices with accompaniments (see `nearkin.corpora.rendered.vocals`)."""
-    return _rendered("rendered-vocals", root, hours, seed, workers, progress, test_soundfont)
+    singers = singing.singers(voices)
+    return _rendered(
+        "rendered-vocals", root, hours, seed, workers, progress, test_soundfont, singers
+    )
 
 
 def _rendered(
@@ -65,6 +69,7 @@ def _rendered(
     workers: int,
     progress: Progress,
     test_soundfont: str,
+    singers: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -75,6 +80,7 @@ def _rendered(
         seed=seed,
         hours=plan.HOURS if hours is None else hours,
         test_soundfont=font,
+        singers=singers,
     )
     plan.begin(rendering)
     units = rendering.units
@@ -95,5 +101,8 @@ def _rendered(
     kept = ("path", "split", "group", "tags", "instrument", "vocals_path")
     table = table[[column for column in kept if column in table.columns]]
     table = table.assign(duration_s=float(rendering.recipe.SECONDS))
-    table.attrs["notes"] = (soundfonts.said(font),)
+    notes = [soundfonts.said(font)]
+    if name == "rendered-vocals":
+        notes.append(singing.said(singers))
+    table.attrs["notes"] = tuple(notes)
     return table

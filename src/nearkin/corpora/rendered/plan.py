@@ -56,6 +56,8 @@ class Rendering:
         split gets the clips of one score.
     test_soundfont : Path, optional
         What plays the test split; TimGM6mb.sf2, which plays the others, by default.
+    singers : tuple of str
+        Voices of Festival that sing; the SoundFont's choirs do by default.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Rendering:
     seed: int
     hours: float
     test_soundfont: Path | None = None
+    singers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.name not in KINDS:
@@ -118,6 +121,8 @@ def begin(rendering: Rendering) -> None:
     font = rendering.test_soundfont
     if font is not None:
         settings["test_soundfont"] = f"{printable(font.name)}, SHA-256 {sha256_of(font)}"
+    if rendering.singers:
+        settings["singers"] = ", ".join(rendering.singers)
     path, clips = rendering.root / _SETTINGS, rendering.root / "clips"
     owned = OwnFolder(rendering.root, "corpus", (_SETTINGS, "clips"), option="--root")
     if not owned.is_own() and _read(path) == settings:
@@ -155,10 +160,11 @@ def render_unit(rendering: Rendering, unit: int) -> list[dict[str, Any]]:
     render: Callable[..., Clip] = recipe.clip
     source, score, split = _score(rendering, unit)
     font = rendering.test_soundfont if split == "test" else None
+    further = {"singers": rendering.singers} if rendering.singers else {}
     rows = []
     for place in range(recipe.CLIPS_PER_SCORE):
         number = unit * recipe.CLIPS_PER_SCORE + place
-        clip = render(score, number=number, seed=rendering.seed, soundfont=font)
+        clip = render(score, number=number, seed=rendering.seed, soundfont=font, **further)
         files = {
             sound: f"clips/{unit:05d}-{place}{'' if sound == 'mix' else '-' + sound}.flac"
             for sound in clip.sounds

@@ -1,17 +1,20 @@
 """Clips for voice separation: a voice stem, and the mixture it is part of, sample by sample.
 
-The voice (choir "aahs", "oohs" or a synthetic voice) has a melody and, in half of the clips, rests
-for a while, as singers do; what accompanies goes on. Both are rounded to 16 bits before they are
-added up, so that the mixture is exactly the voice and the accompaniment.
+The voice (choir "aahs", "oohs" or a synthetic voice; or Festival's, which sings syllables) has a
+melody and, in half of the clips, rests for a while, as singers do; what accompanies goes on. Both
+are rounded to 16 bits before they are added up, so that the mixture is exactly the voice and the
+accompaniment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from nearkin.corpora.rendered import ensemble, synthesis
+from nearkin.corpora.rendered import arrangement, ensemble, singing, synthesis
+from nearkin.corpora.rendered.ensemble import Performance
 from nearkin.corpora.rendered.orchestra import FAMILIES, kindred
 from nearkin.corpora.rendered.scores import MusicScore, Note
 from nearkin.seeds import stream
@@ -23,7 +26,12 @@ _VOICE = FAMILIES["choir"]
 
 
 def clip(
-    score: MusicScore, *, number: int, seed: int, soundfont: Path | None = None
+    score: MusicScore,
+    *,
+    number: int,
+    seed: int,
+    soundfont: Path | None = None,
+    singers: Sequence[str] = (),
 ) -> ensemble.Clip:
     """Render a clip of a score.
 
@@ -37,6 +45,8 @@ def clip(
         The corpus's seed.
     soundfont : Path, optional
         What plays it; TimGM6mb.sf2 by default.
+    singers : sequence of str
+        Voices of Festival, of which one sings; the SoundFont's choirs by default.
 
     Returns
     -------
@@ -66,8 +76,12 @@ def clip(
         sung = [
             _without(part, start_s / quarter_s, (start_s + rest_s) / quarter_s) for part in sung
         ]
-    program = ensemble.drawn_program(_VOICE, rng)
-    voices = [ensemble.played(part, _VOICE, program, performance, rng) for part in sung if part]
+    if singers:
+        singer = singers[int(rng.integers(len(singers)))]
+        voices = [_sung(part, singer, performance, rng) for part in sung if part]
+    else:
+        program = ensemble.drawn_program(_VOICE, rng)
+        voices = [ensemble.played(part, _VOICE, program, performance, rng) for part in sung if part]
     others_played, _ = ensemble.played_together(lines, performance, rng)
     n = others_played[0].shape[0]
     voice, rest = ensemble.in_room(
@@ -80,6 +94,26 @@ def clip(
     return ensemble.Clip(
         {"mix": vocals + accompaniment, "vocals": vocals},
         {"voices": len(voices), "vocals_db": vocals_db},
+    )
+
+
+def _sung(
+    part: list[Note], singer: str, performance: Performance, rng: np.random.Generator
+) -> synthesis.Samples:
+    """Have a part sung, dry, moved into the voice's compass."""
+    moved = [note._replace(pitch=note.pitch + performance.semitones) for note in part]
+    tones = arrangement.timed(
+        arrangement.fitted(moved, singing.LOW, singing.HIGH),
+        quarter_s=performance.quarter_s,
+        rng=rng,
+        legato=performance.legato,
+    )
+    return singing.sung(
+        tones,
+        voice=singer,
+        seconds=performance.seconds,
+        rng=rng,
+        tuning_cents=performance.tuning_cents,
     )
 
 
