@@ -27,7 +27,8 @@ from nearkin.study.paper import CLAIMS
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
 from nearkin.study.steps import steps_of
-from nearkin.study.study import WHOLE, reproduce, require_possible
+from nearkin.study.study import WHOLE, _cpu_seconds, reproduce, require_possible
+from nearkin.workers import open_workers
 from support.commands import command, refused
 from support.labelled_tones import make_corpus
 
@@ -334,8 +335,28 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert told["total_seconds"] == pytest.approx(sum(told["seconds"].values()))
     assert told["seconds"]["corpora"] == 0
     assert told["seconds"]["training"] == pytest.approx(16 * 3 * 0.5)
+    seconds, workers = told["seconds"], told["workers"]
+    # one thread trains, and one process analyses; the workers' time is everybody's
+    alone = seconds["training"] + seconds["analysis, figures and claims"]
+    shared = seconds["consistency"] + seconds["task scores"]
+    assert told["cpu_seconds"] == pytest.approx(alone + workers * shared)
+    assert "CPU time: about " in done.stdout
     assert "nothing was written" in done.stdout
     assert not out.exists()
+
+
+def _busy(_: None, seconds: float) -> float:
+    begun = time.process_time()
+    while time.process_time() - begun < seconds:
+        sum(range(1000))
+    return time.process_time()
+
+
+def test_a_steps_processor_time_is_its_workers_too() -> None:
+    before = _cpu_seconds()
+    with open_workers(None, workers=2) as pool:
+        list(pool.map(_busy, [0.4] * 4))
+    assert _cpu_seconds() - before >= 4 * 0.4
 
 
 def test_progress_over_the_whole_never_goes_back(data: dict[str, Path], study: Path) -> None:

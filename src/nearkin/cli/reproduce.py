@@ -126,12 +126,16 @@ def plan_of(options: ReproduceOptions) -> StudyPlan:
 
 
 def _estimate(options: ReproduceOptions, plan: StudyPlan, workers: int) -> None:
+    from nearkin.optional import need
     from nearkin.study.estimate import estimate
     from nearkin.study.places import StudyFolder
     from nearkin.study.study import require_possible
 
     require_possible(plan, StudyFolder(Path(options.out)))
-    found = estimate(plan, workers=workers)
+    torch = need("torch", extra="torch")
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    found = estimate(plan, workers=workers, threads=torch.get_num_threads())
     for line in found.lines():
         say(line)
     if options.json_line:

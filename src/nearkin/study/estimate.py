@@ -38,6 +38,8 @@ class StudyEstimate:
     trainings, points, clips, task_clips, workers : int
     seconds : dict of str to float
         Wall time by kind of step; trainings take one process.
+    cpu_seconds : float
+        Of all processes and threads together, the workers' too.
     disk_mb : float
         Of the whole folder, in megabytes (1e6 bytes).
     words : str
@@ -50,6 +52,7 @@ class StudyEstimate:
     task_clips: int
     workers: int
     seconds: dict[str, float]
+    cpu_seconds: float
     disk_mb: float
     words: str
 
@@ -67,12 +70,20 @@ class StudyEstimate:
             f"disk: about {size}",
         ]
         told += [f"{kind}: about {duration(s)}" for kind, s in self.seconds.items() if s]
-        whole = duration(sum(self.seconds.values()))
-        return [*told, f"time: about {whole} on {self.workers} workers", "nothing was written"]
+        whole, used = duration(sum(self.seconds.values())), duration(self.cpu_seconds)
+        told.append(f"time: about {whole} on {self.workers} workers; CPU time: about {used}")
+        return [*told, "nothing was written"]
 
 
-def estimate(plan: StudyPlan, *, workers: int) -> StudyEstimate:
+def estimate(plan: StudyPlan, *, workers: int, threads: int = 1) -> StudyEstimate:
     """Count a study's work, and time a little of each kind.
+
+    Parameters
+    ----------
+    plan : StudyPlan
+        With what.
+    workers, threads : int
+        Processes of a step, and CPU threads of a training.
 
     Raises
     ------
@@ -94,19 +105,22 @@ def estimate(plan: StudyPlan, *, workers: int) -> StudyEstimate:
     scoring = sum(
         seconds_a_step[features, name] / plan.batch * FORWARD for features, name, _ in plan.models
     )
+    seconds = {
+        "corpora": rendering,
+        "training": training,
+        "consistency": plan.n_clips * (one + n_networks * more) / workers,
+        "task scores": plan.n_task_clips * (len(TASKS) * one + n_points * scoring) / workers,
+        "analysis, figures and claims": 120.0,
+    }
+    busy = {"training": threads, "analysis, figures and claims": 1}
     return StudyEstimate(
         trainings=len(plan.models),
         points=n_points,
         clips=plan.n_clips,
         task_clips=plan.n_task_clips,
         workers=workers,
-        seconds={
-            "corpora": rendering,
-            "training": training,
-            "consistency": plan.n_clips * (one + n_networks * more) / workers,
-            "task scores": plan.n_task_clips * (len(TASKS) * one + n_points * scoring) / workers,
-            "analysis, figures and claims": 120.0,
-        },
+        seconds=seconds,
+        cpu_seconds=sum(busy.get(kind, workers) * wall for kind, wall in seconds.items()),
         disk_mb=disk_mb(plan, hours_of(plan.manifests)),
         words=f"{plan.scale} ({SCALES[plan.scale].words})",
     )

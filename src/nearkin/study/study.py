@@ -145,7 +145,7 @@ def _do(step: Step, work: Work) -> None:
 
 
 def _cpu_seconds() -> float:
-    """Return the processor time of this process and of those it has waited for."""
+    """Return the processor time of this process and its own that ended, all workers of a step."""
     mine = os.times()
     return mine.user + mine.system + mine.children_user + mine.children_system
 
