@@ -1,6 +1,7 @@
 """Train the encoders that come with the package, and write their ONNX files and model cards.
 
 python scripts/train_shipped.py DATA MODELS [--music FOLDER] [--only at-vgg,at-mfcc] [--minutes 60]
+    [--hours 3] [--device cpu]
 
 Renders the three corpora into DATA (extra ``render``), trains each task's VGG-like network and,
 for comparison, the same head on MFCCs (extra ``torch``); every step goes on where it stopped.
@@ -42,8 +43,9 @@ def nearkin(*arguments: str | Path) -> None:
     subprocess.run(["nearkin", *map(str, arguments)], check=True)
 
 
-def corpora(data: Path, music: Path | None) -> None:
-    for name, hours in HOURS.items():
+def corpora(data: Path, music: Path | None, wanted: float | None) -> None:
+    for name, usual in HOURS.items():
+        hours = usual if wanted is None else wanted
         root = data / name
         out = root / "manifest.csv"
         nearkin("corpus", f"rendered-{name}", "--root", root, "--out", out, "--hours", f"{hours}")
@@ -83,7 +85,7 @@ def ship(data: Path, models: Path, task: str) -> None:
 def trained(model: Path) -> str:
     """Say how long a network was trained, from the curve beside it."""
     last = pd.read_csv(model.with_name(f"{model.name}.training") / "curve.csv").iloc[-1]
-    return f"{last['step']:,.0f} steps, {last['seconds'] / 60:.0f} min on a CPU core"
+    return f"{last['step']:,.0f} steps, {last['seconds'] / 60:.0f} min"
 
 
 def difference(model: Model, path: Path) -> float:
@@ -172,9 +174,13 @@ def main() -> None:
     parser.add_argument("--music", type=Path, help="folder of recorded music, for ae")
     parser.add_argument("--only", help="such as at-vgg,ae-mfcc; all eight if not given")
     parser.add_argument("--minutes", type=float, default=60.0, help="for each training at most")
+    parser.add_argument("--hours", type=float, help="of each corpus; about 3 if not given")
+    parser.add_argument("--device", default="cpu", help="cpu, on one thread, or cuda")
     parser.add_argument("--ship", action="store_true", help="export into the package")
     given = parser.parse_args()
-    corpora(given.data.resolve(), given.music and given.music.resolve())
+    corpora(given.data.resolve(), given.music and given.music.resolve(), given.hours)
+    where = ["--device", given.device]
+    where += ["--threads", "1"] if given.device == "cpu" else []
     wanted = given.only.split(",") if given.only else None
     data = given.data
     for task, name in MANIFESTS.items():
@@ -184,7 +190,7 @@ def main() -> None:
                 manifest = data / name / "manifest.csv"
                 nearkin(
                     *("train", task, "--manifest", manifest, "--out", out, "--features", features),
-                    *("--scale", "paper", "--max-minutes", f"{given.minutes:g}", "--threads", "1"),
+                    *("--scale", "paper", "--max-minutes", f"{given.minutes:g}", *where),
                     *("--precision", "bf16-mixed", "--patience", "60"),
                 )
         if given.ship:
