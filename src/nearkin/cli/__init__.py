@@ -22,6 +22,7 @@ from nearkin.cli.demo import demo_command
 from nearkin.cli.endings import obey_signals, sentences
 from nearkin.cli.exchange import export_command, score_command
 from nearkin.cli.figures import figures_command
+from nearkin.cli.finetune import finetune_command
 from nearkin.cli.gallery import gallery_command
 from nearkin.cli.gate import gate_command
 from nearkin.cli.list import list_command
@@ -87,6 +88,7 @@ app.command("perceive")(perceive_command)
 app.command("gallery")(gallery_command)
 app.command("trajectories")(trajectories_command)
 app.command("repair")(repair_command)
+app.command("finetune")(finetune_command)
 app.command("reproduce")(reproduce_command)
 app.command("list")(list_command)
 

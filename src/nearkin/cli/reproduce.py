@@ -144,7 +144,7 @@ def _estimate(options: ReproduceOptions, plan: StudyPlan, workers: int) -> None:
 
 def _reproduce(options: ReproduceOptions, plan: StudyPlan, workers: int) -> NoReturn:
     from nearkin.cli.bars import show
-    from nearkin.cli.train import keep_freed_memory
+    from nearkin.cli.trained import keep_freed_memory
     from nearkin.optional import need
     from nearkin.study.study import reproduce
 

@@ -230,6 +230,37 @@ class TrainOptions(BaseModel):
     json_line: bool = Field(False, alias="json")
 
 
+class FinetuneOptions(BaseModel):
+    """What the command ``finetune`` takes beside the settings of the fine-tuning.
+
+    Attributes
+    ----------
+    model : str
+        A file, or a reference's name.
+    settings : mapping
+        The settings of the fine-tuning.
+    manifest, clips_from, out, cache
+        Paths; one of the first two.
+    threads, workers
+        None takes every core.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    model: str
+    out: str
+    settings: dict[str, Any]
+    manifest: str | None = None
+    clips_from: list[str] = Field(default_factory=list)
+    threads: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    cache: str | None = None
+    force: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    json_line: bool = Field(False, alias="json")
+
+
 Options = TypeVar("Options", bound=BaseModel)
 
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import (
-    EXIT_FAILURES,
-    Config,
-    Json,
-    Quiet,
-    Workers,
-    given,
-    note,
-    say,
-    sentences,
-)
+from nearkin.cli.common import Config, Json, Quiet, Workers, given, sentences
 from nearkin.cli.flags import DryRun
+from nearkin.cli.trained import (
+    Told,
+    cache_folder,
+    keep_freed_memory,
+    tell_estimate,
+    tell_model,
+    trained,
+    written_by_hand,
+)
 from nearkin.errors import InputError
-
-if TYPE_CHECKING:
-    from nearkin.cli.settings import TrainOptions
-    from nearkin.networks.files import Model
-    from nearkin.training import Settings
 
 
 def train_command(
@@ -101,12 +93,15 @@ def train_command(
     Beside FILE.safetensors stands FILE.onnx: its encoder alone, for any tool.
     """
     with sentences():
+        from nearkin.cli.bars import show
         from nearkin.cli.settings import TrainOptions, laid_over
         from nearkin.optional import need
 
         torch = need("torch", extra="torch")
         need("onnxscript", extra="torch")
-        from nearkin.training import Settings, is_first
+        from nearkin.training import Settings, is_first, train
+        from nearkin.training.estimate import estimate
+        from nearkin.workers import available_cores
 
         known = {field.name: field.type for field in dataclasses.fields(Settings)}
         options = laid_over(TrainOptions, given(ctx), config, known=known, rest="settings")
@@ -116,129 +111,29 @@ def train_command(
             torch.set_num_threads(options.threads)
         keep_freed_memory()
         settings = Settings(**options.settings)
+        workers = options.workers or available_cores()
         if options.dry_run:
-            _estimate(options, settings)
+            found = estimate(settings, Path(options.manifest), workers=workers)
+            tell_estimate(found, as_json=options.json_line)
             return
-        model, told = _trained(options, settings, config)
+        told = Told()
+        with show(quiet=options.quiet) as progress:
+            model = trained(
+                options.out,
+                lambda: train(
+                    settings,
+                    options.manifest,
+                    options.out,
+                    cache=options.cache or cache_folder(),
+                    workers=workers,
+                    force=options.force,
+                    made_from=written_by_hand((settings.augment, settings.grid), config),
+                    progress=progress,
+                    tell=told,
+                ),
+            )
         if is_first():
-            _tell(options, model, told)
-
-
-def _estimate(options: TrainOptions, settings: Settings) -> None:
-    from nearkin.training.estimate import estimate
-    from nearkin.workers import available_cores
-
-    workers = options.workers or available_cores()
-    found = estimate(settings, Path(options.manifest), workers=workers)
-    for line in found.lines():
-        say(line)
-    if options.json_line:
-        say(json.dumps(found.as_dict()))
-
-
-def _trained(
-    options: TrainOptions, settings: Settings, config: Path | None
-) -> tuple[Model, list[str]]:
-    """Train, and write the encoder as ONNX; return the model and what was left out."""
-    from nearkin.cli.bars import show
-    from nearkin.networks.onnx import export_onnx
-    from nearkin.training import is_first, train
-    from nearkin.training.place import TrainingPlace
-    from nearkin.workers import available_cores
-
-    told: list[str] = []
-
-    def tell(sentence: str) -> None:
-        told.append(sentence)
-        note(f"nearkin: {sentence}")
-
-    with show(quiet=options.quiet) as progress:
-        model = train(
-            settings,
-            options.manifest,
-            options.out,
-            cache=options.cache or _cache(),
-            workers=options.workers or available_cores(),
-            force=options.force,
-            made_from=_written(settings, config),
-            progress=progress,
-            tell=tell,
-        )
-    place = TrainingPlace(Path(options.out))
-    if is_first() and not place.is_whole(place.onnx):
-        with place.held():
-            export_onnx(model, place.onnx)
-            place.wrote(place.onnx)
-    return model, told
-
-
-def _written(settings: Settings, config: Path | None) -> list[Path]:
-    """Return the files that a user wrote: the configuration, and grids."""
-    grids = [source for source in (settings.augment, settings.grid) if source is not None]
-    return [*([config] if config else []), *(Path(one) for one in grids if Path(one).suffix)]
-
-
-def _tell(options: TrainOptions, model: Model, told: list[str]) -> NoReturn:
-    out = Path(options.out)
-    if not options.quiet:
-        for line in _lines(model):
-            say(line)
-        say(f"model: {out}")
-        say(f"its encoder as ONNX: {out.with_suffix('.onnx')}")
-    code = EXIT_FAILURES if told else 0
-    if options.json_line:
-        say(json.dumps({**_summary(out, model), "left_out": told, "exit": code}))
-    raise typer.Exit(code)
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep the memory of freed tensors for the next ones.
-
-    Otherwise it goes back to the system at every step and is fetched anew: a third and more of a
-    step's time on the CPU. This process does nothing but train, so that it may.
-    """
-    import ctypes
-
-    m_mmap_max, m_trim_threshold = -4, -1
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(m_mmap_max, 0)
-        mallopt(m_trim_threshold, 2**31 - 1)
-
-
-def _cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return Path(user_cache_path("nearkin", appauthor=False)) / "audio"
-
-
-def _lines(model: Model) -> list[str]:
-    from nearkin.networks.files import learned_from
-
-    lines = [f"{model.label}: {model.steps} steps, {model.epochs:g} epochs"]
-    if model.changes:
-        lines.append(learned_from(model.changes))
-    for split, score in model.scores.items():
-        if score["value"] is None or score["chance"] is None:
-            lines.append(f"{split}: no clip has a score")
-            continue
-        lines.append(
-            f"{split}: {score['measure']} {score['value']:.4g} (chance {score['chance']:.4g}) "
-            f"over {score['n']} clips"
-        )
-    return lines
-
-
-def _summary(out: Path, model: Model) -> dict[str, object]:
-    return {
-        "model": str(out),
-        "onnx": str(out.with_suffix(".onnx")),
-        "task": model.task,
-        "features": model.features,
-        "trial": model.trial,
-        "steps": model.steps,
-        "epochs": model.epochs,
-        "training_sha256": model.training_sha256,
-        "changes": dict(model.changes),
-        "scores": dict(model.scores),
-    }
+            out = Path(options.out)
+            tell_model(
+                model, told.sentences, out=out, quiet=options.quiet, as_json=options.json_line
+            )

@@ -37,7 +37,7 @@ class Model:
     features : str
         ``"vgg"`` or ``"mfcc"``: the encoder's column in every table.
     head : str
-        `nearkin.networks.network.NetworkConfig.head`.
+        `nearkin.networks.network.NetworkConfig.head`; ``"none"`` for a fine-tuned reference.
     labels : tuple of str
         Tags or classes, in the order of the outputs.
     trial : int

@@ -20,7 +20,7 @@ torch: Any = need("torch", extra="torch")
 nn: Any = torch.nn
 
 FEATURES = ("vgg", "mfcc")
-HEADS = ("decoder", "mask", "classes")
+HEADS = ("decoder", "mask", "classes", "none")
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class NetworkConfig:
     ----------
     features : {"vgg", "mfcc"}
         The encoder.
-    head : {"decoder", "mask", "classes"}
+    head : {"decoder", "mask", "classes", "none"}
         The mirrored decoder; a decoder that ends in a mask (with skip connections from a
-        VGG-like encoder); or one fully connected layer.
+        VGG-like encoder); one fully connected layer; or none, for an encoder alone.
     n_outputs : int
         Classes or tags; 0 for the other heads.
 
@@ -73,6 +73,9 @@ class TaskNetwork(nn.Module):
         self.config = config
         self.encoder = VGGEncoder() if config.features == "vgg" else MFCCEncoder()
         n_inputs = self.encoder.n_outputs
+        self.head: Any = None
+        if config.head == "none":
+            return
         if config.head == "classes":
             self.head = Classifier(n_inputs, config.n_outputs)
         else:
@@ -90,7 +93,15 @@ class TaskNetwork(nn.Module):
         return self.encoder(audio).z
 
     def forward(self, audio: Any) -> Any:
-        """Return the head's output for audio[batch, samples]."""
+        """Return the head's output for audio[batch, samples].
+
+        Raises
+        ------
+        InputError
+            If the network has none, or the clips are too short.
+        """
+        if self.head is None:
+            raise InputError("this network is an encoder alone: it has no head; call embed()")
         require_length(audio.shape[1])
         return self.head(self.encoder(audio))
 

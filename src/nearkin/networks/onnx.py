@@ -1,4 +1,4 @@
-"""A model's encoder as ONNX, for any tool: waveforms in, latent vectors out."""
+"""A model's encoder as ONNX, for any tool: waveforms in, latent vectors out; and back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,50 @@ from nearkin.optional import need
 
 if TYPE_CHECKING:
     from nearkin.networks.files import Model
+
+
+def read_onnx(path: str | os.PathLike[str]) -> Model:
+    """Build a network anew from the ONNX file of a VGG-like encoder that `export_onnx` wrote.
+
+    Normalisation is folded into the weights there: here it does nothing, until it learns. There is
+    no head.
+
+    Raises
+    ------
+    ExtraError
+        If torch or onnx is not installed.
+    """
+    import numpy as np
+
+    torch = need("torch", extra="torch")
+    onnx = need("onnx", extra="torch")
+    numpy_helper = need("onnx.numpy_helper", extra="torch")
+    from nearkin.networks.files import Model
+    from nearkin.networks.network import NetworkConfig, build
+
+    graph = onnx.load(str(path))
+    weights = {
+        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
+        for one in graph.graph.initializer
+    }
+    about = {entry.key: entry.value for entry in graph.metadata_props}
+    network = build(NetworkConfig("vgg", "none"), seed=0)
+    state = network.state_dict()
+    for name in state:
+        if name in weights:
+            state[name] = weights[name].clone()
+    network.load_state_dict(state)
+    for part in network.modules():
+        if hasattr(part, "running_var"):
+            part.running_var.fill_(1.0 - part.eps)
+    return Model(
+        task=about["nearkin.task"],
+        features="vgg",
+        head="none",
+        network=network.eval(),
+        trial=int(about["nearkin.trial"]),
+        training_sha256=about["nearkin.training_sha256"],
+    )
 
 
 def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:

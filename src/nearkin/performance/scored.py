@@ -136,6 +136,11 @@ class TrainedModel:
                 f"{printable(self.path)}: its task '{self.about['task']}' is unknown: must be one "
                 f"of {', '.join(TASKS)}; use the version of nearkin that wrote it"
             )
+        if self.about["head"] == "none":
+            raise InputError(
+                f"{printable(self.path)}: is an encoder alone (a fine-tuned reference), without "
+                "the head that solves a task; run it instead, or fine-tune a model of nearkin train"
+            )
         if self.about["head"] != task(self.about["task"]).head:
             raise InputError(
                 f"{printable(self.path)}: its head '{self.about['head']}' is not that of its task "

@@ -6,7 +6,7 @@ Nothing is written: no audio is kept, and the network that is timed learns from 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
 from nearkin.progress import duration
 from nearkin.tasks import Batch, Task, task
-from nearkin.training.objectives import Objective, TaskObjective
+from nearkin.training.finetune import FineTuning, music_splits, parent
+from nearkin.training.objectives import FineTuningObjective, Objective, TaskObjective
 from nearkin.training.run import labels_of, read_splits
 from nearkin.training.settings import Settings
 
@@ -90,14 +91,56 @@ def estimate(settings: Settings, manifest: Path, *, workers: int) -> TrainingEst
     what = task(settings.task)
     splits = read_splits(what, manifest)
     labels = labels_of(what, splits, manifest)
-    rows = [row for part in splits.values() for row in part]
-    paths = {row.path for row in rows}
+    paths = {row.path for part in splits.values() for row in part}
     if what.column == "vocals_path":
+        rows = [row for part in splits.values() for row in part]
         paths |= {row.vocals_path for row in rows if row.vocals_path}
+    steps = settings.n_steps(what, len(splits["train"]))
+    each = step_seconds(settings, what, labels, splits["train"])
+    return _estimated(settings, splits, paths, steps, each, workers)
+
+
+def estimate_finetuning(
+    settings: FineTuning,
+    model: str,
+    *,
+    manifest: str | None = None,
+    clips_from: Sequence[str] = (),
+    workers: int,
+) -> TrainingEstimate:
+    """Count a fine-tuning's work, and measure it as `estimate` does.
+
+    Raises
+    ------
+    InputError
+        As the fine-tuning itself would.
+    """
+    before = parent(model)
+    training = settings.training(before.model.task, before.model.trial)
+    training.require_usable_grids()
+    splits, _ = music_splits(manifest, clips_from, seed=settings.seed)
+    device = device_of(training)
+    network = before.model.network.to(device)
+    noise = noise_of(training, device)
+    objective = FineTuningObjective(network, settings.anchor).to(device)
+    batch = Batch(noise, None, noise)
+    each = objective_seconds(objective, network, batch)
+    each += settings.batch * changing_seconds(training)
+    paths = {row.path for part in splits.values() for row in part}
+    return _estimated(training, splits, paths, settings.max_steps, each, workers)
+
+
+def _estimated(
+    settings: Settings,
+    splits: Mapping[str, Sequence[Row]],
+    paths: set[Path],
+    steps: int,
+    seconds_a_step: float,
+    workers: int,
+) -> TrainingEstimate:
     seconds, samples = _decoded(sorted(paths))
     n_train = len(splits["train"])
-    steps = settings.n_steps(what, n_train)
-    training = steps * step_seconds(settings, what, labels, splits["train"])
+    training = steps * seconds_a_step
     if settings.max_minutes is not None:
         training = min(training, 60 * settings.max_minutes)
     return TrainingEstimate(
@@ -146,20 +189,9 @@ def step_seconds(
     InputError
         If the device cannot be used.
     """
-    name = settings.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        network = build(NetworkConfig(settings.features, what.head, len(labels)), seed=0).to(device)
-    except (RuntimeError, AssertionError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError(f"device={settings.device!r}: cannot be used here ({text})") from error
-    audio = torch.from_numpy(
-        np.random.default_rng(0)
-        .normal(0, 0.1, (settings.batch, settings.n_samples))
-        .astype(np.float32)
-    ).to(device)
+    device = device_of(settings)
+    network = build(NetworkConfig(settings.features, what.head, len(labels)), seed=0).to(device)
+    audio = noise_of(settings, device)
     targets = [what.target(row, labels) for row in (list(rows) * settings.batch)[: settings.batch]]
     if what.column == "vocals_path":
         target = audio
@@ -170,6 +202,32 @@ def step_seconds(
     batch = Batch(audio, target, audio)
     seconds = objective_seconds(TaskObjective(what, settings.consistency), network, batch)
     return seconds + settings.batch * changing_seconds(settings)
+
+
+def device_of(settings: Settings) -> Any:
+    """Return the device of a training, which has been tried.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1).to(device)
+    except (RuntimeError, AssertionError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"device={settings.device!r}: cannot be used here ({text})") from error
+    return device
+
+
+def noise_of(settings: Settings, device: Any) -> Any:
+    """Return a batch of noise, Tensor[batch, samples]."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (settings.batch, settings.n_samples))
+    return torch.from_numpy(noise.astype(np.float32)).to(device)
 
 
 def objective_seconds(objective: Objective, network: Any, batch: Batch) -> float:

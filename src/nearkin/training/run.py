@@ -240,12 +240,50 @@ def training_data(
     InputError
         If a split has no usable recording, or the task has no label.
     """
-    splits = read_splits(what, manifest)
+    return data_of(
+        what,
+        read_splits(what, manifest),
+        manifest,
+        store,
+        settings,
+        workers=workers,
+        progress=progress,
+        tell=tell,
+    )
+
+
+def data_of(
+    what: Task,
+    splits: Mapping[str, Sequence[Row]],
+    source: Path,
+    store: AudioCache,
+    settings: Settings,
+    *,
+    workers: int,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> TrainingData:
+    """Decode the recordings of splits, and line up those that can be trained on.
+
+    Parameters
+    ----------
+    what : Task
+    splits : mapping of str to sequence of Row
+    source : Path
+        Where they come from, for messages.
+    store, settings, workers, progress, tell
+        As those of `training_data`.
+
+    Raises
+    ------
+    InputError
+        If a split has no usable recording, or the task has no label.
+    """
     paths = [row.path for rows in splits.values() for row in rows]
     if what.column == "vocals_path":
         paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
     found = store.fill(paths, workers=workers, progress=progress)
-    labels = labels_of(what, splits, manifest)
+    labels = labels_of(what, splits, source)
     parts: dict[str, Recordings] = {}
     hashes: dict[str, str] = {}
     for name, rows in splits.items():
@@ -256,8 +294,8 @@ def training_data(
             tell(_left_out(name, left_out, len(rows)))
         if not used:
             raise InputError(
-                f"{printable(manifest)}: no usable {name} recording ({left_out[0][1]}); "
-                "mend the manifest"
+                f"{printable(source)}: no usable {name} recording ({left_out[0][1]}); "
+                "mend the manifest, or give more music"
             )
         hashes[name] = content_sha256(used, found)
     return TrainingData(labels, parts, hashes, tuple(paths))

@@ -223,6 +223,7 @@ def recorded(source: Grid) -> dict[str, Any]:
 
 
 _CHANGED = {
+    "parent_sha256": "another network",
     "augment": "another --augment",
     "consistency": "another --consistency, or another --grid",
     "training_sha256": "other training recordings or labels",
