@@ -198,6 +198,7 @@ def gate(
         tables=tables_of(result, "this run"),
         older=older,
         perception=result.perception,
+        attack_scores=result.attack_scores,
     )
 
 
@@ -268,7 +269,7 @@ def tables_of(result: Result, name: str) -> RunTables:
     """Return what a comparison reads of a run."""
     from nearkin.results.answers import RunTables
 
-    return RunTables(name, result.run, result.clips, result.queries)
+    return RunTables(name, result.run, result.clips, result.queries, result.attacks)
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:

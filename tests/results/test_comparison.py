@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +367,58 @@ def test_the_spread_between_trials_is_in_the_interval() -> None:
 
 
 # -- which runs ----------------------------------------------------------------------------------
+
+
+def under_attack(
+    run: RunTables, errors: dict[str, np.ndarray], methods: dict[str, str]
+) -> RunTables:
+    """The same run with attacked clips: error[snr, clip] at 60 and 40 dB."""
+    ids = list(run.clips["clip_id"])
+    rows = [
+        {"encoder": encoder, "task": "", "trial": 1, "method": methods[encoder],
+         "space": space, "distance": "cosine", "transformation": code, "magnitude": snr,
+         "clip_id": clip, "error": int(error)}
+        for encoder, both in errors.items()
+        for space, code in (("latent", "AD"), ("latent", "PN"), ("audio", "AD"))
+        for snr, mine in zip((60.0, 40.0), both, strict=True)
+        for clip, error in zip(ids, mine if code == "AD" else 1 - mine, strict=True)
+    ]  # fmt: skip
+    return replace(run, attacks=pd.DataFrame(rows).astype({"error": "Int64"}))
+
+
+def test_attacked_clips_are_compared_snr_by_snr() -> None:
+    rng = np.random.default_rng(1)
+    grid = {"a": np.zeros((6, 60)), "b": np.zeros((6, 60))}
+    errors = {"a": rng.random((2, 60)) < 0.3, "b": rng.random((2, 60)) < 0.7}
+    plain = made(grid)
+    both = under_attack(plain, errors, {"a": "pgd", "b": "pgd"})
+    found = compare([both], n_resamples=2_000)
+    rows = found.table[found.table["level"] == "attack"]
+    assert rows["magnitude"].tolist() == [60.0, 40.0]
+    assert set(rows["transformation"]) == {"AD"}
+    for row, place in zip(rows.to_dict("records"), (0, 1), strict=True):
+        lost, other = errors["a"][place], errors["b"][place]
+        assert row["difference"] == pytest.approx(other.mean() - lost.mean())
+        assert (row["value_a"], row["n"]) == (pytest.approx(1 - lost.mean()), 60)
+        # McNemar's exact test of the clips that only one of the two lost
+        only_a, only_b = int((lost & ~other).sum()), int((other & ~lost).sum())
+        exact = stats.binomtest(only_a, only_a + only_b).pvalue
+        assert row["p"] == pytest.approx(exact, abs=0.02)
+        assert row["p_holm"] >= row["p"]
+    # what is not attacked is compared as before, and no mean holds an attack
+    rest = found.table[found.table["level"] != "attack"]
+    assert rest.equals(compare([plain], n_resamples=2_000).table)
+    (told,) = [line for line in lines(found, several_runs=False) if "attacked clips" in line]
+    assert "60 dB +" in told
+    assert "40 dB +" in told
+
+
+def test_other_ways_of_searching_are_not_compared() -> None:
+    grid = {"a": np.zeros((6, 30)), "b": np.zeros((6, 30))}
+    errors = {name: np.eye(2, 30) for name in grid}
+    found = compare([under_attack(made(grid), errors, {"a": "pgd", "b": "nes"})], n_resamples=200)
+    assert "attack" not in set(found.table["level"])
+    assert any("by questions alone, which finds less" in note for note in found.notes)
 
 
 def test_runs_are_compared_by_their_tested_encoders() -> None:

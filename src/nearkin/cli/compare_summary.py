@@ -27,6 +27,7 @@ def lines(found: Comparison, *, several_runs: bool) -> list[str]:
         columns = ["measure", "audio_distance", "latent_distance"]
         for question, rows in pair.groupby(columns, sort=False):
             name = f"{question[0]}[{','.join(str(part) for part in question[1:] if part)}]"
+            under_attack = rows[rows["level"] == "attack"]
             overall = rows[rows["level"] == "overall"].iloc[0]
             told.append(f"  {name:30} {_difference(overall)}")
             parts = rows[rows["level"] == "transformation"]
@@ -38,6 +39,13 @@ def lines(found: Comparison, *, several_runs: bool) -> list[str]:
             ]
             if apart:
                 told.append(f"  {'':30} {'  '.join(apart)}")
+            attacked = [
+                f"{row['magnitude']:g} dB {row['difference']:+.3f}"
+                + ("*" if row["p_holm"] < 0.05 else "")
+                for _, row in under_attack.iterrows()
+            ]
+            if attacked:
+                told.append(f"  {'  attacked clips':30} {'  '.join(attacked)}")
     told += ["", "* p < 0.05 after correction", *found.notes]
     return told
 

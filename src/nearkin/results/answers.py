@@ -36,12 +36,15 @@ class RunTables:
         run.json.
     clips, queries : pandas.DataFrame
         The run's tables.
+    attacks : pandas.DataFrame or None
+        attacks.parquet, of a run with ``--attack``.
     """
 
     name: str
     record: Mapping[str, Any]
     clips: pd.DataFrame
     queries: pd.DataFrame
+    attacks: pd.DataFrame | None = None
 
 
 class Question(NamedTuple):

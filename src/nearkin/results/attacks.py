@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nearkin.results.systems import System
-from nearkin.tables import OK
+from nearkin.tables import CONSISTENCY, OK
 
 HOW = {
     "pgd": "along its gradient",
@@ -47,6 +48,44 @@ class WorstCase:
     sentence: str
     snrs: tuple[float, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def attack_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of attacked clips as rows of a consistency table, for a gate.
+
+    C_W of the attacked clip is C_W of the transformation AD. Where half of the clips can be led
+    astray is a measure of its own, AD_snr; beyond the SNRs that were searched it is infinite.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        attack_scores.parquet.
+    """
+    attacked = (scores["transformation"] == "AD") & (scores["space"] == "latent")
+    rows = scores[attacked & scores["measure"].isin(["C_W", "half_astray"])]
+    half = (rows["measure"] == "half_astray").to_numpy()
+    status = rows["status"].astype(str)
+    infinite = np.select([status.str.startswith("above"), status.str.startswith("below")],
+                         [math.inf, -math.inf], math.nan)  # fmt: skip
+    value = rows["value"].to_numpy(np.float64)
+    value = np.where(half & np.isnan(value), infinite, value)
+    ends = [
+        np.where(half & np.isnan(rows[end]) & ~np.isnan(value), beyond, rows[end])
+        for end, beyond in (("ci_low", -math.inf), ("ci_high", math.inf))
+    ]
+    asked = rows["method"] == "nes"
+    how = status.where(~asked, (status + "; searched " + HOW["nes"]).str.removeprefix(f"{OK}; "))
+    return rows.assign(
+        measure=rows["measure"].where(~half, "AD_snr"),
+        audio_distance="",
+        latent_distance=rows["distance"],
+        value=value,
+        ci_low=ends[0].astype(np.float64),
+        ci_high=ends[1].astype(np.float64),
+        side="",
+        status=how,
+        trial=1,  # every trial has to hold: none of them speaks for the others
+    )[list(CONSISTENCY)].reset_index(drop=True)
 
 
 def worst_cases(scores: pd.DataFrame | None) -> list[WorstCase]:

@@ -8,7 +8,8 @@ Conventions
 -----------
 A difference is a less b. Levels: "point" is one transformation at one magnitude; "transformation"
 the unweighted mean over its magnitudes (monotonicity: over its sides); "overall" the unweighted
-mean over the transformations; OG is left out. Intervals (95 %) and two-sided p-values come from one
+mean over the transformations; OG is left out; "attack" one SNR of attacked clips, where both runs
+searched them in the same way, in no mean. Intervals (95 %) and two-sided p-values come from one
 method, which `ci_method` names; see `nearkin.statistics.paired`. `p_holm` holds the familywise
 error over all rows of one measure and level (Holm 1979). A query that an encoder failed counts as
 lost; one that could not be made is left out of both.
@@ -40,6 +41,7 @@ from nearkin.results.answers import (
     unit_shares,
     units_of,
 )
+from nearkin.results.attack_answers import attacked
 from nearkin.results.pairing import find_systems, pairs_of
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import resamples
@@ -198,6 +200,10 @@ def compare(
                 points=points and question.measure != "monotonicity",
             )
             rows += [names | row for row in found]
+        if same_clips and measure in ("", "C_W"):
+            found_there, told = _under_attack(systems[a], systems[b], shared, counts, units)
+            wanted = [row for row in found_there if distance in ("", row["latent_distance"])]
+            rows, notes = rows + wanted, notes + told
     if not rows:
         raise InputError(
             "nothing to compare: the encoders share no distance; compare latent spaces with latent "
@@ -290,28 +296,7 @@ def _differences(
     def row(
         level: str, at: Place, both: tuple[Floats, Floats], where: list[int], status: str = OK
     ) -> dict[str, Any]:
-        means = [float(side.mean()) for side in both]
-        difference = means[0] - means[1]
-        undefined = math.isnan(difference) or len(both[0][0]) < 2
-        found = (
-            Difference(math.nan, math.nan, math.nan, "")
-            if undefined
-            else paired_difference(*both, counts, bound=bound)
-        )
-        return {
-            "level": level,
-            "transformation": at.code,
-            "magnitude": at.magnitude,
-            "value_a": means[0],
-            "value_b": means[1],
-            "difference": difference,
-            "ci_low": found.low,
-            "ci_high": found.high,
-            "ci_method": found.method,
-            "p": found.p,
-            "n": paired.answered(where),
-            "status": _status(difference, found, status),
-        }
+        return _row(level, at, both, counts, bound, paired.answered(where), status)
 
     # A transformation nobody can be judged in (an undefined monotonicity) is not in the mean.
     known = [c for c in codes if not math.isnan(sum(float(one.sum()) for one in shares[c]))]
@@ -339,6 +324,71 @@ def _status(difference: float, found: Difference, status: str) -> str:
         return status
     reason = "no interval: 2 trials are too few"
     return reason if status == OK else f"{status}; {reason}"
+
+
+def _row(
+    level: str,
+    at: Place,
+    both: tuple[Floats, Floats],
+    counts: Floats,
+    bound: float,
+    answered: int,
+    status: str = OK,
+) -> dict[str, Any]:
+    means = [float(side.mean()) for side in both]
+    difference = means[0] - means[1]
+    undefined = math.isnan(difference) or len(both[0][0]) < 2
+    found = (
+        Difference(math.nan, math.nan, math.nan, "")
+        if undefined
+        else paired_difference(*both, counts, bound=bound)
+    )
+    return {
+        "level": level,
+        "transformation": at.code,
+        "magnitude": at.magnitude,
+        "value_a": means[0],
+        "value_b": means[1],
+        "difference": difference,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "ci_method": found.method,
+        "p": found.p,
+        "n": answered,
+        "status": _status(difference, found, status),
+    }
+
+
+def _under_attack(
+    a: SystemOfRun,
+    b: SystemOfRun,
+    shared: Sequence[str],
+    counts: Floats,
+    units: NDArray[np.intp],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of two encoders' attacked clips, and why there are none."""
+    one, two = attacked(a, shared), attacked(b, shared)
+    if one is None or two is None:
+        return [], []
+    several = a.run is not b.run
+    labels = [side.label(several_runs=several) for side in (a, b)]
+    if one.method != two.method:
+        return [], [
+            f"{labels[0]} and {labels[1]} are not compared under attack: one was searched along "
+            "its gradient, the other by questions alone, which finds less"
+        ]
+    both = [place for place in one.answers.places if place in two.answers.places]
+    mine, theirs = (
+        side.answers.value[:, [side.answers.places.index(place) for place in both]]
+        for side in (one, two)
+    )
+    paired = Paired(mine, theirs, units)
+    names = _names(a, b, one.question)
+    bound = largest_difference("C_W")
+    return [
+        names | _row("attack", at, paired.shares([place]), counts, bound, paired.answered([place]))
+        for place, at in enumerate(both)
+    ], []
 
 
 # -- words ---------------------------------------------------------------------------------------

@@ -22,14 +22,21 @@ import pandas as pd
 from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.answers import RunTables, SystemOfRun
-from nearkin.results.audibility import SCALES, medians
+from nearkin.results.attacks import attack_rows
+from nearkin.results.audibility import medians
+from nearkin.results.gate_places import meant_rows, refused
 from nearkin.results.relative import Older, Pair, differences
-from nearkin.results.requirement import CLIPS, IMPERCEPTIBLE, Condition, Requirement, compares
+from nearkin.results.requirement import (
+    ATTACKED,
+    CLIPS,
+    HALF_ASTRAY,
+    Requirement,
+    compares,
+)
 from nearkin.results.requirements import parse
 from nearkin.results.systems import AUDIO, System, distance_name, headline, named, systems_of
 from nearkin.tables import OK
 from nearkin.transforms import magnitudes
-from nearkin.transforms.magnitudes import ORIGINAL
 
 On = Literal["value", "lower", "shown"]
 ON = ("value", "lower", "shown")
@@ -127,6 +134,7 @@ def judge(
     tables: RunTables | None = None,
     older: Older | None = None,
     perception: pd.DataFrame | None = None,
+    attack_scores: pd.DataFrame | None = None,
 ) -> list[Outcome]:
     """Hold requirements against a run.
 
@@ -148,6 +156,8 @@ def judge(
         The run that "baseline" means.
     perception : pandas.DataFrame, optional
         The run's perception.parquet: what "MOS" and "JND" mean.
+    attack_scores : pandas.DataFrame, optional
+        The run's attack_scores.parquet: what "AD" and "AD_snr" mean.
 
     Returns
     -------
@@ -168,12 +178,34 @@ def judge(
         try:
             required = parse(text) if isinstance(text, str) else text
             heard = None if perception is None else medians(perception)
-            outcomes.append(_judge(required, consistency, run, on, tables, older, heard))
+            scores = consistency
+            if required.is_attack:
+                scores = _with_attacks(required, consistency, attack_scores)
+            outcomes.append(_judge(required, scores, run, on, tables, older, heard))
         except InputError as error:
             problems.append(str(error))
     if problems:
         raise InputError(" | ".join(problems))
     return outcomes
+
+
+def _with_attacks(
+    required: Requirement, consistency: pd.DataFrame, attack_scores: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return the rows of a run together with those of its attacked clips."""
+    if attack_scores is None or attack_scores.empty:
+        raise refused(required, "needs attacked clips: give nearkin run the option --attack")
+    if required.column not in ("C_W", HALF_ASTRAY):
+        raise refused(required, f"under an attack {required.column} is not scored; require C_W")
+    if required.is_relative:
+        raise refused(required, "under an attack only a number can be demanded, no difference")
+    found = attack_rows(attack_scores)
+    if required.measure == HALF_ASTRAY:
+        return found
+    who = ["encoder", "task"]
+    speaks = consistency.assign(task=consistency["task"].fillna("")).groupby(who)["trial"].min()
+    found["trial"] = speaks.reindex(pd.MultiIndex.from_frame(found[who])).to_numpy()
+    return pd.concat([consistency, found], ignore_index=True)
 
 
 def _judge(
@@ -188,11 +220,11 @@ def _judge(
     if required.measure == CLIPS:
         return _clips(required, int(run["n"]))
     rows = _rows(required, consistency, run)
-    rows = rows[_places(required, rows, heard)]
+    rows = rows[meant_rows(required, rows, heard)]
     sign = 1 if required.comparison.startswith(">") else -1
     if required.is_relative:
         if required.baseline and older is None:
-            raise _refused(required, "names a baseline: pass --baseline OLD, an older run's folder")
+            raise refused(required, "names a baseline: pass --baseline OLD, an older run's folder")
         rows = _relative(required, rows, consistency, run, tables, older)
     if required.reduction:
         rows = rows if "mean_of" in rows else _reduced(rows, required.reduction)
@@ -249,7 +281,7 @@ def _relative(
         they = [System(str(encoder), str(task), "") for encoder, task in names]
         if len(they) > 1:
             told = ", ".join(one.label for one in they)
-            raise _refused(required, f"'{rival}' means several encoders ({told}): name one")
+            raise refused(required, f"'{rival}' means several encoders ({told}): name one")
         if (
             required.rival
             and they[0][:2] == me[:2]
@@ -262,7 +294,7 @@ def _relative(
             pair = Pair(SystemOfRun(tables, me), SystemOfRun(right, they[0]))
         found.append(differences(required, mine, against, pair))
     if not found:
-        raise _refused(required, "holds an encoder against itself: name another on the right")
+        raise refused(required, "holds an encoder against itself: name another on the right")
     return pd.concat(found, ignore_index=True)
 
 
@@ -293,7 +325,7 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
     rows = rows[rows["measure"] == required.column]
     if rows.empty:
         known = suggest(required.column, consistency["measure"].unique())
-        raise _refused(required, f"the run has no {required.column}: {known}")
+        raise refused(required, f"the run has no {required.column}: {known}")
     systems = systems_of(run, consistency)
     if not required.encoder:
         tested = {(one.encoder, one.task) for one in systems if one.role == "tested"}
@@ -306,104 +338,19 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
         told = f"encoder '{required.encoder}'"
         if not meant:
             known = suggest(required.encoder, {one.label for one in systems})
-            raise _refused(required, f"the run has no {told}: {known}")
+            raise refused(required, f"the run has no {told}: {known}")
     rows = rows[np.array(mine, bool)]
     if rows.empty:
-        raise _refused(required, f"the run has no {required.column} of {told}: name another")
+        raise refused(required, f"the run has no {required.column} of {told}: name another")
     for distance in required.distances:
         having = (rows["audio_distance"] == distance) | (rows["latent_distance"] == distance)
         if not having.any():
             there = {*rows["audio_distance"], *rows["latent_distance"]} - {""}
-            raise _refused(
+            raise refused(
                 required, f"no distance '{distance}' there: {suggest(distance, sorted(there))}"
             )
         rows = rows[having]
     return rows
-
-
-def _places(required: Requirement, rows: pd.DataFrame, heard: pd.DataFrame | None = None) -> Mask:
-    """Return which rows are meant; every condition must find some."""
-    if not required.places:
-        anywhere = (rows["transformation"] != ORIGINAL).to_numpy()
-        if not anywhere.any():
-            raise _refused(required, "the run has no transformation but OG: add '@ OG'")
-        return anywhere
-    meant = np.zeros(len(rows), bool)
-    for group in required.places:
-        audible = [condition for condition in group if condition.code in SCALES]
-        if audible:
-            meant |= _audible(required, group, audible, rows, heard)
-            continue
-        for code in dict.fromkeys(condition.code for condition in group):
-            here = np.ones(len(rows), bool)
-            told = " and ".join(str(one) for one in group if one.code == code)
-            for condition in group:
-                if condition.code == code:
-                    here &= _meets(required, condition, rows)
-            if not here.any():
-                raise _refused(
-                    required, f"'{told}' names no point of the run: {_known(code, rows)}"
-                )
-            meant |= here
-    return meant
-
-
-def _audible(
-    required: Requirement,
-    group: Sequence[Condition],
-    audible: Sequence[Condition],
-    rows: pd.DataFrame,
-    heard: pd.DataFrame | None,
-) -> Mask:
-    """Return the rows at which the median clip hears as much as is said, of the codes beside it."""
-    told = " and ".join(str(condition) for condition in group)
-    if heard is None:
-        raise _refused(
-            required, f"'{told}' needs perception.parquet: give nearkin perceive RUN first"
-        )
-    if any(not condition.comparison for condition in audible):
-        raise _refused(required, f"'{told}' needs a number: write for instance 'MOS>=4.5'")
-    others = [condition for condition in group if condition.code not in SCALES]
-    here = np.array(rows["transformation"] != ORIGINAL)
-    if others:
-        here &= np.any([_meets(required, condition, rows) for condition in others], axis=0)
-    places = pd.MultiIndex.from_frame(rows[["transformation", "magnitude"]])
-    there = heard.reindex(places)
-    for condition in audible:
-        column = SCALES[condition.code]
-        mine = (there["scale"] == column).to_numpy()
-        values = there[column].to_numpy(np.float64)
-        here &= mine & [condition.holds(float(value)) for value in values]
-    if not here.any():
-        raise _refused(required, f"'{told}' names no point of the run")
-    return here
-
-
-def _meets(required: Requirement, condition: Condition, rows: pd.DataFrame) -> Mask:
-    pairs = list(zip(rows["transformation"], rows["magnitude"], strict=True))
-    if condition.code == IMPERCEPTIBLE:
-        return np.array([_imperceptible(str(code), float(value)) for code, value in pairs])
-    codes = rows["transformation"].unique()
-    if condition.code not in codes:
-        known = suggest(condition.code, [*codes, IMPERCEPTIBLE])
-        raise _refused(required, f"the run has no transformation '{condition.code}': {known}")
-    return np.array(
-        [code == condition.code and condition.holds(float(value)) for code, value in pairs]
-    )
-
-
-def _imperceptible(code: str, magnitude: float) -> bool:
-    if code == ORIGINAL or math.isnan(magnitude):
-        return False
-    return magnitudes.is_imperceptible(magnitudes.Point(code, magnitude))
-
-
-def _known(code: str, rows: pd.DataFrame) -> str:
-    if code == IMPERCEPTIBLE:
-        return "its mildest magnitudes are more severe than the paper's; run --grid imperceptible"
-    values = sorted(rows.loc[rows["transformation"] == code, "magnitude"].unique())
-    told = ", ".join(f"{value:g}" for value in values[:6])
-    return f"{code} has {told}" + (f" ... {values[-1]:g}" if len(values) > 6 else "")
 
 
 def _reduced(rows: pd.DataFrame, reduction: str) -> pd.DataFrame:
@@ -430,10 +377,8 @@ def _count(row: pd.Series[Any], column: str) -> int:
 
 def _where(row: pd.Series[Any]) -> str:
     code, magnitude, side = str(row["transformation"]), float(row["magnitude"]), str(row["side"])
+    if code == ATTACKED:
+        return "" if math.isnan(magnitude) else f"attacked at {magnitude:g} dB SNR"
     if math.isnan(magnitude):
         return magnitudes.direction(code, side)
     return magnitudes.in_words(code, magnitude)
-
-
-def _refused(required: Requirement, problem: str) -> InputError:
-    return InputError(f"requirement '{required}': {problem}")

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 IMPERCEPTIBLE = "imperceptible"
 CLIPS = "N"
 BASELINE = "baseline"
+ATTACKED = "AD"
+"""The code of attacked clips: its magnitude is an SNR in dB."""
+HALF_ASTRAY = "AD_snr"
+"""The SNR at which half of the clips can be led astray, in dB: the lower, the better."""
 
 BARE = re.compile(r"[^\s,\[\]\"'()\\]+")
 """A name that needs no quotes."""
@@ -59,7 +63,7 @@ class Requirement:
     Attributes
     ----------
     measure : str
-        One of `nearkin.tables.MEASURES`, or "N".
+        One of `nearkin.tables.MEASURES`, "AD_snr", or "N".
     size : int
         The n of C_W@n; 0 without.
     encoder : str
@@ -98,6 +102,12 @@ class Requirement:
     def is_relative(self) -> bool:
         """Whether a difference is held to the bound."""
         return bool(self.rival) or self.baseline
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether it needs what a run with ``--attack`` found."""
+        codes = {condition.code for group in self.places for condition in group}
+        return self.measure == HALF_ASTRAY or ATTACKED in codes
 
     @property
     def column(self) -> str:

@@ -8,23 +8,26 @@
     score       = [reduction "("] measure ["[" encoder {"," distance} "]"] [")"]
     reduction   = "mean" | "median"                 over the points named; without it all must hold
     measure     = "C_W" | "C_W@" n | "C_B_rho" | "C_B_acc" | "kappa" | "monotonicity"
+                | "AD_snr"                          the SNR at which half can be led astray, in dB
     comparison  = ">=" | ">" | "<=" | "<"
     places      = group {"," group}                 the points of every group
     group       = "imperceptible" | condition {"and" condition}
     condition   = code [comparison number | "=" number | "in" number ".." number]
-    code        = a transformation's | "MOS" | "JND"
+    code        = a transformation's | "MOS" | "JND" | "AD"
 
 Conditions joined by "and" on one transformation narrow it (``MP>=64 and MP<=128``); on different
 ones they name the points of each. "MOS" is the mean opinion score of the median clip at a point,
 "JND" its just noticeable differences (after ``nearkin perceive``): ``@ MOS>=4.5``; beside other
-codes they narrow those. Without brackets every tested encoder is meant, without a
-distance every distance, without places the whole grid (not OG). A name with a space, comma, quote
-or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. kappa has no value where both spaces
-are perfect, because chance alone then agrees, and what has no value is unmet: require C_B_acc
-there. On the right may stand the same measure of another encoder (``C_W[a] >= C_W[random]``), or
-"baseline": the same encoder in the older run that ``--baseline`` names; the difference of the two,
-clip by clip, is then held to the number behind (0 where none is). Nothing is evaluated: the text is
-read character by character into a frozen record, and ``parse(str(requirement)) == requirement``.
+codes they narrow those. "AD" is the attacked clip of a run with ``--attack``, at an SNR in dB:
+``C_W[mine] >= 0.5 @ AD>=50``; the whole grid does not hold it. Without brackets every tested
+encoder is meant, without a distance every distance, without places the whole grid (not OG). A name
+with a space, comma, quote or bracket is quoted: ``C_W["my model, v2",cosine] >= 0.9``. kappa has no
+value where both spaces are perfect, because chance alone then agrees, and what has no value is
+unmet: require C_B_acc there. On the right may stand the same measure of another encoder
+(``C_W[a] >= C_W[random]``), or "baseline": the same encoder in the older run that ``--baseline``
+names; the difference of the two, clip by clip, is then held to the number behind (0 where none is).
+Nothing is evaluated: the text is read character by character into a frozen record, and
+``parse(str(requirement)) == requirement``.
 """
 
 from __future__ import annotations
@@ -35,9 +38,18 @@ from typing import NamedTuple, NoReturn
 
 from nearkin.errors import InputError
 from nearkin.registry import suggest
-from nearkin.results.requirement import BARE, BASELINE, CLIPS, IMPERCEPTIBLE, Condition, Requirement
-from nearkin.tables import MEASURES
+from nearkin.results.requirement import (
+    BARE,
+    BASELINE,
+    CLIPS,
+    HALF_ASTRAY,
+    IMPERCEPTIBLE,
+    Condition,
+    Requirement,
+)
+from nearkin.tables import MEASURES, Measure
 
+KNOWN = {**MEASURES, HALF_ASTRAY: Measure(-100.0, 200.0, 1)}
 REDUCTIONS = ("mean", "median")
 COMPARISONS = (">=", "<=", ">", "<")
 
@@ -99,20 +111,25 @@ class _Reader:
         self.at = 0
 
     def requirement(self) -> Requirement:
-        left = self._score((*MEASURES, *REDUCTIONS, CLIPS))
+        left = self._score((*KNOWN, *REDUCTIONS, CLIPS))
         if left.measure == CLIPS:
             return self._clips()
         comparison = self._comparison()
         right, bound = self._right(left)
         word = left.measure
+        attacks = word == HALF_ASTRAY
         places: tuple[tuple[Condition, ...], ...] = ()
-        if self._take("@"):
+        if not attacks and self._take("@"):
             groups = [self._group(word)]
             while self._take(","):
                 groups.append(self._group(word))
             places = tuple(groups)
         if self._rest():
-            self._fail("the end, '@', ',' or 'and'" if not places else "',', 'and' or the end")
+            self._fail(
+                "the end: the SNR is that of all clips" if attacks
+                else "',', 'and' or the end" if places
+                else "the end, '@', ',' or 'and'"
+            )  # fmt: skip
         return Requirement(
             measure=word,
             size=left.size,
@@ -164,7 +181,7 @@ class _Reader:
     def _right(self, left: _Score) -> tuple[_Score | None, float]:
         """Read the right side: None for a number alone, a score without encoder for baseline."""
         self._skip()
-        if _NUMBER.match(self.text, self.at):
+        if _NUMBER.match(self.text, self.at) or left.measure == HALF_ASTRAY:
             return None, self._bound(left.measure)
         begin = self.at
         if self._take_word(BASELINE):
@@ -211,7 +228,7 @@ class _Reader:
         if not self._take("["):
             return "", ()
         names = [self._name(_ENCODER)]
-        most = 1 + MEASURES[measure].distances
+        most = 1 + KNOWN[measure].distances
         while self._take(","):
             if len(names) == most:
                 self._fail(f"']': {measure} has {'two distances' if most > 2 else 'one distance'}")
@@ -257,7 +274,7 @@ class _Reader:
         self._skip()
         begin = self.at
         bound = self._number()
-        low, high = MEASURES[measure].low, MEASURES[measure].high
+        low, high = KNOWN[measure].low, KNOWN[measure].high
         if not low <= bound <= high:
             self.at = begin
             self._fail(f"a number in {low:g}..{high:g}, where {measure} lies")
