@@ -120,12 +120,13 @@ def test_version_is_the_installed_one() -> None:
 
 def test_the_walks_on_the_page_are_those_of_today() -> None:
     """Every function that takes a clip or a model on is there, and the page counts as we do."""
-    script = PACKAGE.parents[1] / "scripts" / "house.py"
+    root = Path(__file__).parents[1]
+    script = root / "scripts" / "house.py"
     done = subprocess.run(
         [sys.executable, str(script), "--walks"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text("utf-8")
+    page = (root / "docs" / "architecture.md").read_text("utf-8")
     counts = [line.partition(": ")[2] for line in done.stdout.splitlines() if ": " in line]
     assert len(counts) == 2
     assert all(f"| {count} |" in page for count in counts)

@@ -58,6 +58,18 @@ def test_the_page_plays_the_worst_of_every_point(run: Result) -> None:
     assert "--sounds none" in told
 
 
+def test_a_page_takes_as_much_as_is_asked_for(run: Result) -> None:
+    """A size of its own: of 0.1 MB four sounds of 22,400 characters are filled, and no fifth."""
+    every, _ = sounds_of_page(run.folder, run.run, run.clips, run.queries, which="all")
+    sounds, why = sounds_of_page(run.folder, run.run, run.clips, run.queries, which="0.1MB")
+    assert 0 < sum(4 * -(-len(mp3) // 3) for mp3 in sounds.values()) <= 100_000
+    assert set(sounds) < set(every)
+    assert "nearkin report --sounds 10MB" in why
+    for wrong in ("10", "MB", "-1MB", "worse"):
+        with pytest.raises(InputError, match="or a size, such as 10MB"):
+            sounds_of_page(run.folder, run.run, run.clips, run.queries, which=wrong)
+
+
 def test_a_full_page_takes_no_more_and_says_so(run: Result) -> None:
     made = Sounds(run.folder, run.run, run.clips)
     wanted = [("tune00.wav", Point("PN", 30.0)), ("tune01.wav", Point("PN", 30.0))]

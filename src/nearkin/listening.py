@@ -6,9 +6,12 @@ Conventions: a sound is named by (clip id, point); the point None is the clip as
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from nearkin.errors import InputError, NearkinError
 from nearkin.files import file_name, write_whole
@@ -24,7 +27,8 @@ from nearkin.transforms.magnitudes import Point
 if TYPE_CHECKING:
     import pandas as pd
 
-Which = Literal["none", "worst", "all"]
+SOUNDS = ("none", "worst", "all")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?MB", re.IGNORECASE)
 
 
 class Heard(NamedTuple):
@@ -44,7 +48,7 @@ def sounds_of_page(
     clips: pd.DataFrame,
     queries: pd.DataFrame,
     *,
-    which: Which = "worst",
+    which: str = "worst",
     keep: bool = True,
     progress: Progress = silent,
 ) -> tuple[dict[Wanted, bytes], str]:
@@ -54,8 +58,9 @@ def sounds_of_page(
     ----------
     folder, record, clips, queries
         The run.
-    which : {"none", "worst", "all"}
-        None; the worst of every point until the page is full; or all, however many.
+    which : str
+        ``"none"``; ``"worst"``, the worst of every point until 2 MB are full; ``"10MB"``, or
+        another size, the same until that is full; or ``"all"``, however many.
     keep : bool
         Keep them under ``audio/`` in the run's folder, so that they are made once.
     progress : callable
@@ -71,20 +76,19 @@ def sounds_of_page(
     Raises
     ------
     InputError
-        If `which` is none of the three.
+        If `which` is none of these.
     """
-    if which not in get_args(Which):
-        raise InputError(f"sounds '{which}': {suggest(which, get_args(Which))}")
+    budget = budget_of(which)
     if which == "none":
         return {}, "This page was made without the sounds of single points (--sounds none)."
     lost = lost_queries(queries)
     if lost.empty:
         return {}, ""
-    lost = lost[lost["place"] < 20] if which == "worst" else lost
+    lost = lost if budget is None else lost[lost["place"] < 20]
     tested = [one.encoder for one in systems_of(record, queries) if one.role == "tested"]
     order = [(clip, Point(code, m)) for clip, code, m in worth_hearing(lost, first=tested)]
     intruders = (
-        lost[lost["place"] < 1 if which == "worst" else lost["place"] >= 0]
+        lost[lost["place"] < (1 if budget is not None else np.inf)]
         .groupby(["clip_id", "transformation", "magnitude"])["nearest_id"]
         .agg(lambda ids: sorted(set(ids)))
         .to_dict()
@@ -96,9 +100,25 @@ def sounds_of_page(
     return made.chosen(
         order,
         lambda one: intruders.get((one[0], *one[1]), ()) if one[1] else (),
-        budget=BUDGET if which == "worst" else None,
+        budget=budget,
         progress=progress,
     )
+
+
+def budget_of(which: str) -> int | None:
+    """Return how many characters of base64 the sounds of a page may take; None: any number.
+
+    Examples
+    --------
+    >>> budget_of("10MB"), budget_of("worst"), budget_of("none"), budget_of("all")
+    (10000000, 2000000, 0, None)
+    """
+    if which in SOUNDS:
+        return {"none": 0, "worst": BUDGET, "all": None}[which]
+    size = _SIZE.fullmatch(which)
+    if size is None:
+        raise InputError(f"sounds '{which}': {suggest(which, SOUNDS)}; or a size, such as 10MB")
+    return round(float(size[1]) * 1e6)
 
 
 def listen(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from nearkin.distances import cosine
 from nearkin.gallery.scores import EXTRAPOLATED, MEASURED
 from nearkin.results.embeddings import read_embeddings
 from support.commands import command, refused
+from support.shown import specs_of
 
 GRID = "{PN: [-10, 6], TS: [0.6]}"
 KEY = ["clip_id", "transformation", "magnitude", "distance"]
@@ -269,7 +269,7 @@ def test_the_report_shows_the_curve(laid: Path) -> None:
     mine = table[(table["encoder"] == "mfcc") & (table["latent_distance"] == "cosine")]
     means = mine.groupby("size")["value"].mean()
     assert f"is {means[5]:.2f} among the run&#39;s 5 clips and {means[9]:.2f} among 9" in page
-    spec = json.loads(re.search(r'id="collection-sizes-spec"[^>]*>(.*?)</script>', page)[1])
+    spec = json.loads(specs_of(page)["collection-sizes-spec"])
     points = [one for row in spec["vconcat"] for p in row["concat"] for one in p["data"]["values"]]
     assert {one["x"] for one in points if one["beyond"]} == {9, 10, 100}  # the dashes begin at all
     assert {one["x"] for one in points if not one["beyond"]} == {5, 7, 9}

@@ -13,7 +13,7 @@ from nearkin.report.blocks import json_for_script
 from nearkin.report.methods import paragraph, software_bibtex
 from support.fabricated import fabricate
 from support.hostile import NAMES
-from support.shown import Page, seen_by_chromium
+from support.shown import Page, seen_by_chromium, specs_of
 
 HOSTILE = [
     "</script><script>window.hacked=1</script>.ogg",
@@ -133,12 +133,8 @@ def test_the_order_of_the_page(html):
     assert places == sorted(places)
 
 
-def test_every_figure_has_its_spec_and_the_spec_its_data(page, data):
-    specs = {
-        str(kind["id"]): json.loads(text)
-        for kind, text in page.scripts
-        if str(kind.get("id")).endswith("-spec")
-    }
+def test_every_figure_has_its_spec_and_the_spec_its_data(html, page, data):
+    specs = {name: json.loads(text) for name, text in specs_of(html).items()}
     wanted = {attributes["data-spec"] for _, attributes in page.tags if "data-spec" in attributes}
     assert wanted == set(specs)
     assert {f"figure-{number}-spec" for number in (3, 6, 7, 10, 12, 13)} <= wanted

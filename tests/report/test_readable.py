@@ -14,7 +14,7 @@ import nearkin.report
 from nearkin.report import page as report
 from nearkin.report.figures import style
 from support.fabricated import fabricate, performance
-from support.shown import Page, seen_by_chromium
+from support.shown import Page, seen_by_chromium, specs_of
 
 GRID = {"PN": [-3, 12, 30], "TS": [0.7, 0.98, 1.02, 1.3], "MP": [16, 64, 192]}
 CSS = (Path(nearkin.report.__file__).parent / "templates" / "report.css").read_text("utf-8")
@@ -66,7 +66,7 @@ def test_marks_of_every_figure_stand_out_in_both_themes(html: str) -> None:
     palette = json.loads(re.findall(r'id="dark-palette">(.*?)</script>', html)[0])
     light, dark = (themes()[theme]["paper"] for theme in ("light", "dark"))
     assert dark == style.DARK_PAPER
-    specs = "".join(re.findall(r'-spec">(.*?)</script>', html))
+    specs = "".join(specs_of(html).values())
     shown = set(re.findall(r'(?:"color"|"range"|"domain"):(\[[^\]]*\]|"[^"]*")', specs))
     used = {colour for part in shown for colour in re.findall("#[0-9a-f]{6}", part)}
     assert len(used) > 10

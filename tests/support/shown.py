@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 import re
@@ -83,6 +85,12 @@ class Seen:
     hacked: str
     saved: list[str]
     told: str = ""
+
+
+def specs_of(text: str) -> dict[str, str]:
+    """Return the Vega-Lite specs of a page as JSON, by their ids."""
+    found = re.findall(r'<script type="text/plain" id="([^"]*-spec)">(.*?)</script>', text)
+    return {name: gzip.decompress(base64.b64decode(packed)).decode() for name, packed in found}
 
 
 def seen_by_chromium(

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import refuse_links
@@ -342,7 +342,7 @@ class Result:
         self,
         path: str | os.PathLike[str] | None = None,
         *,
-        sounds: Literal["none", "worst", "all"] = "worst",
+        sounds: str = "worst",
         progress: Progress = silent,
     ) -> Path:
         """Write the report, one self-contained HTML file.
@@ -351,9 +351,10 @@ class Result:
         ----------
         path : path, optional
             Where; ``report.html`` in the run's folder by default.
-        sounds : {"none", "worst", "all"}
-            Which lost clips can be heard at the points of the explorer: the worst of every point
-            until 10 MB are full, or all; they are made from the music, which must be there.
+        sounds : str
+            Which lost clips can be heard at the points of the explorer: ``"worst"``, the worst of
+            every point until 2 MB are full, ``"10MB"`` or another size, ``"all"`` or ``"none"``;
+            they are made from the music, which must be there.
         progress : callable
             Told ``("sounds", percent, 100)``.
 

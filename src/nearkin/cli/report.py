@@ -19,7 +19,8 @@ def report_command(
     sounds: Annotated[
         str,
         typer.Option(
-            help="Lost clips to hear at every point: none, worst (until 10 MB are full), or all."
+            help="Lost clips to hear at every point: none, worst (until 2 MB are full), a size "
+            "such as 10MB, or all."
         ),
     ] = "worst",
     quiet: Quiet = None,
@@ -39,7 +40,7 @@ def report_command(
             else:
                 result = load(run)
                 result.figures()
-                page = result.report(sounds=sounds, progress=progress)  # type: ignore[arg-type]
+                page = result.report(sounds=sounds, progress=progress)
         said = f"report: {page}"
         tell([said], said, quiet=quiet, as_json=False)
 

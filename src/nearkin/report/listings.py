@@ -23,7 +23,7 @@ from nearkin.results.task_scores import signs
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
-AUDIO_BUDGET = 2_500_000
+AUDIO_BUDGET = 1_500_000
 """Characters of base64 audio; failures beyond it keep their row and lose their players."""
 FAILURES_TESTED = 8
 FAILURES_REFERENCE = 2

@@ -165,6 +165,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["packed"] = packed
     environment.filters["plain"] = printable
     environment.filters["number"] = _number
     environment.filters["slug"] = lambda word: str(word).replace(" ", "-")

@@ -19,10 +19,10 @@
     return window.vegaEmbed(...given);
   };
   const specs = new Map();
-  const read = (node) => {
+  const read = async (node) => {
     const id = node.dataset.spec;
-    if (!specs.has(id)) specs.set(id, document.getElementById(id).textContent);
-    return JSON.parse(specs.get(id));
+    if (!specs.has(id)) specs.set(id, unpacked(id));
+    return JSON.parse(await specs.get(id));
   };
   // On the page ink takes the colour of the text, and marks that of the theme; downloads keep the file's own.
   const inked = (value) => {
@@ -57,7 +57,7 @@
       const available = room(node);
       // What a panel needs beside its plot is known roughly: where it turns out wider, panels are narrowed.
       for (let more = 0, tries = 0; tries < 4; tries++) {
-        const spec = read(node);
+        const spec = await read(node);
         fold(spec, available, margin(spec) + more);
         const screen = inked(spec);
         screen.config.background = "transparent";
@@ -81,7 +81,7 @@
   };
   const save = async (node, kind) => {
     const hidden = document.createElement("div");
-    const result = await embed(hidden, read(node), { actions: false, renderer: "svg" });
+    const result = await embed(hidden, await read(node), { actions: false, renderer: "svg" });
     const link = document.createElement("a");
     link.download = node.dataset.spec.replace(/-spec$/, "") + "." + kind;
     if (kind === "svg") link.href = URL.createObjectURL(new Blob([await result.view.toSVG()], { type: "image/svg+xml" }));
