@@ -205,7 +205,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{shown}: has format {about.get('format')!r}: this version reads {FORMAT}; "
             "use the version of nearkin that wrote it"
         )
-    if not isinstance(about.setdefault("changes", {}), dict):
+    if not isinstance(about.get("changes", {}), dict):
         wrong.append("changes")
     if wrong:
         raise InputError(f"{shown}: its header lacks {', '.join(wrong)}; train the model anew")
@@ -260,7 +260,7 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
         network=network,
         labels=tuple(about["labels"]),
         sha256=hashlib.sha256(data).hexdigest(),
-        changes=about["changes"],
+        changes=about.get("changes", {}),
         **{name: about[name] for name in _HEADER if name != "labels"},
         **{name: type(empty)(about.get(name, empty)) for name, empty in _OPTIONAL.items()},
     )

@@ -149,7 +149,7 @@ class TrainedModel:
         need("torch", extra="torch")
         from nearkin.networks.front_end import MINIMUM_SAMPLES, SAMPLE_RATE
 
-        self.encoder: str = encoder_name(self.about["features"], self.about["changes"])
+        self.encoder: str = encoder_name(self.about["features"], self.about.get("changes", {}))
         self.task: str = self.about["task"]
         self.trial: int = self.about["trial"]
         self.labels = tuple(self.about["labels"])
