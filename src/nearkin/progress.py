@@ -39,6 +39,11 @@ def at(place: str) -> None:
         _watcher(place)
 
 
+def is_watched() -> bool:
+    """Tell whether somebody wants to know: a unit that ended a process before is tried again."""
+    return _watcher is not None
+
+
 def duration(seconds: float) -> str:
     """Write a time as a person would.
 

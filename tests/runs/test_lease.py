@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,28 @@ def test_another_host_is_believed_as_long_as_it_shows_life(tmp_path: Path) -> No
     with leased(tmp_path) as held:
         assert held.held()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("skew_s", [-3600.0, 3600.0])
+def test_clocks_that_differ_between_machines_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skew_s: float
+) -> None:
+    """A lease's age is told by the file system's clock alone: that of this machine is not asked."""
+    begun = time.time()
+    monkeypatch.setattr(time, "time", lambda: begun + skew_s)
+    monkeypatch.setattr(time, "time_ns", lambda: int((begun + skew_s) * 1e9))
+    foreign(tmp_path, 50)
+    with pytest.raises(InputError, match="process 1 on elsewhere"), leased(tmp_path):
+        pass
+    foreign(tmp_path, 70)
+    with leased(tmp_path) as held:
+        assert held.held()
+
+
+def test_a_lease_from_the_future_is_fresh_until_its_time_has_come(tmp_path: Path) -> None:
+    foreign(tmp_path, -3600)
+    with pytest.raises(InputError, match="process 1 on elsewhere"), leased(tmp_path):
+        pass
 
 
 def test_a_holder_that_was_taken_over_stops(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import soundfile
 from conftest import RATE, tune
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import PackedOriginals, dtw, simple
-from nearkin.encoders import resolve
+from nearkin.encoders import Key, resolve
+from nearkin.progress import watched
 from nearkin.runs.clips import Original
-from nearkin.runs.describe import centre, frames_of
+from nearkin.runs.describe import centre, embed_all, frames_of
 from nearkin.runs.originals import _places, originals
 from nearkin.runs.plan import Plan, make_plan
 from nearkin.runs.queries import noise_library, queries, transformation_at, transformed
@@ -302,3 +303,51 @@ def test_the_gain_of_a_clip_is_that_of_what_stays_with_it(tune_file: Path) -> No
         assert version.companions == pytest.approx(voices[:, middle] * gain, abs=1e-6)
     changed = transformed(plan, clip, Point("PN", -15.0), noise=noise, companions=voices)
     assert changed.gain_db < -3
+
+
+class Ends(BaseException):
+    """What ends a process: nothing catches it."""
+
+
+class Deadly:
+    """An encoder that ends its process at the clip of threes."""
+
+    sample_rate = RATE
+    embedding_size = 4
+
+    def embed(self, audio: Any) -> Any:
+        if (audio == 3).any():
+            raise Ends
+        return audio[:, :4]
+
+
+def test_the_step_that_ends_a_process_is_named_by_its_point() -> None:
+    plan = plan_for([("PN", 30), ("PN", 10), ("MP", 64)])
+    clips = np.stack([np.full(plan.clip_samples, level, np.float32) for level in (1, 3, 2, 4)])
+    keys = [Key("clip", *point) for point in plan.points]
+    encoder = resolve(Deadly())
+    for watched_by, last in ((True, f"encoder {encoder.label}, PN 10"), (False, "")):
+        told = [""]
+        with pytest.raises(Ends), watched(told.append if watched_by else None):
+            embed_all(plan, [encoder], clips, keys, [OK] * 4)
+        assert told[-1] == last
+
+
+def test_who_is_watched_gets_the_same_bytes(long_file: Path) -> None:
+    plan = plan_for([("PN", 10), ("TS", 0.9)])
+    (original,) = take(long_file, plan)
+    space = PackedOriginals([original.frames] * 2)
+    encoders = [resolve("mfcc")]
+    told: list[str] = []
+    plainly = queries(plan, original, space, encoders, noise=noise_library(plan))
+    with watched(told.append):
+        again = queries(plan, original, space, encoders, noise=noise_library(plan))
+    assert again.vectors["mfcc"].array.tobytes() == plainly.vectors["mfcc"].array.tobytes()
+    assert again.distances.tobytes() == plainly.distances.tobytes()
+    assert [one for one in told if "audio distances" in one] == [
+        f"{name}, its audio distances" for name in ("OG 0", "PN 10", "TS 0.9")
+    ]
+    assert [one for one in told if "encoder" in one] == [
+        "encoder mfcc, OG 0", "encoder mfcc, PN 10", "encoder mfcc, TS 0.9",
+        "encoder mfcc, 3 clips at once",
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ trace is kept in a file); 130 interrupted. Everything heavy is imported inside t
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated
 
@@ -95,6 +96,7 @@ app.command("list")(list_command)
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(50_000)  # 700 counts 100,000 paths again and again: half of the start
     open_closed_streams()
     obey_signals()
     try:

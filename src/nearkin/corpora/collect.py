@@ -121,15 +121,20 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Recording]:
     if table.empty:
         raise InputError(f"{printable(path)}: names no recording; add some")
     find = Finder(path.parent)
+    nothing = [""] * len(table)
+    columns = [
+        table[name].to_list() if name in table.columns else nothing
+        for name in ("path", "clip_id", "start_s", "group")
+    ]
     recordings = []
-    for number, cells in zip(table.index, table.to_dict("records"), strict=True):
-        where = place_of(path, table, number)
-        if not cells["path"]:
+    for number, file, clip_id, start, group in zip(table.index, *columns, strict=True):
+        if not file:
+            where = place_of(path, table, number)
             raise InputError(f"{where}, column 'path': is empty; name a file or drop the row")
-        start_s = seconds(cells.get("start_s", ""), where)
-        name = clip_name(cells | {"start_s": "" if start_s is None else cells["start_s"]})
-        group = cells.get("group", "") or cells["path"]
-        recordings.append(Recording(name, find(cells["path"]), start_s, group))
+        start_s = seconds(start, place_of(path, table, number)) if start else None
+        told = "" if start_s is None else start
+        name = clip_name({"path": file, "clip_id": clip_id, "start_s": told})
+        recordings.append(Recording(name, find(file), start_s, group or file))
     return recordings
 
 

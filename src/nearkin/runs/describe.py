@@ -5,6 +5,7 @@ Audio is float32[samples] at the plan's working rate, embeddings are float32[n, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from nearkin import audio
 from nearkin.audio import features
 from nearkin.audio.mu_law import through_mu_law
 from nearkin.encoders import EncoderError, Key, ResolvedEncoder, embed
-from nearkin.progress import at
+from nearkin.progress import at, is_watched
 from nearkin.runs.clips import Vectors
 from nearkin.runs.plan import Plan
 from nearkin.tables import OK
@@ -66,6 +67,8 @@ def embed_all(
         if rate not in at_rate:
             at_rate[rate] = audio.resample(heard[good], from_sr=plan.working_rate, to_sr=rate)
         rows = list(status)
+        if is_watched():
+            _one_by_one(encoder, at_rate[rate], good_keys)
         at(f"encoder {encoder.label}, {len(good)} clips at once")
         try:
             embedded = embed(encoder, at_rate[rate], good_keys)
@@ -80,3 +83,14 @@ def embed_all(
             rows[index] = text
         vectors[encoder.label] = Vectors(values, tuple(rows))
     return vectors
+
+
+def _one_by_one(encoder: ResolvedEncoder, heard: NDArray[np.float32], keys: Sequence[Key]) -> None:
+    """Find the clip at which an encoder ends its process; what it answers is not used.
+
+    The answers that count are those to all clips at once, as in every other unit.
+    """
+    for row, key in zip(heard, keys, strict=True):
+        at(f"encoder {encoder.label}, {key.transformation} {key.magnitude:g}")
+        with contextlib.suppress(EncoderError):
+            embed(encoder, row[None], [key])

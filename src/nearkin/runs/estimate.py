@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from nearkin.runs.spaces import AudioAtPoint, EncoderAtPoint, Space
 from nearkin.tables import OK
 from nearkin.workers import Here
 
+TIMED = 8
+"""Points of the grid, at most, on which a clip is timed."""
 TRIED = 5
 """Recordings tried until one is usable."""
 
@@ -160,11 +163,13 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     plan = session.plan
     alone = PackedOriginals([clip.frames] * 2)
 
+    thin = _thinned(plan)
+
     def ask() -> None:
-        queries(plan, clip, alone, session.encoders, noise=session.noise)
+        queries(thin, clip, alone, session.encoders, noise=session.noise)
 
     timed(ask)  # libraries are imported and kernels compiled once, not once a clip
-    one_clip = timed(ask)
+    one_clip = timed(ask) * len(plan.points) / len(thin.points)
     packed = PackedOriginals([clip.frames] * 64)
     measures = tuple(AUDIO_DISTANCES)
     pairs = timed(lambda: pairwise_audio([clip.frames] * 4, packed, measures=measures)) / 256
@@ -183,6 +188,13 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     n_points = len(plan.points)
     growth = (n_clips / n) ** 2
     return n_clips * one_clip + n_points * (n_clips**2 * pairs + score * growth)
+
+
+def _thinned(plan: Plan) -> Plan:
+    """Return the plan with few points of its grid, evenly taken, on which a clip is timed."""
+    points = plan.grid.points
+    grid = replace(plan.grid, points=points[:: math.ceil(len(points) / TIMED)])
+    return plan.model_copy(update={"grid": grid})
 
 
 def _score_seconds() -> float:

@@ -8,7 +8,7 @@ result.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +87,15 @@ def queries(
     columns = np.arange(len(space)) if columns is None else columns
     distances = np.full((len(AUDIO_DISTANCES), n_points, len(columns)), np.nan, np.float32)
     found = [Found(n_points, len(space)) for _ in AUDIO_DISTANCES]
+
+    def asked() -> Iterator[NDArray[np.float32]]:
+        for index in good:
+            point = plan.points[index]
+            at(f"{point.code} {point.magnitude:g}, its audio distances")
+            yield frames[index]
+
     rows = iter_pairwise_audio(
-        [frames[index] for index in good],
+        asked(),
         space,
         measures=tuple(AUDIO_DISTANCES),
         m=plan.simple_window,

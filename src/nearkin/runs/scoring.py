@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,15 +117,10 @@ class Scorer:
         queries, consistency : pandas.DataFrame
             The point's rows of the two tables.
         """
-        import pandas as pd
-
         made = np.array([text == OK for text in audio.status])
         audio_spaces = [ranked(space, self.plan) for space in audio.spaces]
         who = (AUDIO, "", 1)
-        queries = [
-            self._query_rows(who, AUDIO, space, point, audio.effective, audio.status)
-            for space in audio_spaces
-        ]
+        queries = [_Answers(who, AUDIO, space, audio.status) for space in audio_spaces]
         scores = [
             replace(score, audio_distance=space.distance)
             for space in audio_spaces
@@ -142,14 +137,12 @@ class Scorer:
             ]
             for space in spaces:
                 status = with_zero_vectors(space.found, encoder.status)
-                queries.append(
-                    self._query_rows(who, "latent", space, point, audio.effective, status)
-                )
+                queries.append(_Answers(who, "latent", space, status))
             scores += self._encoder_scores(encoder, audio_spaces, spaces, made)
         here = [
             replace(score, transformation=point.code, magnitude=point.magnitude) for score in scores
         ]
-        return pd.concat(queries, ignore_index=True), self._table(here)
+        return self._query_rows(queries, point, audio.effective), self._table(here)
 
     def monotonicity(
         self, points: Sequence[tuple[Point, float, Sequence[OwnDistances]]]
@@ -361,41 +354,53 @@ class Scorer:
         return pd.DataFrame([score.row() for score in scores], columns=tables.CONSISTENCY)
 
     def _query_rows(
-        self,
-        who: Who,
-        kind: str,
-        space: RankedAtPoint,
-        point: Point,
-        effective: Floats,
-        status: Sequence[str],
+        self, answers: Sequence[_Answers], point: Point, effective: Floats
     ) -> pd.DataFrame:
+        """Return rows of queries.parquet, in one frame: its columns cost more than its rows."""
         import pandas as pd
 
-        encoder, task, trial = who
-        found = space.found
-        nearest = self.clip_ids[found.nearest]
-        nearest[found.nearest < 0] = None
+        n, found = self.n, [one.ranked.found for one in answers]
+
+        def of_each(values: Sequence[object]) -> NDArray[np.object_]:
+            return np.repeat(np.array(values, object), n)
+
+        def together(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(one, name) for one in found])
+
+        nearest = together("nearest")
+        nearest_id = self.clip_ids[nearest]
+        nearest_id[nearest < 0] = None
+        whole = pd.arrays.IntegerArray
         return pd.DataFrame(
             {
-                "encoder": encoder,
-                "task": task,
-                "trial": trial,
-                "space": kind,
-                "distance": space.distance,
+                "encoder": of_each([one.who[0] for one in answers]),
+                "task": of_each([one.who[1] for one in answers]),
+                "trial": np.repeat([one.who[2] for one in answers], n),
+                "space": of_each([one.kind for one in answers]),
+                "distance": of_each([one.ranked.space.distance for one in answers]),
                 "transformation": point.code,
                 "magnitude": point.magnitude,
-                "effective_magnitude": effective,
-                "clip_id": self.clip_ids,
-                "error": pd.Series(found.error).astype("Int64").mask(~found.valid),
-                "rank": pd.Series(found.rank).astype("Int64").mask(found.nearest < 0),
-                "margin": found.margin,
-                "d_own": found.d_own,
-                "d_nearest": found.d_nearest,
-                "nearest_id": nearest,
-                "status": list(status),
+                "effective_magnitude": np.tile(effective, len(answers)),
+                "clip_id": np.tile(self.clip_ids, len(answers)),
+                "error": whole(together("error").astype(np.int64), ~together("valid")),
+                "rank": whole(together("rank").astype(np.int64), nearest < 0),
+                "margin": together("margin"),
+                "d_own": together("d_own"),
+                "d_nearest": together("d_nearest"),
+                "nearest_id": nearest_id,
+                "status": [text for one in answers for text in one.status],
             },
             columns=tables.QUERIES,
         )
+
+
+class _Answers(NamedTuple):
+    """What is told of every clip in one space."""
+
+    who: Who
+    kind: str
+    ranked: RankedAtPoint
+    status: Sequence[str]
 
 
 def _mean(values: Floats) -> float:

@@ -17,7 +17,7 @@ from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.encoders import ResolvedEncoder
 from nearkin.errors import InputError
-from nearkin.progress import Progress, Tell, unsaid
+from nearkin.progress import Progress, Tell, at, unsaid
 from nearkin.runs.clips import Original
 from nearkin.runs.drawing import draw
 from nearkin.runs.originals import originals, unusable
@@ -61,7 +61,8 @@ def _queries_unit(session: Session, clip_id: str) -> None:
 
 
 def _points_unit(session: Session, index: int) -> None:
-    gathered = session.gathered
+    gathered, point = session.gathered, session.plan.points[index]
+    at(f"{point.code} {point.magnitude:g}, its scores")
     pairs = _audio_pairs(session, index)
     spaces = [
         Space.of_audio(name, gathered.audio(number, index), pairs[number])
@@ -69,7 +70,7 @@ def _points_unit(session: Session, index: int) -> None:
     ]
     audio = AudioAtPoint(spaces, gathered.effective[:, index], gathered.audio_status(index))
     encoders = [_encoder_at(session, encoder, index) for encoder in session.encoders]
-    queries, consistency = session.scorer.point(session.plan.points[index], audio, encoders)
+    queries, consistency = session.scorer.point(point, audio, encoders)
     session.asked.write_point(index, {"queries": queries, "consistency": consistency})
 
 
