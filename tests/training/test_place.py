@@ -44,6 +44,19 @@ def test_what_is_whole_is_known_by_its_checksum(tmp_path: Path) -> None:
         pass  # damaged or gone: it is still of this training
 
 
+def test_a_training_without_a_marker_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    place = begun(tmp_path / "m.safetensors")
+    (place.folder / ".nearkin").unlink()
+    before = files_of(tmp_path)
+    for anew in (False, True):
+        with (
+            pytest.raises(RunError, match=r"began; move it away.*or name another --out"),
+            TrainingPlace(place.target).held(anew=anew),
+        ):
+            pass
+    assert files_of(tmp_path) == before
+
+
 def test_anew_deletes_the_training_and_nothing_else(tmp_path: Path) -> None:
     place = begun(tmp_path / "m.safetensors")
     mine = {

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from nearkin.audio import SAMPLE_RATE, read, sha256_file
 from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError, RunError, printable
-from nearkin.files import write_whole
 from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress
 from nearkin.workers import open_workers
@@ -131,16 +130,6 @@ class AudioCache:
             if key in known:
                 found[path] = known[key]
         return found
-
-    def keep(self, path: Path, values: NDArray[np.float64]) -> None:
-        """Write an array beside the recordings, whole or not at all.
-
-        Raises
-        ------
-        RunError
-            If it cannot be written.
-        """
-        write_whole(path, lambda file: np.save(file, values))
 
     def _decode(
         self, todo: Sequence[Path], keys: dict[Path, _Key], workers: int

@@ -7,6 +7,8 @@ for bit.
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,12 +71,19 @@ class TrainingState:
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
-        """Read a checkpoint without running code from it."""
+        """Read a checkpoint without running code from it; every byte is held to its checksum."""
         import pickle
 
         try:
+            with zipfile.ZipFile(path) as archive:  # torch itself does not look at checksums
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise OSError(f"{damaged} was damaged after it was written")
             return cls(**torch.load(path, map_location="cpu", weights_only=True))
-        except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        except (
+            *(OSError, RuntimeError, TypeError, EOFError, ValueError, LookupError),
+            *(NotImplementedError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
+        ) as error:
             text = " ".join(str(error).split())[:200]
             raise RunError(
                 f"{printable(path)}: cannot be read ({text}); start anew with --force"
@@ -118,8 +127,9 @@ class Budget:
 
 
 def write_curve(path: Path, state: TrainingState) -> None:
-    """Write the curve as CSV, whole or not at all."""
+    """Write the curve as CSV, whole or not at all, unless it is there already."""
     lines = [",".join(CURVE_COLUMNS)]
     lines += [",".join(f"{row[name]:.8g}" for name in CURVE_COLUMNS) for row in state.curve]
-    text = "\n".join(lines) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    content = ("\n".join(lines) + "\n").encode()
+    if not path.is_file() or path.read_bytes() != content:
+        write_whole(path, lambda file: file.write(content))

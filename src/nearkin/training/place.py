@@ -50,6 +50,11 @@ class TrainingPlace:
         """
         if self.target.suffix != ".safetensors":
             raise InputError(f"{printable(self.target)}: must end in .safetensors; name it so")
+        if (self.folder / "settings.json").is_file() and not self.owned.is_own():
+            raise RunError(
+                f"{printable(self.folder)}: holds no training that this version of nearkin began; "
+                "move it away, with the model beside it, or name another --out"
+            )
         known = self._beside()
         for path in (self.target, self.onnx):
             if (path.exists() or path.is_symlink()) and path.name not in known:

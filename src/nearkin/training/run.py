@@ -29,7 +29,7 @@ from nearkin.tasks import Task, task
 from nearkin.tasks.protocol import OK
 from nearkin.training.batches import FixedBatches
 from nearkin.training.cache import AudioCache, Cached
-from nearkin.training.checkpoint import Budget, TrainingState
+from nearkin.training.checkpoint import Budget, TrainingState, write_curve
 from nearkin.training.objectives import TaskObjective
 from nearkin.training.place import TrainingPlace
 from nearkin.training.recordings import Recordings, recordings
@@ -183,6 +183,7 @@ def stands(place: TrainingPlace, budget: Budget) -> tuple[TrainingState, Model |
     if budget.spent(state) and place.is_whole(place.target):
         written = load(place.target)
         if written.trained_steps == state.step:
+            write_curve(place.folder / "curve.csv", state)  # it may have been damaged since
             return state, written  # else it is of a training that has since gone on
     return state, None
 

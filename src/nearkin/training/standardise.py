@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearkin.files import read_arrays, write_arrays
 from nearkin.optional import need
 from nearkin.progress import Progress
 from nearkin.training.batches import Order
@@ -35,12 +36,13 @@ def standardise(
         measured.append(("statistics", network.encoder.statistics))
     for name, measure in measured:
         word = f"{name} {sha256} {settings.n_samples} {STANDARDISED_RECORDINGS}"
-        path = store.root / f"{name}-{hashlib.sha256(word.encode()).hexdigest()[:16]}.npy"
-        if path.is_file():
-            moments = np.load(path)
-        else:
+        path = store.root / f"{name}-{hashlib.sha256(word.encode()).hexdigest()[:16]}.npz"
+        kept = read_arrays(path)  # None where it is not there, or was damaged
+        if kept is None:
             moments = _moments(measure, part, settings, progress)
-            store.keep(path, moments)
+            write_arrays(path, {}, {"moments": moments})
+        else:
+            moments = kept[1]["moments"]
         network.standardise(*moments.astype(np.float32))
 
 

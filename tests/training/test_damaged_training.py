@@ -1,0 +1,85 @@
+"""A training's own files, damaged: told, refused, or made again; never taken for whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nearkin.errors import RunError
+
+torch = pytest.importorskip("torch")
+from nearkin.training import standardise as standardised  # noqa: E402
+from nearkin.training.cache import AudioCache  # noqa: E402
+from nearkin.training.checkpoint import TrainingState, write_curve  # noqa: E402
+from nearkin.training.settings import Settings  # noqa: E402
+
+ROW = {"step": 1.0, "epoch": 1.0, "training_loss": 2.0, "validation_loss": 3.0}
+
+
+def test_one_flipped_bit_anywhere_in_a_checkpoint_is_told(tmp_path: Path) -> None:
+    """torch.load alone takes nearly all of them for whole."""
+    path = tmp_path / "checkpoint.pt"
+    weights = torch.arange(3000.0)
+    TrainingState(step=7, network={"w": weights}, best_weights={"w": weights}).save(path)
+    content = path.read_bytes()
+    refused = 0
+    for place in range(0, len(content), len(content) // 200):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            found = TrainingState.load(path)
+        except RunError:
+            refused += 1
+            continue
+        assert found.step == 7
+        assert torch.equal(found.network["w"], weights)
+        assert torch.equal(found.best_weights["w"], weights)
+    assert refused > 150
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", bytes(5000)])
+def test_what_is_no_checkpoint_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(RunError, match="start anew with --force"):
+        TrainingState.load(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("damaged", [b"", b"PK half of it", None])
+def test_damaged_moments_are_measured_again(
+    damaged: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, measured, given = np.arange(6.0).reshape(2, 3), [], []
+    monkeypatch.setattr(standardised, "_moments", lambda *_: measured.append(1) or truth)
+    network = SimpleNamespace(
+        front=SimpleNamespace(decibels=None), standardise=lambda *moments: given.append(moments)
+    )
+    store, part = AudioCache(tmp_path), SimpleNamespace()
+    arguments: tuple[Any, ...] = (network, part, "ab", Settings("ae"), store, lambda *_: None)
+    standardised.standardise(*arguments)
+    standardised.standardise(*arguments)
+    assert len(measured) == 1
+    [path] = tmp_path.glob("decibels-*")
+    content = bytearray(path.read_bytes())
+    content[-len(content) // 3] ^= 1
+    path.write_bytes(content if damaged is None else damaged)
+    standardised.standardise(*arguments)
+    assert len(measured) == 2
+    for moments in given:
+        assert np.array_equal(np.stack(moments), truth)
+
+
+def test_a_curve_is_written_where_it_is_not_as_it_was(tmp_path: Path) -> None:
+    row = {**ROW, "seconds": 1.0, "steps_per_second": 1.0, "waiting_share": 0.0}
+    path, state = tmp_path / "curve.csv", TrainingState(curve=[row])
+    write_curve(path, state)
+    before, stamp = path.read_bytes(), path.stat().st_mtime_ns
+    write_curve(path, state)
+    assert path.stat().st_mtime_ns == stamp
+    path.write_bytes(before[:-3])
+    write_curve(path, state)
+    assert path.read_bytes() == before
