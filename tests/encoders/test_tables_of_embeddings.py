@@ -196,6 +196,29 @@ def written(path: Path, content: bytes) -> str:
     return f"embeddings:{path}"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("status", "state", r"manifest\.csv has no column 'status'"),
+        (",ok", ",", r"manifest\.csv line 2: has no status: must be there"),
+        ("0.wav", "", r"manifest\.csv line 2: has no path: must be there"),
+        (",30.0", ",loud", r"manifest\.csv line 4: magnitude 'loud': must be a number"),
+        (",30.0", ",inf", r"manifest\.csv line 4: magnitude 'inf': must be a number"),
+        (",ok\n", ",ok,more\n", r"manifest\.csv line 2, column 6: 'more' has no heading"),
+        ("0.wav", "\0.wav", r"cannot be read as a manifest: line 2 holds a NUL"),
+    ],
+)
+def test_a_manifest_is_held_cell_by_cell(
+    before: str, after: str, told: str, tmp_path: Path, manifest: Path
+) -> None:
+    text = manifest.read_text()
+    assert before in text
+    manifest.write_text(text.replace(before, after))
+    np.save(tmp_path / "a.npy", VECTORS)
+    with pytest.raises(InputError, match=told):
+        resolve(f"embeddings:{tmp_path / 'a.npy'}", options={"manifest": str(manifest)})
+
+
 def test_arrays_are_read(tmp_path: Path, manifest: Path) -> None:
     np.save(tmp_path / "a.npy", VECTORS)
     np.save(tmp_path / "b.npy", np.asfortranarray(VECTORS.astype(np.float64)))

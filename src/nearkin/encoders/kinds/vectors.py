@@ -10,6 +10,7 @@ Loading any of them runs no code.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.audio import sha256_file
+from nearkin.corpora.manifest_table import place_of, read_texts
 from nearkin.encoders.identity import joined
 from nearkin.encoders.kinds.arrays import read_array
 from nearkin.encoders.kinds.columns import vectors_of
 from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder, pool
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 from nearkin.files import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KEY_COLUMNS = ("clip_id", "transformation", "magnitude")
+_AGAIN = "give the manifest.csv that nearkin export wrote"
 
 
 class TableEncoder:
@@ -152,19 +155,29 @@ def _from_parquet(path: Path, manifest: Path | None, spec: str) -> pd.DataFrame:
 
 
 def _manifest(path: Path, spec: str) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={"path": str, "clip_id": str})
-    except (OSError, ValueError) as error:
-        raise InputError(f"encoder '{spec}': {path} cannot be read ({error})") from error
-    missing = {*KEY_COLUMNS, "path", "status"} - set(table.columns)
+    """Read the manifest of an export: its key columns, ``path`` and ``status``, each cell held."""
+    table = read_texts(path)
+    missing = sorted({*KEY_COLUMNS, "path", "status"} - set(table.columns))
     if missing:
         raise InputError(
-            f"encoder '{spec}': {path} has no column '{min(missing)}'; give the manifest.csv that "
-            "nearkin export wrote"
+            f"encoder '{spec}': {printable(path)} has no column '{missing[0]}'; {_AGAIN}"
         )
-    return table
+    magnitudes = []
+    for number, row in zip(table.index, table.to_dict("records"), strict=True):
+        where = place_of(path, table, number)
+        ok = row["status"] == "ok"
+        for name in ("clip_id", "transformation", "status", *(["path"] if ok else [])):
+            if not row[name]:
+                raise InputError(f"{where}: has no {name}: must be there; {_AGAIN}")
+        try:
+            found = float(row["magnitude"] or ("nan" if row["transformation"] != "OG" else "0"))
+        except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
+            told = printable(repr(row["magnitude"])[:60])
+            raise InputError(f"{where}: magnitude {told}: must be a number; {_AGAIN}")
+        magnitudes.append(found)
+    return table.assign(magnitude=magnitudes).reset_index(drop=True)
 
 
 def _keys(table: pd.DataFrame, spec: str) -> dict[Key, int]:
