@@ -26,6 +26,7 @@ from nearkin.report.collection import collection_section
 from nearkin.report.data import ReportData
 from nearkin.report.explorer import explorer_json, packed, sounds_json
 from nearkin.report.figures import style
+from nearkin.report.figures.files import vega_bundle
 from nearkin.report.heard import heard_section
 from nearkin.report.worst import worst_blocks
 from nearkin.results import survival, verdicts
@@ -179,10 +180,7 @@ def _text(name: str) -> str:
 @cache
 def _bundle() -> Markup:
     """Return Vega and Vega-Lite, packed: 0.4 MB of the page for 0.9."""
-    import vl_convert
-
-    make: Any = vl_convert.javascript_bundle  # its stub lacks the default
-    return packed(make())
+    return packed(vega_bundle())
 
 
 def _palette(blocks: Mapping[str, FigureBlock]) -> Markup:

@@ -61,12 +61,11 @@ def write_spec(
     list of pathlib.Path
         The files, in the order of the formats.
     """
-    _require_room()
     version = vega_lite_version()
     write: dict[str, Callable[[], bytes]] = {
         "svg": lambda: svg_of(spec).encode("utf-8"),
-        "pdf": lambda: vl_convert.svg_to_pdf(svg_of(spec)),
-        "png": lambda: vl_convert.vegalite_to_png(spec, vl_version=version, ppi=ppi),
+        "pdf": lambda: _draw().svg_to_pdf(svg_of(spec)),
+        "png": lambda: _draw().vegalite_to_png(spec, vl_version=version, ppi=ppi),
     }
     paths = []
     for form in formats:
@@ -83,13 +82,19 @@ def svg_of(spec: dict[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _svg(spec: str) -> str:
-    return str(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()))
+    return str(_draw().vegalite_to_svg(spec, vl_version=vega_lite_version()))
 
 
-def _require_room() -> None:
-    """Refuse to draw where the address space is limited: the drawing program would abort.
+def vega_bundle() -> str:
+    """Return Vega and Vega-Lite as one script, for a page that works offline."""
+    return str(_draw().javascript_bundle())
 
-    It reserves some 64 GiB of addresses, of which it uses next to nothing.
+
+def _draw() -> Any:
+    """Return the drawing program; all calls of it pass here.
+
+    Where the address space is limited it would abort: it reserves some 64 GiB of addresses, of
+    which it uses next to nothing.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def _require_room() -> None:
     try:
         import resource
     except ImportError:  # no such limits here
-        return
+        return vl_convert
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < RESERVED:
         raise RunError(
@@ -106,6 +111,7 @@ def _require_room() -> None:
             f"(ulimit -v): the drawing program reserves {RESERVED / 2**30:g} GiB and uses little "
             "of it; raise the limit and give the same command again"
         )
+    return vl_convert
 
 
 def drawable(chart: Any) -> dict[str, Any]:

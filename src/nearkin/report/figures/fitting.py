@@ -12,11 +12,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import vl_convert
-
 from nearkin.errors import InputError
 from nearkin.report.figures import style
-from nearkin.report.figures.files import drawable, vega_lite_version
+from nearkin.report.figures.files import drawable, svg_of
 
 POINTS_PER_INCH = 72
 NARROWEST = 7.0
@@ -75,8 +73,7 @@ def fitted(chart: Any, *, width_in: float, font_pt: float) -> dict[str, Any]:
 
 def drawn_width(spec: dict[str, Any]) -> float:
     """Return the width of a chart as it is drawn, in px."""
-    svg = vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version())
-    match = re.search(r'<svg[^>]*?\swidth="([0-9.]+)"', svg)
+    match = re.search(r'<svg[^>]*?\swidth="([0-9.]+)"', svg_of(spec))
     if match is None:  # pragma: no cover - every SVG of vl-convert has a width
         raise InputError("the drawn figure has no width; report this")
     return float(match[1])
