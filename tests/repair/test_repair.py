@@ -228,6 +228,18 @@ def test_bad_input_is_told_in_one_sentence(small_run: Path, tmp_path: Path) -> N
     assert out.read_bytes() == b"a model, perhaps"
 
 
+@pytest.mark.parametrize("name", ["map.csv", "map.svg", "model.onnx"])
+def test_nothing_is_written_over_what_is_no_maps(
+    name: str, small_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"theirs")
+    words = ("--encoder", "mfcc", "--out", tmp_path / "map.safetensors")
+    told = refused("repair", small_run, *words, "--onnx", tmp_path / "model.onnx")
+    assert f"{name}: is there" in told or f"{name} is there" in told
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"theirs"
+
+
 def test_every_column_is_explained() -> None:
     text = sections("repair.md")["The table"]
     for column in COLUMNS:

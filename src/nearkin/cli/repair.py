@@ -46,7 +46,7 @@ def repair_command(
             raise InputError(f"--out {printable(out)}: must end in .safetensors; name such a file")
         if onnx is not None and onnx.suffix != ".onnx":
             raise InputError(f"--onnx {printable(onnx)}: must end in .onnx; name such a file")
-        _refuse_others(out)
+        _refuse_others(out, onnx)
         result = load(run)
         done = result.repair(encoder)
         label = done.found.origin.encoder
@@ -74,18 +74,28 @@ def repair_command(
             say(json.dumps(finite(told)))
 
 
-def _refuse_others(out: Path) -> None:
-    """Refuse to write over a file that is no map, such as a model."""
+def _refuse_others(out: Path, onnx: Path | None) -> None:
+    """Refuse to write over a file that is no map, or beside none, such as a model or a table."""
     from nearkin.errors import InputError, printable
     from nearkin.maps.files import read_map
+    from nearkin.maps.onnx import is_map
 
-    if out.exists():
+    if out.exists() or out.is_symlink():
         try:
             read_map(out)
         except InputError as error:
             raise InputError(
                 f"--out {printable(out)}: is there and is no map ({error}); name another file"
             ) from error
+    else:
+        for beside in (out.with_suffix(".csv"), out.with_suffix(".svg")):
+            if beside.exists() or beside.is_symlink():
+                raise InputError(
+                    f"--out {printable(out)}: {printable(beside)} is there already and is of no "
+                    "map; move it or name another file"
+                )
+    if onnx is not None and (onnx.exists() or onnx.is_symlink()) and not is_map(onnx):
+        raise InputError(f"--onnx {printable(onnx)}: is there and is no map; name another file")
 
 
 def _lines(done: Repair) -> list[str]:

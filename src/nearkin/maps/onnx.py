@@ -31,6 +31,16 @@ def write_onnx(path: Path, found: LinearMap) -> None:
     write_whole(path, lambda file: file.write(data))
 
 
+def is_map(path: Path) -> bool:
+    """Tell whether a file begins as `write_onnx` writes it: it is no model of anybody else's."""
+    head = b"".join([_number(1, IR_VERSION), _text(2, "nearkin")])
+    try:
+        with path.open("rb") as file:
+            return file.read(len(head)) == head
+    except OSError:
+        return False
+
+
 def model_bytes(found: LinearMap) -> bytes:
     """Return the bytes of a ModelProto."""
     from nearkin import __version__
