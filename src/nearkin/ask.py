@@ -392,5 +392,5 @@ def write_analysis(
             owned.write(tables / f"{name}.csv", put(table.to_csv(index=False, lineterminator="\n")))
         owned.write(tables / "summary.txt", put("\n\n".join(words) + "\n"))
         owned.expect(pictures / name for name in PICTURES)
-        write_means(found.tables["marginal_means"], rows, record, pictures)
+        owned.wrote(*write_means(found.tables["marginal_means"], rows, record, pictures))
     return WrittenAnalysis(words, tables, pictures)

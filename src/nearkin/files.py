@@ -1,7 +1,7 @@
 """Files that are written whole or not at all, for everything that may be stopped half-way.
 
 Beside them what every kind of file needs: arrays with notes in one file, names that stand for
-anything, and JSON without what JSON cannot say.
+anything, JSON without what JSON cannot say, and records that hold a checksum of their own.
 """
 
 from __future__ import annotations
@@ -283,6 +283,35 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+SEAL = "checksum"
+"""The key under which a record holds the SHA-256 of all that stands beside it."""
+_SHA256 = "sha256:"
+
+
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of JSON values with a checksum of its own, so that no bit flips unseen.
+
+    Examples
+    --------
+    >>> is_whole({**sealed({"n": 1}), "n": 3})
+    False
+    """
+    plain = {name: value for name, value in finite(record).items() if name != SEAL}
+    return {**plain, SEAL: _seal(plain)}
+
+
+def is_whole(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record is as `sealed` returned it; one of before records were sealed is."""
+    if SEAL not in record:  # where the key itself was hit, its value is there
+        return not any(isinstance(v, str) and v.startswith(_SHA256) for v in record.values())
+    return bool(record[SEAL] == _seal({n: v for n, v in record.items() if n != SEAL}))
+
+
+def _seal(plain: Mapping[str, Any]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return _SHA256 + hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def disk_full(path: Path) -> RunError:

@@ -1,25 +1,29 @@
 """A folder is nearkin's own by a marker that nearkin wrote, which names every file of its own.
 
 The marker, ``.nearkin``, is text: a line of JSON that says what the folder is, then a line of JSON
-for each file, relative to the folder; ``"figures/"`` is a folder that nearkin made. Nothing that
-the marker does not name is replaced or deleted, and links are never followed.
+for each file: its name in the folder (``"figures/"`` is a folder that nearkin made), the SHA-256
+it was last written with, where that is known, and a checksum of the line. Nothing that the marker
+does not name is replaced or deleted, and links are never followed. Before lines had checksums
+they were names alone; both are read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any, BinaryIO, NoReturn
 
 from nearkin.errors import InputError, printable
-from nearkin.files import LEASE, disk_full, refuse_links, write_whole
+from nearkin.files import LEASE, disk_full, refuse_links, sha256_of, write_whole
 
 MARKER = ".nearkin"
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
@@ -57,25 +61,51 @@ class OwnFolder:
         self.content = tuple(content)
         self.option = option
         self.shared = shared
-        self._known: set[str] | None = None
+        self._known: dict[str, str] | None = None
 
     def names(self) -> set[str] | None:
         """Return what the marker names; None where there is none of this kind."""
+        found = self.digests()
+        return None if found is None else set(found)
+
+    def digests(self) -> dict[str, str] | None:
+        """Return the SHA-256 of what the marker names, "" where it holds none, by name.
+
+        None where there is no marker of this kind.
+        """
         path = self.root / MARKER
         try:
             if not stat.S_ISREG(path.lstat().st_mode):
                 return None
             first, *lines = path.read_bytes().split(b"\n")
             described = json.loads(first)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         if not isinstance(described, dict) or described.get("nearkin folder") != self.kind:
             return None
-        found = set()
-        for line in lines:
-            with contextlib.suppress(ValueError):  # a last line that was cut short
-                found.add(str(json.loads(line)))
-        return {name for name in found if _is_inside(name)}
+        found: dict[str, str] = {}
+        for name, sha256 in filter(None, map(_read_line, lines)):
+            found[name] = sha256 or found.get(name, "")
+        return {name: sha256 for name, sha256 in found.items() if _is_inside(name)}
+
+    def changed(self, *, besides: Collection[str] = ()) -> list[str]:
+        """Return the files that are gone, or are not as the marker says they were written.
+
+        Parameters
+        ----------
+        besides : collection of str
+            Names that are not looked at.
+        """
+        found = (self.digests() or {}).items()
+        known = {name: sha256 for name, sha256 in found if sha256 and name not in besides}
+        return sorted(n for n, sha256 in known.items() if sha256_of(self.root / n) != sha256)
+
+    def is_whole(self, path: Path) -> bool:
+        """Tell whether a file is there, and is as it was written as far as the marker says."""
+        if not _is_regular(path):
+            return False
+        sha256 = (self._names() or {}).get(self._relative(path), "")
+        return not sha256 or sha256_of(path) == sha256
 
     def is_own(self) -> bool:
         """Tell whether the folder is nearkin's own, of this kind."""
@@ -114,7 +144,7 @@ class OwnFolder:
         self._known = None
         names = self._names()
         if names is None and self.shared:
-            names = set()
+            names = {}
         if names is None:
             with told_errors(self.root, self.option):
                 # what a command left that was killed before it could mark the folder is no
@@ -163,7 +193,7 @@ class OwnFolder:
 
     def adopt(self, *paths: Path) -> None:
         """Mark a folder that holds files of nearkin's own but has no marker."""
-        self._mark([self._relative(path) for path in paths])
+        self._mark({self._relative(path): "" for path in paths})
 
     def own(self, *paths: Path) -> None:
         """Note files, or folders that are there, as nearkin's own; do so before they are written.
@@ -175,13 +205,16 @@ class OwnFolder:
             return
         new = [name for name in map(self._relative, paths) if name and name not in names]
         folders = {f"{parent}/" for name in new for parent in PurePosixPath(name).parents}
-        new += sorted(folders - {"./"} - names - set(new))
+        new += sorted(folders - {"./"} - names.keys() - set(new))
         if not new:
             return
-        text = "".join(f"{json.dumps(name)}\n" for name in new)
-        with told_errors(self.root, self.option), (self.root / MARKER).open("ab") as file:
-            file.write(text.encode())
-        names.update(new)
+        self._add(dict.fromkeys(new, ""))
+
+    def wrote(self, *paths: Path) -> None:
+        """Note what files hold that were just written, as far as they are nearkin's own."""
+        names = self._names() or {}
+        written = {self._relative(path): path for path in paths}
+        self._add({name: sha256_of(written[name]) for name in written.keys() & names.keys()})
 
     def refuse_foreign(self, path: Path) -> None:
         """Refuse to write where something lies that is not nearkin's own.
@@ -199,7 +232,7 @@ class OwnFolder:
         there = path.is_symlink() or path.exists()
         if there and name not in names:  # another job of an array may have written it
             self._known = None
-            names = self._names() or set()
+            names = self._names() or {}
         if there and not path.is_dir() and name not in names:
             self._refuse(path)
         for parent in PurePosixPath(name).parents:
@@ -234,6 +267,7 @@ class OwnFolder:
         """
         self.expect([path])
         write_whole(path, put)
+        self.wrote(path)
 
     def delete(self, paths: Iterable[Path]) -> None:
         """Delete, in this order, those of some files and folders that are nearkin's own.
@@ -245,8 +279,7 @@ class OwnFolder:
             return
         relative = [self._relative(path) for path in paths]
         self._delete([name for name in relative if name in names])
-        left = sorted(name for name in names if (self.root / name).exists())
-        self._mark(left)
+        self._mark({n: names[n] for n in sorted(names) if (self.root / n).exists()})
 
     def sweep(self) -> None:
         """Delete the files that killed commands left half-written, in all folders of our own."""
@@ -276,15 +309,25 @@ class OwnFolder:
                 with contextlib.suppress(OSError):  # it holds something that is not ours
                     folder.rmdir()
 
-    def _mark(self, names: Iterable[str] = ()) -> None:
+    def _mark(self, digests: Mapping[str, str] = MappingProxyType({})) -> None:
         described = {"nearkin folder": self.kind, "nearkin": metadata.version("nearkin")}
-        text = "".join(f"{json.dumps(line)}\n" for line in (described, *names))
-        write_whole(self.root / MARKER, lambda file: file.write(text.encode()))
+        lines = [json.dumps(described), *(_line(*row) for row in digests.items())]
+        text = "".join(f"{line}\n" for line in lines).encode()
+        write_whole(self.root / MARKER, lambda file: file.write(text))
         self._known = None
 
-    def _names(self) -> set[str] | None:
+    def _add(self, digests: Mapping[str, str]) -> None:
+        """Add lines to the marker, and to what is known of it."""
+        if self._known is None or not digests:
+            return
+        text = "".join(f"{_line(*row)}\n" for row in digests.items())
+        with told_errors(self.root, self.option), (self.root / MARKER).open("ab") as file:
+            file.write(text.encode())
+        self._known.update(digests)
+
+    def _names(self) -> dict[str, str] | None:
         if self._known is None:
-            self._known = self.names()
+            self._known = self.digests()
         return self._known
 
     def _relative(self, path: Path) -> str:
@@ -320,6 +363,30 @@ def told_errors(root: Path, option: str = "--out") -> Iterator[None]:
         raise InputError(
             f"{option} {printable(root)}: cannot be written ({error.strerror}); name another folder"
         ) from error
+
+
+def _line(name: str, sha256: str) -> str:
+    """Return a line of the marker."""
+    return json.dumps([name, sha256, _check(name, sha256)])
+
+
+def _read_line(line: bytes) -> tuple[str, str] | None:
+    """Read a line of the marker; None where it was cut short or damaged."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, str):
+        return found, ""
+    if not isinstance(found, list) or [type(one) for one in found] != [str, str, str]:
+        return None
+    name, sha256, check = found
+    return (name, sha256) if check == _check(name, sha256) else None
+
+
+def _check(name: str, sha256: str) -> str:
+    told = json.dumps([name, sha256]).encode()
+    return hashlib.sha256(told).hexdigest()[:8]
 
 
 def _is_inside(name: str) -> bool:

@@ -74,12 +74,13 @@ def test_the_header_is_read_by_anything(tmp_path: Path) -> None:
 
 
 def spoilt(path: Path, change: dict[str, object]) -> Path:
-    """Rewrite a model's header, its weights left as they are."""
+    """Rewrite a model's header, which holds no checksum then; its weights are left as they are."""
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     about = json.loads(header["__metadata__"]["nearkin"])
-    header["__metadata__"]["nearkin"] = json.dumps({**about, **change})
+    plain = {name: value for name, value in about.items() if name != "checksum"}
+    header["__metadata__"]["nearkin"] = json.dumps({**plain, **change})
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
     return path
@@ -119,8 +120,25 @@ def test_a_truncated_one(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save(path, model())
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(InputError, match="its weights are not those of its network"):
+    with pytest.raises(InputError, match="was changed or damaged after it was written"):
         load(path)
+    with pytest.raises(InputError, match="its weights are not those of its network"):
+        load(spoilt(path, {"weights_sha256": ""}))
+
+
+def test_one_flipped_bit_anywhere_in_a_model_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save(path, model())
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    places = [*range(8, 8 + length, length // 60), *range(8 + length, len(content), 400_000)]
+    for place in [*places, len(content) - 1]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 7
+        path.write_bytes(damaged)
+        with pytest.raises(InputError) as raised:
+            load(path)
+        assert "\n" not in str(raised.value)
 
 
 def test_onnx_that_cannot_be_written(tmp_path: Path) -> None:

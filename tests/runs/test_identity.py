@@ -15,7 +15,7 @@ from nearkin.errors import InputError, RunError
 from nearkin.runs import run as runs_run
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.shards import Shards
-from support.runs import files_of, small_run
+from support.runs import files_of, small_run, write_record
 from support.signals import write_float
 
 
@@ -36,7 +36,7 @@ class Bands:
 def unfinished(folder: Path) -> None:
     """Take a run back to where its tables are not yet written."""
     record = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**record, "finished": None}))
+    write_record(folder / "run.json", {**record, "finished": None})
 
 
 def test_a_finished_run_says_so_and_computes_nothing(tmp_path: Path, music: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -196,3 +197,47 @@ def test_a_second_command_in_a_run_s_folder_is_refused(
     with leased(run):
         assert "another nearkin command is at work there" in refused(name, run, *more)
     assert files_of(run) == before
+
+
+def test_a_marker_holds_what_files_were_written_with(tmp_path: Path) -> None:
+    folder = OwnFolder(tmp_path / "run", "run", ("a.txt", "b.txt"))
+    folder.claim()
+    one, two = tmp_path / "run" / "a.txt", tmp_path / "run" / "b.txt"
+    folder.write(one, lambda file: file.write(b"first"))
+    folder.write(one, lambda file: file.write(b"last"))
+    folder.own(two)
+    two.write_bytes(b"never noted")
+    again = OwnFolder(tmp_path / "run", "run", ("a.txt", "b.txt"))
+    assert again.digests() == {"a.txt": hashlib.sha256(b"last").hexdigest(), "b.txt": ""}
+    assert again.changed() == []
+    one.write_bytes(b"lasT")
+    two.write_bytes(b"")
+    assert again.changed() == ["a.txt"]
+    assert not again.is_whole(one)
+    assert again.is_whole(two)
+    one.unlink()
+    assert again.changed() == ["a.txt"]
+    again.delete([one])
+    assert again.changed() == []
+
+
+def test_a_damaged_line_of_a_marker_names_nothing(tmp_path: Path) -> None:
+    """Whatever bit of a line is flipped, no other file becomes nearkin's own."""
+    folder = OwnFolder(tmp_path / "run", "run", ("a.txt",))
+    folder.claim()
+    folder.write(tmp_path / "run" / "a.txt", lambda file: file.write(b"ours"))
+    marker = tmp_path / "run" / MARKER
+    content = marker.read_bytes()
+    head = content.index(b"\n") + 1
+    for bit in range(8 * head, 8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        marker.write_bytes(damaged)
+        found = OwnFolder(tmp_path / "run", "run", ("a.txt",)).digests()
+        assert found in ({}, {"a.txt": hashlib.sha256(b"ours").hexdigest()})
+
+
+def test_a_marker_of_before_it_held_checksums_is_read(tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text('{"nearkin folder": "run"}\n"a.txt"\n"figures/"\n"cut sho')
+    folder = OwnFolder(tmp_path, "run", ("a.txt",))
+    assert folder.digests() == {"a.txt": "", "figures/": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from nearkin.errors import InputError, NearkinError, RunError
 from nearkin.runs.exchange import plan_of
 from nearkin.runs.plan import make_plan
 from nearkin.runs.schema import read_export, read_run_record
+from support.runs import write_record
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -67,7 +69,48 @@ EXPORT = {
 
 def test_what_a_run_writes_is_read(small_run: Path) -> None:
     found = read_run_record(small_run / "run.json")
-    assert found == json.loads((small_run / "run.json").read_text())
+    assert {**found, "checksum": ""} == {
+        **json.loads((small_run / "run.json").read_text()),
+        "checksum": "",
+    }
+
+
+def test_one_flipped_bit_anywhere_in_a_record_is_told(small_run: Path, tmp_path: Path) -> None:
+    content = (small_run / "run.json").read_bytes()
+    path = tmp_path / "run.json"
+    seen = set()
+    for bit in range(0, 8 * len(content), 8 * len(content) // 400 + 1):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        told, _ = outcome(lambda: read_run_record(path))
+        assert told.startswith(f"{path}: "), (bit, damaged[bit // 8 - 20 : bit // 8 + 20])
+        assert "\n" not in told
+        seen.add("(its checksum)" in told)
+    assert seen == {True, False}
+
+
+def test_the_checksum_is_of_what_its_schema_says(small_run: Path) -> None:
+    record = json.loads((small_run / "run.json").read_text())
+    found = record.pop("checksum")
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    assert found == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def test_a_record_of_before_there_were_checksums_is_read(small_run: Path, tmp_path: Path) -> None:
+    record = json.loads((small_run / "run.json").read_text())
+    del record["checksum"]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert read_run_record(tmp_path / "run.json") == record
+
+
+def test_an_export_record_that_was_changed_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    write_record(path, EXPORT)
+    assert read_export(path) == EXPORT
+    path.write_text(path.read_text().replace("/music", "/musik"))
+    with pytest.raises(InputError, match=r"export\.json: was changed or damaged after it was writ"):
+        read_export(path)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +154,7 @@ def test_a_run_record_with_anything_anywhere(
     data: st.DataObject, small_run: Path, tmp_path: Path
 ) -> None:
     record = json.loads((small_run / "run.json").read_text())
+    del record["checksum"]  # else any change is told by it
     path = data.draw(st.sampled_from(places(record)))
     changed = put(record, path, data.draw(ANYTHING))
     (tmp_path / "run.json").write_text(json.dumps(changed))

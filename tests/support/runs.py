@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nearkin.files import write_whole
+from nearkin.files import sealed, write_whole
 from nearkin.runs.run import run
 from nearkin.runs.sources import make_sources
 from nearkin.workers import Place
@@ -31,6 +33,11 @@ def small_run(
     given = music if isinstance(music, list) else [music]
     run(plan, given, out, encoders=sources, force=force, workers=workers, tell=told.append)
     return told
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write run.json, performance.json or export.json as nearkin does: with its checksum."""
+    path.write_text(json.dumps(sealed(record)))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

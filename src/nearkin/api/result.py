@@ -401,7 +401,9 @@ class Result:
             with leased(self.path):
                 target = self.folder.open_folder("figures")
                 self.folder.owned.expect(target / name for name in PICTURES)
-                return self._figures(target)
+                written = self._figures(target)
+                self.folder.owned.wrote(*written)
+                return written
         return self._figures(Path(folder))
 
     def _figures(self, target: Path) -> list[Path]:

@@ -65,7 +65,7 @@ def write_clips(out: Path) -> Path:
     target = folder.open_folder(DEMO)
     for name, y in clips(N_CLIPS):
         path = target / f"{name}.flac"
-        if not path.is_file():
+        if not folder.owned.is_whole(path):
             put = functools.partial(
                 soundfile.write, data=y, samplerate=SAMPLE_RATE, format="FLAC", subtype="PCM_16"
             )

@@ -46,7 +46,8 @@ from nearkin.cli.flags import (
 if TYPE_CHECKING:
     from nearkin.api import Result
     from nearkin.cli.settings import RunOptions
-    from nearkin.progress import Progress
+    from nearkin.progress import Progress, Tell
+    from nearkin.runs.folder import RunFolder
     from nearkin.runs.plan import Plan
     from nearkin.runs.sources import EncoderSource
     from nearkin.workers import Place
@@ -227,7 +228,10 @@ def run_and_tell(
         result = Result(folder)
         with one_at_a_time(folder.root, place):
             anew = bool(plan.gallery) and _laid(result, plan, settings, place, progress)
-            there = (folder.root / "report.html").is_file() and not anew
+            lost = lost_drawings(
+                folder, unsaid if settings.quiet else note, again=not settings.no_report
+            )
+            there = (folder.root / "report.html").is_file() and not anew and not lost
             if not settings.no_report and not there:
                 progress("report", 0, 2)
                 result.figures()
@@ -255,6 +259,45 @@ def _laid(
             tell=unsaid if settings.quiet else note,
         )
     return laid.anew
+
+
+def lost_drawings(folder: RunFolder, say_so: Tell, *, again: bool) -> bool:
+    """Look at what a finished run holds beside its tables; tell what was changed or damaged.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    say_so : callable
+    again : bool
+        Whether the caller draws pages, figures and sounds again: what was damaged is removed then.
+
+    Returns
+    -------
+    bool
+        Whether some are to be drawn again.
+    """
+    from nearkin.errors import printable
+    from nearkin.lease import leased
+    from nearkin.runs.folder import made_by
+
+    damaged = folder.damaged_beside()
+    if not damaged:
+        return False
+    by_command: dict[str, list[str]] = {}
+    for name in damaged:
+        by_command.setdefault(made_by(name), []).append(name)
+    drawn = by_command.get("nearkin report", []) if again else []
+    for command, names in by_command.items():
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        remedy = "it is drawn again" if names is drawn else f"give the {command} command again"
+        say_so(
+            f"{printable(folder.root)}: {printable(names[0])}{more} was changed, damaged or "
+            f"removed after it was written; {remedy}"
+        )
+    gone = [name for name in damaged if name in drawn or not (folder.root / name).exists()]
+    with leased(folder.root):
+        folder.owned.delete(folder.root / name for name in gone)
+    return bool(drawn)
 
 
 def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:

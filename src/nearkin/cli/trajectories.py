@@ -43,6 +43,7 @@ def trajectories_command(
         found, lines, figures = [], [], []
         for row in _asked(tables, encoder or ()):
             label = str(row.get("label") or row["name"])
+            folder.require_embeddings(label)
             embeddings = read_embeddings(folder.root, label)
             one = trajectories(
                 embeddings,
@@ -57,7 +58,9 @@ def trajectories_command(
             stem = folder.open_folder("figures") / f"trajectories-{file_name(label)}"
             folder.owned.own(stem.with_name(f"{stem.name}.svg"))
             chart = figure_trajectories(one.paths, encoder=label)
-            figures += write_spec(drawable(chart), stem, ["svg"])
+            drawn = write_spec(drawable(chart), stem, ["svg"])
+            folder.owned.wrote(*drawn)
+            figures += drawn
         table = pd.concat([one.table for one in found], ignore_index=True)
         folder.write_table("trajectories", table, csv=True)
         agreement = pd.concat([one.agreement for one in found], ignore_index=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from nearkin.errors import InputError
+from nearkin.files import is_whole, sealed
 from nearkin.gallery.music import embed_music
 from nearkin.gallery.scores import scores
 from nearkin.gallery.vectors import Gallery, read_vectors
@@ -111,6 +112,8 @@ def lay_gallery(
         vectors = _vectors(
             folder, record, clips, asked.given, sizes, workers=workers, progress=progress, tell=tell
         )
+    for label in vectors:
+        folder.require_embeddings(label)
     with clock("ranks"):
         found = scores(
             RunTables(folder.root.name, record, clips, folder.read_table("queries")),
@@ -131,7 +134,7 @@ def lay_gallery(
         "timings_s": timings,
         "files": folder.digests(of=GALLERY_TABLES),
     }
-    text = json.dumps(told, indent=1).encode()
+    text = json.dumps(sealed(told), indent=1).encode()
     folder.write(folder.root / RECORD, lambda file: file.write(text))
     folder.finish()
     return Laid(found.table, anew=True)
@@ -141,9 +144,10 @@ def _is_laid(folder: RunFolder, told: Mapping[str, Any]) -> bool:
     """Tell whether the tables are those of this run and this gallery, as they were written."""
     try:
         before = json.loads((folder.root / RECORD).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     same = isinstance(before, dict) and all(before.get(n) == told[n] for n in told)
+    same = same and is_whole(before)
     return same and before.get("files") == folder.digests(of=GALLERY_TABLES) != {}
 
 

@@ -6,15 +6,18 @@ learned from is JSON in the file's metadata, under ``nearkin-map``.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nearkin.errors import InputError, printable
-from nearkin.files import finite, write_whole
+from nearkin.files import is_whole, sealed, write_whole
 from nearkin.maps.linear import LinearMap, Origin
 
 FORMAT = 1
@@ -50,11 +53,12 @@ def write_map(path: Path, found: LinearMap) -> None:
     """
     from safetensors.numpy import save
 
-    about = json.dumps(finite({"format": FORMAT, **asdict(found.origin)}), sort_keys=True)
     tensors = {
         "centre": np.ascontiguousarray(found.centre),
         "matrix": np.ascontiguousarray(found.matrix),
     }
+    held = {"format": FORMAT, **asdict(found.origin), "arrays": _digest(tensors)}
+    about = json.dumps(sealed(held), sort_keys=True)
     data = save(tensors, metadata={KEY: about})
     write_whole(path, lambda file: file.write(data))
 
@@ -109,4 +113,15 @@ def read_map(path: Path) -> LinearMap:
             f"{shown}: must hold centre [D] and matrix [D, D], float64 and finite; learn the map "
             "anew"
         )
+    if not is_whole(about) or about.get("arrays", _digest(tensors)) != _digest(tensors):
+        raise InputError(
+            f"{shown}: was changed or damaged after it was written (it holds its checksum); learn "
+            "the map anew"
+        )
     return LinearMap(centre, matrix, Origin(**given))
+
+
+def _digest(tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of a map's arrays."""
+    content = b"".join(tensors[name].tobytes() for name in ("centre", "matrix"))
+    return hashlib.sha256(content).hexdigest()

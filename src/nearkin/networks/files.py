@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, printable
-from nearkin.files import write_whole
+from nearkin.files import is_whole, sealed, write_whole
 from nearkin.optional import need
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.network.state_dict().items()
     }
-    data = safetensors.save(weights, metadata={_KEY: json.dumps(about, allow_nan=False)})
+    about["weights_sha256"] = _digest(safetensors.save(weights))
+    data = safetensors.save(weights, metadata={_KEY: json.dumps(sealed(about), allow_nan=False)})
     write_whole(Path(path), lambda file: file.write(data))
 
 
@@ -209,7 +210,22 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
         wrong.append("changes")
     if wrong:
         raise InputError(f"{shown}: its header lacks {', '.join(wrong)}; train the model anew")
+    if not is_whole(about):
+        raise _damaged(shown)
     return about
+
+
+def _digest(data: bytes) -> str:
+    """Return the SHA-256 of the weights in a file: of all that follows its header."""
+    (length,) = struct.unpack("<Q", data[:8])
+    return hashlib.sha256(data[8 + length :]).hexdigest()
+
+
+def _damaged(shown: str) -> InputError:
+    return InputError(
+        f"{shown}: was changed or damaged after it was written (it holds its checksum); give its "
+        "nearkin train command again, or put it back as it was"
+    )
 
 
 def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
@@ -235,6 +251,8 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
     from nearkin.networks.network import NetworkConfig, build
 
     data = Path(path).read_bytes()
+    if about.get("weights_sha256", "") not in ("", _digest(data)):
+        raise _damaged(printable(Path(path)))
     try:
         weights = need("safetensors.torch", extra="torch").load(data)
         config = NetworkConfig(

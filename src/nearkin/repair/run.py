@@ -132,6 +132,7 @@ def _embeddings(
 ) -> Embeddings:
     label = _label(row)
     root = folder.root / "embeddings"
+    folder.require_embeddings(label)
     try:
         ids = json.loads((root / "ids.json").read_text("utf-8"))
         originals = np.load(folder.embeddings_path(label, of="originals"), allow_pickle=False)
@@ -190,6 +191,7 @@ def _audio(folder: RunFolder, n: int) -> dict[str, NDArray[np.float32]]:
     """Return the audio distances of a run that kept them; else nothing."""
     found = {}
     for path in sorted((folder.root / "distances").glob("*.npy")):
+        folder.require_whole(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.ndim == 3 and array.shape[0] == array.shape[2] == n:
             found[Path(path).stem] = array

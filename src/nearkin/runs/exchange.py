@@ -24,7 +24,7 @@ from nearkin import audio
 from nearkin.corpora.collect import collect
 from nearkin.corpora.recordings import Recording
 from nearkin.errors import InputError, NearkinError, printable
-from nearkin.files import file_name, finite, sha256_of, write_whole
+from nearkin.files import file_name, finite, sealed, sha256_of, write_whole
 from nearkin.lease import leased
 from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress, Tell, unsaid
@@ -168,7 +168,7 @@ def export(
         for name, content in (
             (MANIFEST, text),
             # written last: it is what marks the export as done
-            (SETTINGS, json.dumps(described, indent=2, allow_nan=False).encode() + b"\n"),
+            (SETTINGS, json.dumps(sealed(described), indent=2, allow_nan=False).encode() + b"\n"),
         ):
             owned.own(out / name)
             write_whole(out / name, functools.partial(_put, content))

@@ -179,7 +179,7 @@ def write_together(
             files.append("")
             continue
         path = folder.root / "audio" / f"{key(f'{name} {gain}')}.mp3"
-        if not path.is_file():
+        if not folder.owned.is_whole(path):
             encoded = audio.encode_mp3(signals[name] * gain, sr=PLAYER_RATE, kbps=PLAYER_KBPS)
             folder.write(path, functools.partial(_put, encoded))
         files.append(path.name)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import RunError, printable
-from nearkin.files import file_name, finite, read_parquet, sha256_of
-from nearkin.ownership import OwnFolder, told_errors
+from nearkin.files import file_name, read_parquet, sealed, sha256_of, write_whole
+from nearkin.ownership import MARKER, OwnFolder, told_errors
 from nearkin.runs.schema import read_performance_record, read_run_record
 from nearkin.runs.shards import FOLDERS as SHARDS
 from nearkin.runs.shards import clear_shards, sweep_shards
@@ -46,10 +46,8 @@ PERFORMANCE_FILES = (
     "performance_clips.parquet",
 )
 """What ``nearkin perform`` adds to a run's folder, or keeps in one of its own."""
-_MADE_BY = {
-    False: ("run.json", "nearkin run"),
-    True: ("performance.json", "nearkin perform"),
-}
+RECORDS = ("run.json", "performance.json")
+"""They hold checksums of themselves, and of the tables that were made with them."""
 PERCEPTION_FILES = ("perception.parquet", "audibility.parquet", "audibility.csv")
 """What ``nearkin perceive`` adds."""
 TRAJECTORY_FILES = tuple(
@@ -90,6 +88,31 @@ LABELS = (
         "b",
     ),
 )
+
+
+def made_by(name: str) -> str:
+    """Return the command that makes a file of a run's folder.
+
+    Examples
+    --------
+    >>> made_by("figures/figure_7.svg"), made_by("analysis/gam.csv")
+    ('nearkin report', 'nearkin analyze')
+    """
+    top, _, rest = name.partition("/")
+    commands = {
+        "perform": PERFORMANCE_FILES,
+        "perceive": PERCEPTION_FILES,
+        "trajectories": TRAJECTORY_FILES,
+        "gallery": GALLERY_FILES,
+        "analyze": ("analysis",),
+        "report": ("figures", "audio", "report.html"),
+        "demo": (DEMO,),
+    }
+    if top == "figures" and rest.startswith("trajectories-"):
+        return "nearkin trajectories"
+    return next(
+        (f"nearkin {name}" for name, tops in commands.items() if top in tops), "nearkin run"
+    )
 
 
 class RunFolder:
@@ -191,6 +214,43 @@ class RunFolder:
         files = found if isinstance(found, Mapping) else {}
         return [name for name, sha256 in files.items() if sha256_of(self.root / name) != sha256]
 
+    def damaged_beside(self) -> list[str]:
+        """Return what is gone or changed of all that no record holds: pages, figures, analyses."""
+        held = {name for record in RECORDS for name in self._held_by(record)}
+        return self.owned.changed(besides={*held, *RECORDS})
+
+    def require_whole(self, *paths: Path) -> None:
+        """Refuse files that are not as they were written, as far as a checksum is known.
+
+        One that is not there is told by who reads it.
+
+        Raises
+        ------
+        RunError
+            With the command that makes the file anew.
+        """
+        for path in filter(Path.exists, paths):
+            name = path.relative_to(self.root).as_posix()
+            by = made_by(name)
+            record = RECORDS[by == "nearkin perform"]
+            sha256 = self._held_by(record).get(name)
+            holds = record if sha256 else MARKER
+            if (sha256 and sha256_of(path) != sha256) or not (sha256 or self.owned.is_whole(path)):
+                raise RunError(
+                    f"{printable(path)}: was changed or damaged after it was written ({holds} "
+                    f"holds its checksum); give the {by} command again, it makes it anew"
+                )
+
+    def _held_by(self, record_name: str) -> dict[str, str]:
+        """Return the checksums that a record holds of other files; none where it is no record."""
+        try:
+            record = json.loads((self.root / record_name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        files = record.get("files") if isinstance(record, dict) else None
+        found = files if isinstance(files, dict) else {}
+        return {name: sha256 for name, sha256 in found.items() if isinstance(sha256, str)}
+
     # -- run.json --------------------------------------------------------------------------------
 
     def read_run(self) -> dict[str, Any] | None:
@@ -222,8 +282,10 @@ class RunFolder:
         self._write_record("performance.json", record)
 
     def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
-        text = json.dumps(finite(record), indent=2, ensure_ascii=False, allow_nan=False)
-        self.write(self.root / name, lambda file: file.write(text.encode() + b"\n"))
+        text = json.dumps(sealed(record), indent=2, ensure_ascii=False, allow_nan=False)
+        path = self.root / name
+        self.owned.expect([path])
+        write_whole(path, lambda file: file.write(text.encode() + b"\n"))
 
     # -- tables ----------------------------------------------------------------------------------
 
@@ -252,25 +314,8 @@ class RunFolder:
             raise RunError(
                 f"{printable(self.root)}: has no {name}.parquet; run nearkin run to its end first"
             )
-        sha256 = self._written(path.name)
-        if sha256 is not None and sha256 != sha256_of(path):
-            record, command = _MADE_BY[path.name in PERFORMANCE_FILES]
-            raise RunError(
-                f"{printable(path)}: was changed or damaged after it was written ({record} holds "
-                f"its checksum); give the {command} command again, it makes it anew"
-            )
+        self.require_whole(path)
         return read_parquet(path)
-
-    def _written(self, name: str) -> str | None:
-        """Return the checksum that the record of a finished run, or of task scores, has of it."""
-        record_name, _ = _MADE_BY[name in PERFORMANCE_FILES]
-        try:
-            record = json.loads((self.root / record_name).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return None
-        files = record.get("files") if isinstance(record, dict) else None
-        found = files.get(name) if isinstance(files, dict) else None
-        return found if isinstance(found, str) else None
 
     def has_table(self, name: str) -> bool:
         """Tell whether the run has ``name.parquet``."""
@@ -294,6 +339,7 @@ class RunFolder:
         tables = {}
         for name in ANALYSIS:
             path = folder / f"{name}.csv"
+            self.require_whole(path)
             try:
                 # Labels are texts whatever they look like: an encoder may be called "1" or "NA".
                 found = pd.read_csv(
@@ -318,6 +364,7 @@ class RunFolder:
             If it cannot be read.
         """
         path = self.root / "analysis" / "summary.txt"
+        self.require_whole(path)
         try:
             text = path.read_text("utf-8")
         except (OSError, ValueError) as error:
@@ -333,6 +380,11 @@ class RunFolder:
         """Return where an encoder's embeddings of ``"queries"`` or ``"originals"`` are."""
         suffix = ".originals.npy" if of == "originals" else ".npy"
         return self.root / "embeddings" / f"{file_name(label)}{suffix}"
+
+    def require_embeddings(self, label: str) -> None:
+        """Refuse an encoder's embeddings that are not as they were written; see `require_whole`."""
+        files = [self.embeddings_path(label, of=of) for of in ("originals", "queries")]
+        self.require_whole(self.root / "embeddings" / "ids.json", *files)
 
     def write(self, path: Path, put: Callable[[BinaryIO], Any]) -> None:
         """Write a file whole, and note it as nearkin's own where the folder is.

@@ -46,6 +46,7 @@ def kept_embeddings(folder: RunFolder, record: Mapping[str, Any]) -> Kept | None
             path = folder.embeddings_path(label, of="originals")
             if not path.is_file() or int(row.get("trial") or 1) != 1:
                 continue
+            folder.require_embeddings(label)
             originals = np.load(path, allow_pickle=False)
             queries = np.load(folder.embeddings_path(label), mmap_mode="r", allow_pickle=False)
             if queries.shape != (len(names), len(points), originals.shape[-1]):

@@ -1,7 +1,8 @@
 """What run.json, performance.json and export.json may hold: read from strangers, held to it first.
 
 The types are those that nearkin writes; whatever else a newer version adds passes. A wrong one is
-one sentence: the file, the place in it, what is there and what is demanded.
+one sentence: the file, the place in it, what is there and what is demanded. What is right in kind
+and yet not what was written is told by the checksum that a record holds of itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from nearkin.errors import InputError, RunError, printable
+from nearkin.files import SEAL, is_whole
 from nearkin.runs.plan import Plan
 
 Code = Annotated[str, Field(min_length=1)]
@@ -228,7 +230,7 @@ def _held(path: Path, found: Any, model: type[BaseModel], remedy: str) -> dict[s
     told = _wrong(model, found)
     if told:
         raise RunError(f"{printable(path)}: {told}; {remedy}")
-    return dict(found)
+    return _without_seal(found)
 
 
 def read_export(path: Path) -> dict[str, Any]:
@@ -249,7 +251,7 @@ def read_export(path: Path) -> dict[str, Any]:
     told = _wrong(ExportRecord, found)
     if told:
         raise InputError(f"{printable(path)}: {told}; {remedy}")
-    return dict(found)
+    return _without_seal(found)
 
 
 def _read(path: Path, remedy: str) -> Any:
@@ -278,7 +280,11 @@ def _wrong(model: type[BaseModel], found: Any) -> str:
             return f"{where} is missing: must be there{more}"
         text = first["msg"]
         return f"{where} is {_shown(first.get('input'))}: {text[0].lower()}{text[1:]}{more}"
-    return ""
+    return "" if is_whole(found) else "was changed or damaged after it was written (its checksum)"
+
+
+def _without_seal(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name != SEAL}
 
 
 def _shown(value: Any) -> str:

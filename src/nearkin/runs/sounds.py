@@ -91,7 +91,7 @@ class Sounds:
         """Return a sound as MP3, all at one gain; it is made once where it is kept."""
         name = f"{clip_id} {point} {GAIN} {PLAYER_KBPS}"
         path = self._folder.root / "audio" / f"{key(name)}.mp3"
-        if path.is_file():
+        if self._folder.owned.is_whole(path):
             return path.read_bytes()
         y = audio.resample(
             self.heard(clip_id, point), from_sr=self.plan.working_rate, to_sr=PLAYER_RATE

@@ -1,0 +1,84 @@
+"""What a finished run holds beside its tables is looked at, told, and drawn again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import nearkin
+from nearkin.errors import RunError
+from nearkin.runs.folder import CONTENT, RunFolder, made_by
+from support.commands import command
+from support.runs import files_of
+
+
+@pytest.fixture(scope="module")
+def words(music: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    place = tmp_path_factory.mktemp("drawn")
+    (place / "grid.yaml").write_text("{PN: [-15], MP: [64]}")
+    more = ("--references", "untrained", "--workers", "1")
+    words = ("run", music, "--grid", place / "grid.yaml", "--out", place / "run", *more)
+    assert command(*words).exit_code == 0
+    return words
+
+
+def test_drawn_files_that_were_damaged_are_drawn_again(words: tuple[object, ...]) -> None:
+    out = Path(str(words[5]))
+    before = files_of(out)
+    drawn = [n for n in before if n == "report.html" or n.startswith("figures/")]
+    assert len(drawn) > 12
+    for number, name in enumerate(drawn):
+        path, content = out / name, before[name]
+        half = len(content) // 2
+        damaged = [
+            bytes(len(content)),
+            b"",
+            content[:half],
+            content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+            None,
+        ][number % 5]
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+    done = command(*words)
+    assert done.exit_code == 0
+    assert f"{drawn[0]} (and {len(drawn) - 1} more) was changed, damaged or removed" in done.stderr
+    assert "it is drawn again" in done.stderr
+    after = files_of(out)
+    assert after.keys() == before.keys()
+    for name, content in after.items():
+        if not name.endswith((".pdf", ".nearkin")):  # a PDF's bytes hang on a hash table
+            assert content == before[name], name
+    assert "drawn again" not in command(*words).stderr
+
+
+def test_tables_of_other_commands_are_told_with_their_command(words: tuple[object, ...]) -> None:
+    folder = RunFolder(Path(str(words[5])))
+    folder.open_folder("analysis")
+    for name in ("gallery.csv", "audibility.csv", "analysis/summary.txt"):
+        folder.write(folder.root / name, lambda file: file.write(b"some text"))
+    (folder.root / "gallery.csv").write_bytes(b"some Text")
+    (folder.root / "audibility.csv").unlink()
+    (folder.root / "analysis" / "summary.txt").write_bytes(b"")
+    with pytest.raises(RunError, match=r"summary\.txt: was changed or damaged.*nearkin analyze c"):
+        nearkin.load(folder.root).folder.read_words()
+    done = command(*words)
+    assert done.exit_code == 0
+    for name, made in (
+        ("gallery.csv", "gallery"),
+        ("audibility.csv", "perceive"),
+        ("analysis/summary.txt", "analyze"),
+    ):
+        [line] = [one for one in done.stderr.splitlines() if name in one]
+        assert line.endswith(f"give the nearkin {made} command again")
+    assert "audibility" not in command(*words).stderr  # what was taken away is told once
+    folder.owned.delete(folder.root / n for n in ("gallery.csv", "analysis/summary.txt"))
+
+
+def test_every_file_of_a_run_is_made_by_a_command() -> None:
+    from nearkin.cli import app
+
+    known = {f"nearkin {one.name or one.callback.__name__}" for one in app.registered_commands}  # type: ignore[union-attr]
+    for name in CONTENT:
+        assert made_by(f"{name}/x" if "." not in name else name) in known
