@@ -1,10 +1,10 @@
 """Damage every file of a half-done and of a finished run: told and mended, or refused.
 
-python scripts/campaign/damage.py STAGE [--only run perform ...] [--most 60]
+python scripts/campaign/damage.py STAGE [--only run perform ...] [--minutes 30]
 
 Every file is truncated, emptied, zeroed, has one bit flipped, or is removed; then the same command
 is given. Right is: it ends well with the bytes of the undamaged run, or it refuses in one sentence.
-Wrong is: a traceback, an abort, a run that is stuck, other bytes with exit code 0.
+Wrong is: a traceback, an abort, other bytes or a damaged file that is left, with exit code 0.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pathlib import Path
 
 from kills import undisturbed
 from stage import Command, build, content, differences, is_one_sentence, keep, progress
+from typer.testing import CliRunner
+
+from nearkin.cli import app
 
 DAMAGES = ("truncated", "emptied", "zeroed", "flipped", "removed")
 
@@ -68,21 +71,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage", type=Path)
     parser.add_argument("--no-torch", action="store_true")
-    parser.add_argument("--only", nargs="*", default=["run"], help="these commands [run]")
-    parser.add_argument("--most", type=int, default=10_000, help="cases, drawn by --seed")
+    parser.add_argument("--only", nargs="*", help="these commands [all]")
+    parser.add_argument("--minutes", type=float, default=1e9, help="for each command")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     stage = given.stage.resolve()
     rng = random.Random(given.seed)
     rows: Counter[str] = Counter()
     faults: list[str] = []
+    left: dict[str, int] = {}
     for command in build(stage, torch=not given.no_torch):
-        if command.name not in given.only:
+        if given.only and command.name not in given.only:
             continue
         seconds, want = undisturbed(command, stage)
         straight, half = stage / "straight" / command.name, stage / "half" / command.name
         shutil.rmtree(half, ignore_errors=True)
         half.parent.mkdir(exist_ok=True)
+        command.begin(stage, half)
         half_done(command.at(half), half, seconds)
         cases = [
             (state, source, name, how)
@@ -91,41 +96,49 @@ def main() -> None:
             for how in DAMAGES
         ]
         rng.shuffle(cases)
-        for state, source, name, how in progress(cases[: given.most], command.name):
+        limit = time.monotonic() + 60 * given.minutes
+        for number, (state, source, name, how) in enumerate(progress(cases, command.name)):
+            if time.monotonic() > limit:
+                left[command.name] = len(cases) - number
+                break
             verdict = tried(command, source, stage / "damaged", name, how, want)
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
-            if verdict.isupper() or verdict.partition(":")[0].isupper():
+            if verdict.partition(":")[0].isupper():
                 faults.append(f"{command.name}, {state}, {name} {how}: {verdict}")
                 print(faults[-1], flush=True)
-        result = {"cases": dict(sorted(rows.items())), "faults": faults}
-        path = keep("-".join(["damage", *given.only]), result)
-    print(f"{dict(rows)}\n{len(faults)} faults: {path}")
+            result = {"cases": dict(sorted(rows.items())), "not tried": left, "faults": faults}
+            path = keep("-".join(["damage", *(given.only or [])]), result)
+    print(f"{dict(rows)}\n{left} not tried, {len(faults)} faults: {path}")
 
 
 def tried(
     command: Command, source: Path, out: Path, name: str, how: str, want: dict[str, str]
 ) -> str:
-    """Damage one file of a copy, give the command again, and say what became of it."""
+    """Damage one file of a copy, give the command again, and say what became of it.
+
+    The command works in this process: most of what a small one takes is its start.
+    """
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(source, out, symlinks=True)
-    damage(out / name, how)
-    try:
-        done = subprocess.run(
-            command.at(out),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=240,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "STUCK"
-    if done.returncode in (0, 3):
+    path = out / name
+    damage(path, how)
+    damaged = path.read_bytes() if path.is_file() else None
+    done = CliRunner().invoke(app, command.at(out)[3:])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        return f"TRACEBACK: {done.exception!r}"
+    if done.exit_code in (0, 3):
         other = differences(want, content(out))
-        return f"OTHER BYTES: {other[:4]}" if other else "mended, same bytes"
-    if done.returncode == 2 and is_one_sentence(done.stderr):
+        if other:
+            return f"OTHER BYTES: {other[:4]}"
+        now = path.read_bytes() if path.is_file() else None
+        if now == damaged and damaged != (source / name).read_bytes() and how != "removed":
+            return "LEFT DAMAGED"
+        if how == "removed" and path.suffix == ".pdf" and now is None:
+            return "LEFT REMOVED"
+        return "mended, same bytes"
+    if done.exit_code == 2 and is_one_sentence(done.stderr):
         return "refused in one sentence"
-    return f"WRONG: {done.returncode}: {done.stderr[-400:]}"
+    return f"WRONG: {done.exit_code}: {done.stderr[-400:]}"
 
 
 if __name__ == "__main__":

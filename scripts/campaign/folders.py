@@ -123,12 +123,17 @@ def prepared(stage: Path) -> tuple[Path, Path]:
         for name in ("run.json", "performance.json"):
             record = json.loads((run / name).read_text())
             record.pop("files")
+            record.pop("checksum")
             (run / name).write_text(json.dumps(record))
         for folder in ("embeddings", "figures"):
             shutil.rmtree(run / folder, ignore_errors=True)
+        (run / ".nearkin").unlink()  # it holds checksums of the rest
     if not export.is_dir():
         shutil.copytree(stage / "exported", export)
         shutil.rmtree(export / "audio")
+        record = json.loads((export / "export.json").read_text())
+        record.pop("checksum")
+        (export / "export.json").write_text(json.dumps(record))
     return run, export
 
 

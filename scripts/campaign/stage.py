@@ -152,11 +152,14 @@ def content(folder: Path) -> dict[str, str]:
             continue
         data = path.read_bytes()
         if path.suffix == ".json":
-            data = json.dumps(timeless(json.loads(data)), sort_keys=True).encode()
+            told = timeless(json.loads(data))
+            if isinstance(told, dict):
+                told.pop("checksum", None)  # of the moments too
+            data = json.dumps(told, sort_keys=True).encode()
         elif path.name == ".nearkin":  # in the order of writing, with files that may come
-            lines = data.decode().splitlines()[1:]
-            there = {line for line in lines if (folder / json.loads(line)).exists()}
-            data = "\n".join(sorted(there)).encode()
+            told = map(json.loads, data.decode().splitlines()[1:])
+            names = {line if isinstance(line, str) else line[0] for line in told}
+            data = "\n".join(sorted(n for n in names if (folder / n).exists())).encode()
         elif path.suffix == ".html":
             data = MOMENT.sub(b"", data)
         found[name] = hashlib.sha256(data).hexdigest()[:16]

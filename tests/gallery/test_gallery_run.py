@@ -121,6 +121,7 @@ def test_an_encoder_that_failed_the_run_does_not_empty_the_gallery(
         (["mfcc=v.npy"], "vectors of 3 dimensions"),
         (["mfcc=text.npy"], "is no array of numbers"),
         (["mfcc=pickled.npy"], "is no array of numbers"),
+        (["mfcc=text.parquet"], "is no Parquet file"),
         (["v.npy"], "must be ENCODER=FILE"),
     ],
 )
@@ -130,6 +131,7 @@ def test_galleries_that_cannot_be_used(
     monkeypatch.chdir(tmp_path)
     np.save("v.npy", np.ones((2, 3)))
     Path("text.npy").write_text("no array")
+    Path("text.parquet").write_text("PAR1 no table PAR1")
     np.save("pickled.npy", np.array([{"a": 1}]), allow_pickle=True)
     assert said in refused("gallery", runs / "few", *given)
 
@@ -282,3 +284,32 @@ def test_a_gallery_from_python(runs: Path, music: Path, laid: Path, tmp_path: Pa
     )  # fmt: skip
     assert result.gallery is not None
     pd.testing.assert_frame_equal(result.gallery, nearkin.load(laid).gallery)
+
+
+def test_a_gallery_writes_over_nothing_and_reads_nothing_of_its_own(
+    runs: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(runs / "few", tmp_path / "run")
+    size = nearkin.load(run).run["encoders"][0]["embedding_size"]
+    np.save(run / "v.npy", np.ones((2, size)))
+    assert "v.npy, which is an input" in refused("gallery", run, f"mfcc={run / 'v.npy'}")
+    np.save(tmp_path / "v.npy", np.ones((2, size)))
+    (run / "gallery.csv").write_text("theirs")
+    told = refused("gallery", run, f"mfcc={tmp_path / 'v.npy'}")
+    assert "'gallery.csv' in it was not written by nearkin" in told
+    assert (run / "gallery.csv").read_text() == "theirs"
+    assert not (run / "gallery.parquet").exists()
+
+
+def test_embeddings_that_were_damaged_are_not_ranked(runs: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "few", tmp_path / "run")
+    path = run / "embeddings" / "mfcc.npy"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    size = nearkin.load(run).run["encoders"][0]["embedding_size"]
+    np.save(tmp_path / "v.npy", np.ones((2, size)))
+    for words in (("gallery", run, f"mfcc={tmp_path / 'v.npy'}"), ("trajectories", run)):
+        told = refused(*words)
+        assert "mfcc.npy: was changed or damaged after it was written" in told
+        assert "give the nearkin run command again" in told

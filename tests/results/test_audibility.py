@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, RunError
 from nearkin.results.answers import RunTables
 from nearkin.results.audibility import (
     at_level,
@@ -18,6 +18,7 @@ from nearkin.results.audibility import (
     heard_of,
     medians,
 )
+from nearkin.results.schemas import checked
 from nearkin.transforms.grids import grid
 from nearkin.transforms.magnitudes import Point
 
@@ -176,3 +177,31 @@ def test_medians_and_words():
     assert table.loc[("PN", 20.0), "n"] == N
     told = heard_of(perception(), [Point("PN", 30.0), Point("TS", 1.03), Point("RE", 1.0)])
     assert told == ["PN at 30 dB: MOS 4.49", "TS at 1.03 × tempo: 1 JND"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("mos", "loud", "column mos: 5.0: must be a finite number, or missing"),
+        ("transformation", None, "row 3, column transformation: None: must be text"),
+        ("magnitude", math.inf, "row 3, column magnitude: inf: must be a finite number"),
+        ("clip_id", "clip01", "repeats the clip_id transformation magnitude of another"),
+    ],
+)
+def test_tables_of_strangers_are_held_to_their_columns(column: str, value, told: str) -> None:
+    good = perception()
+    assert len(checked(good, "perception", "p.parquet")) == len(good)
+    number = isinstance(value, float)
+    wrong = good.assign(**{column: good[column].astype(float if number else object)})
+    wrong.loc[2, column] = value
+    with pytest.raises(RunError, match=r"^p\.parquet: ") as raised:
+        checked(wrong, "perception", "p.parquet")
+    assert told in str(raised.value)
+    assert str(raised.value).endswith("give nearkin perceive again")
+
+
+def test_what_perceive_writes_fits_its_schema() -> None:
+    linear = audibility(tables(lambda clip, code, magnitude: 0.1), perception())
+    assert len(checked(linear, "audibility", "a.parquet")) == len(linear)
+    with pytest.raises(RunError, match="has no column level"):
+        checked(linear.drop(columns="level"), "audibility", "a.parquet")

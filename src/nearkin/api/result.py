@@ -96,14 +96,14 @@ class Result:
         """How much is heard of every change; None where ``nearkin perceive`` was not given."""
         if not self.folder.has_table("perception"):
             return None
-        return self.folder.read_table("perception")
+        return self._table("perception")
 
     @cached_property
     def audibility(self) -> pd.DataFrame | None:
         """C_W where changes are equally audible; None where ``nearkin perceive`` was not given."""
         if not self.folder.has_table("audibility"):
             return None
-        return self.folder.read_table("audibility")
+        return self._table("audibility")
 
     @cached_property
     def attacks(self) -> pd.DataFrame | None:

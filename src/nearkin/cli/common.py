@@ -24,6 +24,7 @@ __all__ = [
     "given",
     "note",
     "refuse_file_of",
+    "refuse_others",
     "say",
     "sentences",
     "tell",
@@ -93,3 +94,20 @@ def refuse_file_of(runs: Iterable[Path], option: str, file: Path) -> None:
             raise InputError(
                 f"{option} {printable(file)}: is part of the run that is read; name another file"
             )
+
+
+def refuse_others(file: Path, option: str, mark: bytes) -> None:
+    """Refuse to write over a file that nearkin did not write: one without a mark at its head."""
+    from nearkin.errors import InputError, printable
+
+    if not file.exists() and not file.is_symlink():
+        return
+    try:
+        ours = file.is_file() and mark in file.read_bytes()[:4096]
+    except OSError:
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{option} {printable(file)}: is there and was not written by nearkin; name another "
+            "file"
+        )

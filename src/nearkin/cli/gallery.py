@@ -40,10 +40,12 @@ def gallery_command(
         from nearkin.gallery.stage import Asked, lay_gallery
         from nearkin.lease import leased
         from nearkin.progress import unsaid
+        from nearkin.runs.distractors import paths_of
 
         asked = Asked(gallery, n or (), bool(extrapolate))
         place = place_of(workers, scheduler, None)
         result = load(run)
+        result.folder.decide(paths_of(gallery))
         with leased(result.folder.root), show(quiet=bool(quiet)) as progress:
             table, _ = lay_gallery(
                 result.folder,

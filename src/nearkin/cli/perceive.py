@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, Workers, note, say, sentences, tell
+from nearkin.cli.common import (
+    Json,
+    Quiet,
+    Workers,
+    note,
+    refuse_others,
+    say,
+    sentences,
+    tell,
+)
 from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
@@ -49,6 +58,8 @@ def perceive_command(
 
         if grid_file is not None and grid_file.suffix not in (".yaml", ".yml"):
             raise InputError(f"--grid-out {printable(grid_file)}: must end in .yaml; rename it")
+        if grid_file is not None:
+            refuse_others(grid_file, "--grid-out", b"name: equal-audibility")
         result = load(run)
         cores = available_cores() if workers is None else workers
         with show(quiet=bool(quiet)) as progress:

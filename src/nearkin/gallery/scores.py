@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, RunError
 from nearkin.gallery.curve import FARTHEST, at_size, beyond, curve_sizes
 from nearkin.gallery.search import DISTANCES, nearer
 from nearkin.gallery.vectors import Gallery
@@ -168,6 +168,12 @@ def _ranks(
     part = queries[there].reset_index(drop=True)
     clip = {name: place for place, name in enumerate(embeddings.clip_ids)}
     point = {tuple(one): place for place, one in enumerate(embeddings.points)}
+    pairs = zip(part["clip_id"], part["transformation"], part["magnitude"], strict=True)
+    if any(name not in clip or (code, size) not in point for name, code, size in pairs):
+        raise RunError(
+            f"queries.parquet and embeddings/ of '{own['encoder']}' are of different clips or "
+            "points; give the run's command again"
+        )
     at_clip = part["clip_id"].map(clip).to_numpy()
     at_point = np.array(
         [point[c, m] for c, m in zip(part["transformation"], part["magnitude"], strict=True)]

@@ -59,7 +59,12 @@ def _read(path: Path, text: str, size: int) -> NDArray[Any]:
     elif path.suffix == ".parquet":
         from nearkin.encoders.kinds.columns import vectors_of
 
-        table = read_parquet(path)
+        try:
+            table = read_parquet(path)
+        except (OSError, ValueError) as error:  # those of Arrow are ValueErrors, or OSErrors
+            why = " ".join(str(error).split())[:200]
+            raise InputError(f"gallery '{told}': is no Parquet file ({why})") from error
+        table.columns = [str(column) for column in table.columns]
         keys = [name for name in ("clip_id", "path", "id") if name in table.columns]
         array, _ = vectors_of(table, keys=keys, chosen=None, how="mean", spec=text)
     else:

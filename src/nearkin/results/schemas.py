@@ -44,7 +44,7 @@ class Schema(NamedTuple):
 
 
 RUN, PERFORM, ANALYZE = "the nearkin run command", "nearkin perform", "nearkin analyze"
-GALLERY = "nearkin gallery"
+GALLERY, PERCEIVE = "nearkin gallery", "nearkin perceive"
 _WHO: dict[str, Kind] = {"encoder": "name", "task": "text", "trial": "whole"}
 _SCORE: dict[str, Kind] = {
     **_WHO,
@@ -161,6 +161,31 @@ SCHEMAS = {
         {},
         ("encoder", "task", "trial", "clip_id", "transformation", "magnitude", "distance"),
         GALLERY,
+    ),
+    "perception": Schema(
+        {
+            **{"clip_id": "name", "transformation": "name", "magnitude": "place"},
+            **{"effective_magnitude": "number", "scale": "text", "mos": "number"},
+            **{"zimtohrli": "number", "jnd": "number", "status": "text"},
+        },
+        {},
+        ("clip_id", "transformation", "magnitude"),
+        PERCEIVE,
+    ),
+    "audibility": Schema(
+        {
+            **_WHO,
+            **{"measure": "name", "latent_distance": "name", "transformation": "name"},
+            **{"side": "text", "scale": "name", "level": "place", "magnitude": "number"},
+            **{"value": "number", "ci_low": "number", "ci_high": "number", "ci_method": "text"},
+            **{"n": "whole", "n_beyond": "whole", "status": "text"},
+        },
+        {},
+        (
+            *("encoder", "task", "trial", "measure", "latent_distance", "transformation", "side"),
+            "scale",
+        ),
+        PERCEIVE,
     ),
     "performance": Schema(
         {name: kind for name, kind in _SCORE.items() if name != "status"},
@@ -384,6 +409,8 @@ def _out_of_range(table: pd.DataFrame, name: str) -> tuple[int, str] | None:
     """Return the first row whose value or magnitude cannot be, and what is wrong there."""
     if "magnitude" not in SCHEMAS[name].columns or name.startswith("attack"):
         return None  # an attack's magnitude is an SNR, whatever its transformation
+    if name == "audibility":
+        return None  # its magnitude is a median, which no axis need have
     if name == "consistency":
         measures = table["measure"].str.split("@").str[0]
         low, high = (
