@@ -31,7 +31,10 @@ from stage import build, keep
 from nearkin.cli import settings as options
 from nearkin.corpora.collect import collect
 from nearkin.corpora.manifest import read_labelled
+from nearkin.encoders import resolve
 from nearkin.errors import NearkinError
+from nearkin.maps.files import write_map
+from nearkin.maps.linear import LinearMap, Origin
 from nearkin.performance.run import SETTINGS, make_performance_plan
 from nearkin.results.requirements import parse
 from nearkin.results.schemas import checked
@@ -110,6 +113,9 @@ class Parts:
         }
         self.names = [path.name for path in (stage / "music").glob("*.flac")]
         self.stage = stage
+        origin = Origin("mfcc", "mfcc", "", 22_050, ("PN",), 0.1, 7, 5)
+        write_map(self.here / "m.safetensors", LinearMap(np.zeros(4), np.eye(4), origin))
+        self.map = (self.here / "m.safetensors").read_bytes()
 
     def _text(self, name: str, text: str) -> Path:
         path = self.here / name
@@ -199,6 +205,36 @@ class Parts:
         series[:] = cells
         checked(table.assign(**{column: series}), name, f"{name}.parquet")
 
+    def chains(self, value: Any) -> None:
+        grid(str(self._text("c.yaml", as_yaml({"points": {"PN": [0]}, "chains": value}))))
+
+    def exported(self, table: list[list[str]]) -> None:
+        """Embeddings of an export whose manifest was changed by hand."""
+        path = self._text("exported.csv", "\n".join(",".join(row) for row in table))
+        np.save(self.here / "v.npy", np.ones((max(len(table) - 1, 1), 3), np.float32))
+        resolve(f"embeddings:{self.here / 'v.npy'}", options={"manifest": str(path)})
+
+    def map_file(self, value: Any) -> None:
+        """A map's header with anything in it, or a few bytes anywhere."""
+        from nearkin.maps.files import read_map
+
+        path = self.here / "m.safetensors"
+        data = bytearray(self.map)
+        if isinstance(value, bytes):
+            at = self.rng.randrange(len(data))
+            data[at : at + len(value)] = value
+        else:
+            length = int.from_bytes(data[:8], "little")
+            header = json.loads(data[8 : 8 + length])
+            about = json.loads(header["__metadata__"]["nearkin-map"])
+            about.pop("checksum")
+            about[self.rng.choice(list(about))] = value
+            header["__metadata__"]["nearkin-map"] = json.dumps(about, default=str)
+            text = json.dumps(header).encode()
+            data = bytearray(len(text).to_bytes(8, "little") + text + data[8 + length :])
+        path.write_bytes(data)
+        read_map(path)
+
     def bytes_of_table(self, data: bytes) -> None:
         name = self.rng.choice(["queries", "clips"])
         path = self.here / f"{name}.parquet"
@@ -229,11 +265,29 @@ def strategies(names: list[str]) -> dict[str, tuple[st.SearchStrategy[Any], floa
             st.lists(st.lists(cells, min_size=1, max_size=width + 1), max_size=5),
         )
     )
+    export_heads = st.sampled_from(
+        ["path", "clip_id", "transformation", "magnitude", "status", "effective_magnitude", ""]
+    )
+    export_cells = cells | st.sampled_from(["ok", "PN", "OG", "30", "0", "inf", "a.wav", "1e999"])
+    exported = st.integers(4, 6).flatmap(
+        lambda width: st.builds(
+            lambda head, rows: [head, *rows],
+            st.permutations(["path", "clip_id", "transformation", "magnitude", "status", ""])
+            | st.lists(export_heads, min_size=width, max_size=width),
+            st.lists(st.lists(export_cells, min_size=5, max_size=6), max_size=5),
+        )
+    )
+    steps = st.lists(st.sampled_from(["MP", "PN", "TS", "XX", "AIR", ""]) | VALUES, max_size=4)
+    levels = st.dictionaries(NUMBERS, st.lists(NUMBERS, max_size=4) | VALUES, max_size=3)
+    one_chain = st.fixed_dictionaries({"steps": steps, "levels": levels}) | VALUES
     codes = st.sampled_from(["PN", "EN", "TS", "PS", "MP", "LP", "OG", "XX", "", "1"])
     return {
-        "config": (texts(st.dictionaries(of_run, VALUES, max_size=5)), 0.25),
-        "grid": (texts(st.dictionaries(codes, st.lists(NUMBERS, max_size=5) | VALUES)), 0.15),
-        "requirement": (st.lists(WORDS | st.text(max_size=5), max_size=14).map("".join), 0.2),
+        "config": (texts(st.dictionaries(of_run, VALUES, max_size=5)), 0.2),
+        "grid": (texts(st.dictionaries(codes, st.lists(NUMBERS, max_size=5) | VALUES)), 0.1),
+        "requirement": (st.lists(WORDS | st.text(max_size=5), max_size=14).map("".join), 0.15),
+        "chains": (st.dictionaries(st.sampled_from(["AIR", "B", "MOS", "x", ""]), one_chain), 0.05),
+        "exported": (exported, 0.05),
+        "map_file": (VALUES | st.binary(min_size=1, max_size=6), 0.05),
         "encoder_options": (VALUES.map(lambda value: json.dumps(value, default=str)), 0.05),
         "manifest": (manifest, 0.1),
         "record": (VALUES, 0.1),
@@ -292,8 +346,8 @@ def main() -> None:
     for name, (strategy, share) in strategies(parts.names).items():
         n = max(1, round(share * given_.cases))
         draw(name, getattr(parts, name), strategy, n, given_.seed, rows, faults)
+        path = keep("written", {"seed": given_.seed, "cases": dict(rows), "faults": faults})
         print(name, {key: n for key, n in rows.items() if key.startswith(name)}, flush=True)
-    path = keep("written", {"seed": given_.seed, "cases": dict(rows), "faults": faults})
     for key, told in faults.items():
         print(key, "|", told)
     print(f"{sum(rows.values())} cases, {len(faults)} faults: {path}")

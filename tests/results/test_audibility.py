@@ -184,6 +184,7 @@ def test_medians_and_words():
     [
         ("mos", "loud", "column mos: 5.0: must be a finite number, or missing"),
         ("transformation", None, "row 3, column transformation: None: must be text"),
+        ("status", "half \ud800", "row 3, column status: 'half \\ud800': must be text"),
         ("magnitude", math.inf, "row 3, column magnitude: inf: must be a finite number"),
         ("clip_id", "clip01", "repeats the clip_id transformation magnitude of another"),
     ],

@@ -162,6 +162,25 @@ def test_a_scheduler_that_is_not_there(
         mapped(toy, square, Scheduler(address), [])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"address": 5}',
+        b'{"address": "here"}',
+        b"\xff\xfe",
+        b"[" * 99_999,
+    ],
+)
+def test_what_is_no_schedulers_file(content: bytes, toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_bytes(content)
+    with pytest.raises(InputError, match="holds no address of a scheduler"):
+        mapped(toy, square, Scheduler(f"file:{tmp_path / 's.json'}"), [])
+
+
 def test_a_run_on_a_cluster_has_the_bytes_of_one_here(
     client: Any, music: Path, tmp_path: Path
 ) -> None:

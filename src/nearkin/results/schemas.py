@@ -351,6 +351,9 @@ def checked(table: pd.DataFrame, name: str, file: Path | str) -> pd.DataFrame:
     return made
 
 
+_HALVES = frozenset(map(chr, range(0xD800, 0xE000)))
+
+
 # -- columns: each returns plain values, or the number of the first row that is wrong --------------
 
 
@@ -361,7 +364,10 @@ def _texts(values: pd.Series[Any], *, empty: bool) -> Any:
         return next(row for row, value in enumerate(found) if type(value) is not str)
     if not empty and "" in found:
         return found.index("")
-    return pd.Series(found, index=values.index, dtype=str)
+    try:
+        return pd.Series(found, index=values.index, dtype=str)
+    except UnicodeEncodeError:  # half a character
+        return next(row for row, text in enumerate(found) if set(text) & _HALVES)
 
 
 def _numbers(values: pd.Series[Any], *, missing: bool, infinite: bool = False) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import secrets
 import statistics
 import time
@@ -317,23 +318,17 @@ def _client(scheduler: Scheduler) -> Iterator[Any]:
     if not isinstance(address, str):
         yield address
         return
-    where: dict[str, Any] = {"address": address}
+    told = f"--scheduler {printable(address)}"
+    where = address
     if address.startswith("file:"):
-        where = {"scheduler_file": address.removeprefix("file:")}
-        if not Path(where["scheduler_file"]).is_file():
-            raise InputError(
-                f"--scheduler {printable(address)}: there is no such file; start the scheduler "
-                "with --scheduler-file first"
-            )
-    elif "://" not in address:
-        raise InputError(
-            f"--scheduler {printable(address)}: must be like tcp://host:8786 or file:scheduler.json"
-        )
+        where = _address_in(Path(address.removeprefix("file:")), told)
+    if "://" not in where:
+        raise InputError(f"{told}: must be like tcp://host:8786 or file:scheduler.json")
     try:
-        client = Client(**where, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, KeyError) as error:
+        client = Client(where, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, LookupError, TypeError, AssertionError) as error:
         raise InputError(
-            f"--scheduler {printable(address)}: cannot be reached ({type(error).__name__}); is it "
+            f"{told}: cannot be reached ({type(error).__name__}); is it "
             "running, and may this machine connect to it?"
         ) from error
     try:
@@ -341,6 +336,23 @@ def _client(scheduler: Scheduler) -> Iterator[Any]:
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=5)
+
+
+def _address_in(path: Path, told: str) -> str:
+    """Return the address in a scheduler's file; distributed would wait for one that has none."""
+    if not path.is_file():
+        raise InputError(
+            f"{told}: there is no such file; start the scheduler with --scheduler-file first"
+        )
+    try:
+        found = json.loads(path.read_text("utf-8"))["address"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, str) or "://" not in found:
+        raise InputError(
+            f"{told}: holds no address of a scheduler; start one with --scheduler-file"
+        )
+    return found
 
 
 def _wait_for_workers(client: Any, scheduler: Scheduler, tell: Tell) -> None:
