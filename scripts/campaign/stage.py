@@ -7,6 +7,7 @@ are real processes (``python -m nearkin``).
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -85,7 +86,7 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
 
     from nearkin.audio.synthetic import clips
 
-    music, grid = stage / "music", stage / "grid.yaml"
+    music, grid, others = stage / "music", stage / "grid.yaml", stage / "others"
     if not music.is_dir():
         music.mkdir(parents=True)
         for number, (name, y) in enumerate(clips(n)):
@@ -95,6 +96,10 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
                 soundfile.write(music / "silence.flac", 0 * y, 22_050, subtype="PCM_16")
         grid.write_text(GRID)
         (stage / "fitted.yaml").write_text(FITTED)
+    if not others.is_dir():
+        others.mkdir()
+        for name, y in list(clips(n + 3))[n:]:
+            soundfile.write(others / f"{name}.flac", y[: round(SECONDS * 22_050)], 22_050)
     manifest = stage / "manifest.csv"
     if not manifest.is_file():
         names = sorted(p.name for p in music.glob("*.flac") if p.name != "silence.flac")
@@ -120,6 +125,17 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
             copies="finished",
         )
     )
+    more = ("--out", "{out}/map.safetensors", "--onnx", "{out}/map.onnx")
+    repair = ("repair", "{out}", "--encoder", "mfcc", *more)
+    commands += [
+        Command("trajectories", ("trajectories", "{out}"), copies="finished"),
+        Command("repair", repair, copies="finished"),
+        Command("gallery", ("gallery", "{out}", str(others), "--workers", "2"), copies="finished"),
+    ]
+    if importlib.util.find_spec("zimtohrli"):
+        commands.append(
+            Command("perceive", ("perceive", "{out}", "--workers", "2"), copies="finished")
+        )
     if not (stage / "exported").is_dir():
         nearkin("export", music, *common, "--out", stage / "exported")
         rows = sum(1 for _ in (stage / "exported" / "manifest.csv").open()) - 1
