@@ -103,6 +103,19 @@ def sha256_of(path: Path) -> str:
         return ""
 
 
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file that is one: a pipe or a device would never end.
+
+    Raises
+    ------
+    OSError
+        If it is none, or cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is no regular file")
+    return path.read_bytes()
+
+
 def write_arrays(path: Path, notes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays and notes (JSON values) as one .npz, for `read_arrays`."""
     told = {"notes": finite(notes), "arrays": sorted(arrays)}

@@ -7,7 +7,9 @@ sentence. Nothing in such a text runs.
 
 from __future__ import annotations
 
+import errno
 import json
+import stat
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ def read_yaml(path: Path) -> Any:
     import yaml
 
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import InputError, printable
-from nearkin.files import is_whole, sealed, write_whole
+from nearkin.files import is_whole, read_regular, sealed, write_whole
 from nearkin.maps.linear import LinearMap, Origin
 
 FORMAT = 1
@@ -76,7 +76,7 @@ def read_map(path: Path) -> LinearMap:
 
     shown = printable(path)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise InputError(
             f"{shown}: cannot be read ({error.strerror or error}); check the path"

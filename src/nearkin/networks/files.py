@@ -7,6 +7,7 @@ task are trials of one another.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -186,6 +187,8 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     shown = printable(Path(path))
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise OSError(errno.EINVAL, "is no regular file")
         with Path(path).open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > 100_000_000:

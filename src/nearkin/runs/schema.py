@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from nearkin.errors import InputError, RunError, printable
-from nearkin.files import SEAL, is_whole
+from nearkin.files import SEAL, is_whole, read_regular
 from nearkin.runs.plan import Plan
 
 Code = Annotated[str, Field(min_length=1)]
@@ -256,7 +256,7 @@ def read_export(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, remedy: str) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

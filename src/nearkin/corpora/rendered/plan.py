@@ -20,7 +20,7 @@ from nearkin.audio import SAMPLE_RATE
 from nearkin.corpora.rendered import scores, synthesis
 from nearkin.corpora.rendered.ensemble import Clip
 from nearkin.errors import InputError, RunError, printable
-from nearkin.files import sha256_of
+from nearkin.files import read_regular, sha256_of
 from nearkin.ownership import OwnFolder
 from nearkin.seeds import stream
 
@@ -211,7 +211,7 @@ def _digest(rows: list[dict[str, Any]]) -> str:
 def _read(path: Path) -> Any:
     """Return what a file of JSON holds; nothing where it is not there, or is none."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError):
         return {}
 
