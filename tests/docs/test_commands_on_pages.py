@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
 import shlex
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from nearkin.cli import app
 from nearkin.results.requirements import parse
@@ -54,3 +56,14 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 
 def test_the_readme_has_commands() -> None:
     assert {words[1] for words in lines(ROOT / "README.md")} >= {"demo", "run", "gate"}
+
+
+def test_one_page_lists_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site's index of commands names what --help names."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    making = importlib.import_module("making.commands")
+    making.write(tmp_path / "commands")
+    index = (tmp_path / "commands" / "index.md").read_text("utf-8")
+    assert set(re.findall(r"^\| \[`nearkin (\w+)`\]", index, re.MULTILINE)) == set(COMMANDS)
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(re.search(rf"\b{name}\b", shown) for name in COMMANDS)

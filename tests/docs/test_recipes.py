@@ -20,6 +20,7 @@ import nearkin
 from conftest import write_tunes
 from nearkin.cli import app
 from support.pages import BLOCK, sections
+from support.tiny_models import SPEECH, clap, encodec
 
 SECTIONS = sections("recipes.md")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -88,11 +89,7 @@ def test_mert_layer_by_layer(follow: Any, tmp_path: Path, monkeypatch: pytest.Mo
     transformers = pytest.importorskip("transformers")
     monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "m"))
     # MERT is HuBERT with further losses, its code in its repository, its weights pickled
-    config = transformers.HubertConfig(
-        hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64,
-        conv_dim=(16, 16, 16), conv_kernel=(10, 8, 4), conv_stride=(8, 8, 4),
-        num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2, num_feat_extract_layers=3,
-    )  # fmt: skip
+    config = transformers.HubertConfig(num_hidden_layers=3, **SPEECH)
     repository = tmp_path / "repository"
     repository.mkdir()
     said = config.to_dict() | {
@@ -122,22 +119,7 @@ def test_mert_layer_by_layer(follow: Any, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_clap(follow: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    text = {
-        "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 16, "vocab_size": 50, "max_position_embeddings": 40,
-    }  # fmt: skip
-    audio = {
-        "hidden_size": 16, "patch_embeds_hidden_size": 8, "depths": [1, 1], "spec_size": 64,
-        "num_attention_heads": [1, 1], "num_hidden_layers": 2, "num_mel_bins": 16,
-        "window_size": 4, "num_classes": 4, "projection_dim": 12, "patch_size": 4,
-        "patch_stride": [4, 4],
-    }  # fmt: skip
-    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=12)
-    extractor = transformers.ClapFeatureExtractor(
-        feature_size=16, sampling_rate=48_000, hop_length=480, max_length_s=2,
-        truncation="rand_trunc", frequency_min=50, frequency_max=14_000,
-    )  # fmt: skip
-    folder = _kept(transformers.ClapModel(config), extractor, tmp_path / "clap")
+    folder = _kept(*clap(transformers), tmp_path / "clap")
     (told,) = follow("CLAP", **{"laion__clap-htsat-unfused": folder})
     assert "audio features" in told
     assert "48000 Hz" in told
@@ -145,13 +127,7 @@ def test_clap(follow: Any, tmp_path: Path) -> None:
 
 def test_encodec(follow: Any, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    config = transformers.EncodecConfig(
-        num_filters=4, hidden_size=16, codebook_size=16, codebook_dim=16, num_residual_layers=1,
-        upsampling_ratios=[4, 4], num_lstm_layers=1, target_bandwidths=[30.0, 60.0],
-        sampling_rate=24_000,
-    )  # fmt: skip
-    extractor = transformers.EncodecFeatureExtractor(feature_size=1, sampling_rate=24_000)
-    folder = _kept(transformers.EncodecModel(config), extractor, tmp_path / "encodec")
+    folder = _kept(*encodec(transformers), tmp_path / "encodec")
     (told,) = follow("EnCodec", **{"facebook__encodec_24khz": folder})
     assert "latents before quantisation" in told
 

@@ -14,6 +14,7 @@ from conftest import tune
 from nearkin.encoders import EncoderError, Key, embed, resolve, resolve_all
 from nearkin.encoders.check import examine, steadiness
 from nearkin.errors import InputError
+from support.tiny_models import SPEECH, clap, encodec
 
 KEYS = [Key(f"clip{i}", "OG", 0.0) for i in range(3)]
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -40,11 +41,7 @@ def wav2vec2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("hf") / "tiny-wav2vec2"
-    config = transformers.Wav2Vec2Config(
-        hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64,
-        conv_dim=(16, 16, 16), conv_kernel=(10, 8, 4), conv_stride=(8, 8, 4),
-        num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2, num_feat_extract_layers=3,
-    )  # fmt: skip
+    config = transformers.Wav2Vec2Config(num_hidden_layers=3, **SPEECH)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         transformers.Wav2Vec2Model(config).eval().save_pretrained(folder)
@@ -119,40 +116,8 @@ def test_hugging_face_that_cannot_be_loaded(tmp_path: Path, wav2vec2: Path) -> N
 # -- one tiny model of each class ------------------------------------------------------------------
 
 
-def _clap(t: Any) -> tuple[Any, Any]:
-    text = {
-        "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 16, "vocab_size": 50, "max_position_embeddings": 40,
-    }  # fmt: skip
-    audio = {
-        "hidden_size": 16, "patch_embeds_hidden_size": 8, "depths": [1, 1], "spec_size": 64,
-        "num_attention_heads": [1, 1], "num_hidden_layers": 2, "num_mel_bins": 16,
-        "window_size": 4, "num_classes": 4, "projection_dim": 12, "patch_size": 4,
-        "patch_stride": [4, 4],
-    }  # fmt: skip
-    config = t.ClapConfig(text_config=text, audio_config=audio, projection_dim=12)
-    heard = t.ClapFeatureExtractor(
-        feature_size=16, sampling_rate=48_000, hop_length=480, max_length_s=2,
-        truncation="rand_trunc", frequency_min=50, frequency_max=14_000,
-    )  # fmt: skip
-    return t.ClapModel(config), heard
-
-
-def _encodec(t: Any, **more: Any) -> tuple[Any, Any]:
-    config = t.EncodecConfig(
-        num_filters=4, hidden_size=16, codebook_size=16, codebook_dim=16, num_residual_layers=1,
-        upsampling_ratios=[4, 4], num_lstm_layers=1, target_bandwidths=[30.0, 60.0],
-        **{"sampling_rate": 24_000, **more},
-    )  # fmt: skip
-    chunks = {"chunk_length_s": more.get("chunk_length_s"), "overlap": more.get("overlap")}
-    heard = t.EncodecFeatureExtractor(
-        feature_size=config.audio_channels, sampling_rate=config.sampling_rate, **chunks
-    )
-    return t.EncodecModel(config), heard
-
-
 def _encodec_stereo(t: Any) -> tuple[Any, Any]:
-    return _encodec(
+    return encodec(
         t, sampling_rate=48_000, audio_channels=2, normalize=True, chunk_length_s=1.0,
         overlap=0.01, use_causal_conv=False, norm_type="time_group_norm",
     )  # fmt: skip
@@ -195,11 +160,7 @@ def _ast(t: Any) -> tuple[Any, Any]:
 
 def _speech(kind: str) -> Callable[[Any], tuple[Any, Any]]:
     def make(t: Any) -> tuple[Any, Any]:
-        config = getattr(t, f"{kind}Config")(
-            hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-            conv_dim=(16, 16, 16), conv_kernel=(10, 8, 4), conv_stride=(8, 8, 4),
-            num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2, num_feat_extract_layers=3,
-        )  # fmt: skip
+        config = getattr(t, f"{kind}Config")(num_hidden_layers=2, **SPEECH)
         heard = t.Wav2Vec2FeatureExtractor(sampling_rate=24_000)  # MERT's rate
         return getattr(t, f"{kind}Model")(config), heard
 
@@ -207,8 +168,8 @@ def _speech(kind: str) -> Callable[[Any], tuple[Any, Any]]:
 
 
 MODELS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
-    "clap": _clap,
-    "encodec": _encodec,
+    "clap": clap,
+    "encodec": encodec,
     "encodec-stereo": _encodec_stereo,
     "dac": _dac,
     "mimi": _mimi,
