@@ -21,6 +21,7 @@ from nearkin.runs.originals import _places, originals
 from nearkin.runs.plan import Plan, make_plan
 from nearkin.runs.queries import noise_library, queries, transformation_at, transformed
 from nearkin.tables import OK
+from nearkin.transforms import transformation_class
 from nearkin.transforms.grids import Grid, Point
 from support.signals import write_float
 
@@ -351,3 +352,24 @@ def test_who_is_watched_gets_the_same_bytes(long_file: Path) -> None:
         "encoder mfcc, OG 0", "encoder mfcc, PN 10", "encoder mfcc, TS 0.9",
         "encoder mfcc, 3 clips at once",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "magnitude"), [("MP", 32.0), ("TS", 0.5), ("PS", 3.0)])
+def test_as_much_is_transformed_as_is_heard(
+    tune_file: Path, monkeypatch: pytest.MonkeyPatch, code: str, magnitude: float
+) -> None:
+    lengths: list[int] = []
+    kind = transformation_class(code)
+    change = kind.change
+
+    def watched(self: Any, y: np.ndarray, **more: Any) -> Any:
+        lengths.append(y.shape[-1])
+        return change(self, y, **more)
+
+    monkeypatch.setattr(kind, "change", watched)
+    for more in ({}, {"audio_window": "full"}, {"loudness_window": "full"}):
+        plan = plan_for([(code, magnitude)], **more)
+        (clip,) = take(tune_file, plan)
+        transformed(plan, clip, plan.grid.points[0], noise=noise_library(plan))
+    assert lengths[0] < 0.8 * len(clip.context)
+    assert lengths[1:] == [len(clip.context)] * 2

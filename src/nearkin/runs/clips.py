@@ -78,7 +78,7 @@ class Version:
     heard : float32[clip_samples]
         The central ``clip_seconds``, as loud as the original's.
     context : float32[samples]
-        The whole transformed context, with the same gain.
+        What was transformed, with the same gain: the whole context where the plan compares it.
     effective_magnitude : float
         What the transformation really did (an MP3's true rate).
     gain_db : float

@@ -152,7 +152,9 @@ def transformed(
 ) -> Version:
     """Transform one clip's context at one point, cut the clip out, and match its loudness.
 
-    Where a transformation keeps its loudness (`Transformation.loudness`), nothing is matched.
+    Of the context as much is transformed as what is heard of it needs (`Transformation.spare`),
+    unless the plan compares or levels whole contexts. Where a transformation keeps its loudness
+    (`Transformation.loudness`), nothing is matched.
 
     Parameters
     ----------
@@ -184,6 +186,11 @@ def transformed(
     """
     change = transformation_at(plan, point, noise=noise)
     signal = original.context
+    if "full" not in (plan.audio_window, plan.loudness_window):
+        n = len(signal)
+        spare = change.spare(n, heard=plan.clip_samples, sr=plan.working_rate)
+        signal = signal[spare : n - spare]
+        companions = None if companions is None else companions[..., spare : n - spare]
     if companions is not None and (change.moves_time or change.of_every_part):
         signal = np.vstack([signal, companions])
     out, magnitude = _applied(change, signal, plan, point, original)

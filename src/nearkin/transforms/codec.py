@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 KBPS = tuple(sorted({*MP3_KBPS_MPEG1, *MP3_KBPS_MPEG2}))
 """Every bit rate MP3 knows at one sample rate or another."""
 
+_FRAME = 1152
+"""Samples of a frame; 576, its half, at 24 kHz and below."""
+_RUN_IN_S = 0.3
+"""Seconds that are coded on either side of what is heard. The bit reservoir of MPEG-2 reaches back
+255 bytes: 0.26 s at 8 kb/s."""
+
 
 @dataclass(frozen=True, slots=True)
 class MP3(Transformation):
@@ -92,6 +98,12 @@ class MP3(Transformation):
         if plan.get("mp3_rate") == "true":
             return "MP3 above 160 kb/s was coded at 44.1 kHz, where these rates are real."
         return ""
+
+    def spare(self, n: int, *, heard: int, sr: int) -> int:
+        """Leave what is heard and a run-in, and a start between two frames."""
+        if self._coded_rate(sr) % sr:
+            return 0
+        return max(0, int((n - heard) / 2 - _RUN_IN_S * sr) // _FRAME * _FRAME)
 
     def effective(self, *, sr: int) -> float:
         """Return the bit rate that MP3 knows at the rate it is coded at, nearest to the asked."""

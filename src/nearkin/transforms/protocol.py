@@ -143,6 +143,23 @@ class Transformation(ABC):
         array_like of float, as many channels as came
         """
 
+    def spare(self, n: int, *, heard: int, sr: int) -> int:
+        """Return how many samples at either end of a signal leave what is heard as good as it is.
+
+        Cutting them off must change the result by less than the transformation's own repeatability:
+        by less than another place to start at does (benchmarks/context.py).
+
+        Parameters
+        ----------
+        n : int
+            Samples of the signal.
+        heard : int
+            How many samples in the middle of the result are all that is wanted.
+        sr : int
+            The rate in Hz.
+        """
+        return 0
+
     def effective(self, *, sr: int) -> float:
         """Return the magnitude that is really reached at a sample rate."""
         return self.magnitude

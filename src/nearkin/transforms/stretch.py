@@ -9,6 +9,7 @@ to 50 cents off in the bass, so the pitch is shifted by band-limited resampling
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ PITCH_JND_CENTS = 10.0
 """Shift that amateur musicians just notice. Hill and Summers 2007, "Discrimination of interval size
 in short tone sequences", JASA 121, 2376-2383, doi:10.1121/1.2697059; untrained listeners need
 several times as much."""
+_RUN_IN_S = 0.25
+"""Seconds of sound that the stretcher is given on either side of what is heard: two of its blocks
+of 0.12 s."""
 _RUBBER_BAND_LEAST = 64
 """Samples below which pedalboard takes an array for [samples, channels]; such are padded."""
 
@@ -89,6 +93,13 @@ class TempoShift(Transformation):
     def jnds(self) -> float:
         """Return the tempo ratio in just noticeable differences of tempo."""
         return abs(math.log(self.ratio)) / math.log(TEMPO_JND)
+
+    def spare(self, n: int, *, heard: int, sr: int) -> int:
+        """Leave what is heard and a run-in, and a start between two of the stretcher's blocks."""
+        if self.engine != "signalsmith":
+            return 0
+        needed = heard * self.ratio + 2 * _RUN_IN_S * sr * max(1.0, self.ratio)
+        return _whole_blocks((n - needed) / 2, sr=sr, longer=1.0 / self.ratio)
 
     @classmethod
     def method(cls, run: Mapping[str, Any]) -> str:
@@ -156,6 +167,13 @@ class PitchShift(Transformation):
         """Return the shift in just noticeable differences of pitch."""
         return abs(100 * self.semitones) / PITCH_JND_CENTS
 
+    def spare(self, n: int, *, heard: int, sr: int) -> int:
+        """Leave what is heard and a run-in, and a start between two of the stretcher's blocks."""
+        if self.engine != "signalsmith":
+            return 0
+        longer = max(1.0, 2.0 ** (self.semitones / 12.0))
+        return _whole_blocks((n - heard) / 2 - _RUN_IN_S * sr, sr=sr, longer=longer)
+
     @classmethod
     def method(cls, run: Mapping[str, Any]) -> str:
         """Name the engine."""
@@ -191,6 +209,35 @@ def _resampled(y: Signal, factor: float) -> Signal:
 
     made = soxr.resample(np.ascontiguousarray(y.T), factor, 1.0, quality="HQ")
     return np.ascontiguousarray(made.T)
+
+
+def _whole_blocks(spare: float, *, sr: int, longer: float) -> int:
+    """Return the most samples, up to `spare`, that become whole steps of the stretcher's output.
+
+    What comes after them then falls into the same blocks as before: the result differs by half of
+    what another start makes of it.
+
+    Parameters
+    ----------
+    spare : float
+        Samples that may be cut.
+    sr : int
+        Hz.
+    longer : float
+        Samples that the stretcher puts out for each.
+    """
+    step = _step(sr) / longer
+    return max(0, round(math.floor(spare / step) * step))
+
+
+@functools.cache
+def _step(sr: int) -> int:
+    """Return by how many samples of its output the stretcher's blocks follow each other."""
+    import python_stretch
+
+    stretch = python_stretch.Signalsmith.Stretch(0)
+    stretch.preset(1, float(sr))
+    return int(stretch.intervalSamples())
 
 
 def _stretched(y: Signal, *, sr: int, ratio: float) -> Signal:
