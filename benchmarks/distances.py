@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -141,6 +143,33 @@ def peak_gflops():
     return n * 8 * simd.WIDTH * 2 / best / 1e9
 
 
+def kernel_on_this_machine(gflops, us):
+    """Return what the kernel's code is made of, and how near it comes to the machine's peak.
+
+    A term of a distance between frames is a subtraction and a fused multiply-add; the floor is the
+    time of the latter alone. Registers are counted in the machine code of the fused multiply-adds:
+    zmm hold 16 numbers, ymm 8.
+    """
+    from nearkin.distances import kernels
+
+    x = clips(16, 87)
+    (group,) = PackedOriginals(x)._groups
+    query = np.zeros((88, 24), dtype=np.float32)
+    query[:87] = x[0]
+    out = [np.empty(16, dtype=np.float32) for _ in range(3)]
+    compiled = kernels.without_cache(kernels.lanes_audio)
+    compiled(query, 87, group.packed, 50, *out)
+    (code,) = compiled.inspect_asm().values()
+    found = re.findall(r"\bv?fn?m(?:add|sub|la)\S*ps\b[^\n]*?%([xyz])mm", code)
+    floor = 87 * 87 * 24 * 2 / gflops / 1e3
+    return {
+        "lanes": kernels.LANES,
+        "multiply_adds_in": {f"{one}mm": found.count(one) for one in sorted(set(found))},
+        "floor_us": round(floor, 2),
+        "share_of_multiply_add_peak": {name: round(floor / value, 2) for name, value in us.items()},
+    }
+
+
 def thread_speed_up(repeats):
     """Speed-up by two threads: in wall time, and what it would be on an idle machine.
 
@@ -181,6 +210,38 @@ def start_seconds():
     }
 
 
+def kernel_alone(result, options):
+    """Time the kernel alone, and the machine's peak before and after it: others may be at work."""
+    x = clips(320, 87)
+    packed = PackedOriginals(x)
+    jobs = {
+        f"nearkin {' + '.join(measures)}": functools.partial(
+            pairwise_audio, x[:4], packed, measures=measures
+        )
+        for measures in (("dtw",), ("dtw", "simple"))
+    }
+    seconds = median_times(jobs, 3 * options.repeats, time.process_time)
+    us = {name: round(value / (4 * 320) * 1e6, 2) for name, value in seconds.items()}
+    gflops = max(result["peak_gflops_per_core"], round(peak_gflops(), 1))
+    result |= {"us_per_pair": {"87": us}, "peak_gflops_per_core": gflops}
+    result |= {"kernel": kernel_on_this_machine(gflops, us), "machine": machine()}
+    result["versions"] = {name: version(name) for name in ("nearkin", "numba", "llvmlite")}
+    print(json.dumps(result))
+    if options.save:
+        path = RESULTS / f"{datetime.date.today():%Y-%m-%d}-kernel.json"
+        path.write_text(json.dumps(result) + "\n")
+
+
+def machine():
+    """Return the processor, what LLVM compiles for, the cores and how busy they are."""
+    return {
+        "cpu": cpu_model(),
+        "target": llvm.get_host_cpu_name(),
+        "cores": os.cpu_count(),
+        "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+    }
+
+
 def cpu_model():
     for line in Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []:
         if line.startswith("model name"):
@@ -192,10 +253,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/")
+    parser.add_argument("--kernel", action="store_true", help="the kernel alone, without peers")
     options = parser.parse_args()
 
     result = {"us_per_pair": {}, "peak_gflops_per_core": round(peak_gflops(), 1)}
     print(f"fused multiply-adds: {result['peak_gflops_per_core']} GFLOP/s a core")
+    if options.kernel:
+        kernel_alone(result, options)
+        return
     for frames in (87, 173):
         jobs = candidates(frames)
         seconds = median_times(
@@ -206,6 +271,10 @@ def main():
         print(f"\n{frames} x {frames} frames, 24 dimensions{'us a pair a core':>35}{'times':>9}")
         for name, value in us.items():
             print(f"  {name:<32}{value:>28.2f}{value / us['nearkin dtw + simple']:>9.1f}")
+
+    ours = {n: v for n, v in result["us_per_pair"]["87"].items() if n.startswith("nearkin")}
+    result["kernel"] = kernel_on_this_machine(result["peak_gflops_per_core"], ours)
+    print(f"kernel: {result['kernel']}")
 
     z = np.random.default_rng(0).normal(size=(1000, 256))
     latent = median_times(
@@ -219,12 +288,7 @@ def main():
     for name in ("latent_1000x1000x256_s", "two_threads_speed_up", "first_call_s"):
         print(f"{name}: {result[name]}")
 
-    result["machine"] = {
-        "cpu": cpu_model(),
-        "target": llvm.get_host_cpu_name(),
-        "cores": os.cpu_count(),
-        "load": [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
-    }
+    result["machine"] = machine()
     result["versions"] = {"python": platform.python_version()} | {
         name: version(name)
         for name in ("nearkin", "numpy", "numba", "llvmlite", "dtaidistance", "librosa")
