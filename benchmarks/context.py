@@ -2,12 +2,12 @@
 
 python benchmarks/context.py MUSIC_FOLDER [--clips 8] [--grid paper] [--save]
 
-Every point of TS, PS and MP (`Transformation.spare` of the others is 0) is applied to real clips
-three times: to the whole context of 4 s; to what `spare` leaves of it; and, for its repeatability,
-to the context less a few samples at either end (drawn, 20 to 1,000), which ought not to matter.
-What is heard, the central 2 s, is compared with that of the whole context: by DTW in the audio
-space and by the cosine distance of the `mfcc` encoder. A context may be shortened where the short
-one differs less than the other start does. Medians over clips; CPU milliseconds are means.
+Every point of TS, PS and MP that is given less (where `Transformation.spare` is not 0) is applied
+to real clips three times: to the whole context of 4 s; to what `spare` leaves of it; and, for its
+repeatability, to the context less a few samples at either end (drawn, 20 to 1,000), which ought not
+to matter. What is heard, the central 2 s, is compared with that of the whole context: by DTW in the
+audio space and by the cosine distance of the `mfcc` encoder. A context may be shortened where the
+short one differs less than the other start does. Medians over clips; CPU milliseconds are means.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ def main() -> None:
     with threadpool_limits(limits=1):
         found = [originals(plan, one, [resolve("constant")]) for one in recordings[::step]]
         contexts = [clip.context for clips in found for clip in clips if clip.status == OK]
-        for code, magnitude in (point for point in plan.grid.points if point.code in CODES):
+        for code, magnitude in plan.grid.points:
             change = transformation(code, magnitude)
+            if not change.spare(2 * heard, heard=heard, sr=sr):
+                continue
             spent = np.zeros(3)
             dtws, cosines = [], []
             for y in contexts:
