@@ -131,6 +131,15 @@ def test_a_batch_holds_the_same_bytes_whoever_makes_it(tmp_path: Path) -> None:
         assert torch.equal(one.changed, other.changed)
 
 
+def test_validation_compares_clips_of_different_recordings(tmp_path: Path) -> None:
+    part = lined_up(tmp_path, n=3)
+    both = Views(second=Changes(SMALL, 0, ("b",)))
+    batches = list(FixedBatches(part, n_samples=N, batch=3, most=6, views=both))
+    assert [batch.recordings.tolist() for batch in batches] == [[0, 1, 2], [0, 1, 2]]
+    plain = FixedBatches(part, n_samples=N, batch=3, most=6)  # as ever
+    assert [index for index, _ in plain.places] == [0, 0, 1, 1, 2, 2]
+
+
 def test_an_augmented_batch_carries_its_vocals(tmp_path: Path) -> None:
     part = lined_up(tmp_path, vocals=True)
     views = Views(Changes(Grid("gain", (Point("GN", -6.0),)), 0, ("a",)))

@@ -71,6 +71,12 @@ def test_drift_is_measured_in_spreads() -> None:
     assert float(drift(30 * z + 5, 30 * z)) == pytest.approx(float(drift(z + 5 / 30, z)), rel=1e-4)
 
 
+def test_a_batch_of_one_sound_has_a_spread_all_the_same() -> None:
+    z = torch.full((4, 3), 2.0)
+    moved = float(drift(z + 0.1, z))
+    assert moved == pytest.approx(3 * 0.1**2 / (0.01 * 3 * 2**2), rel=1e-4)
+
+
 def network_and_batch() -> tuple[Any, Batch]:
     network = build(NetworkConfig("vgg", "classes", 3), seed=0)
     audio = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (4, N)).astype(np.float32))

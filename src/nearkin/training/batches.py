@@ -6,7 +6,8 @@ one random crop of every recording, in an order of its own; batches run on acros
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +125,8 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
         This process's number, and how many there are. Each gets equally many clips, in turn;
         the few that remain are left out.
     views : Views
-        How crops are changed, by their number in the split; not at all by default.
+        How crops are changed, by their number in the split; not at all by default. Where they have
+        second versions, a batch is mixed of as many recordings as can be.
     """
 
     def __init__(
@@ -140,6 +142,8 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
     ) -> None:
         self.recordings, self.n_samples, self.views = recordings, n_samples, views
         places = fixed_places(recordings.lengths, n_samples=n_samples, most=most)
+        if views.second is not None:
+            places = mixed(places)
         if len(places) < world:
             places *= world
         share = slice(rank, len(places) // world * world, world)
@@ -160,6 +164,22 @@ class FixedBatches(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
     def __iter__(self) -> Iterator[Batch]:
         for number in range(len(self)):
             yield self[number]
+
+
+def mixed(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the first clips of all recordings, then their second ones, and so on.
+
+    Examples
+    --------
+    >>> mixed([(0, 0), (0, 50), (1, 3), (1, 16)])
+    [(0, 0), (1, 3), (0, 50), (1, 16)]
+    """
+    turns: Counter[int] = Counter()
+    ordered = []
+    for index, offset in places:
+        ordered.append((turns[index], index, offset))
+        turns[index] += 1
+    return [(index, offset) for _, index, offset in sorted(ordered)]
 
 
 def fixed_places(lengths: NDArray[np.int64], *, n_samples: int, most: int) -> list[tuple[int, int]]:

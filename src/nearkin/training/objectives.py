@@ -18,6 +18,8 @@ torch: Any = need("torch", extra="torch")
 
 TEMPERATURE = 0.1
 """Of the softmax over a batch; Chen et al. (2020), Table 5, find .1 best of four."""
+LEAST_SPREAD = 0.01
+"""Of a batch, over its mean squared length; batches of different recordings have .2 and more."""
 _LEAST = 1e-12
 
 
@@ -83,7 +85,8 @@ def drift(now: Any, before: Any) -> Any:
     """Return how far latent vectors went from where they were, over their spread.
 
     The mean squared distance between the two, over the mean squared distance of `before` from its
-    mean: 0 where nothing moved, 1 where a vector moved as far as clips lie from their mean.
+    mean: 0 where nothing moved, 1 where a vector moved as far as clips lie from their mean. The
+    spread counts as a hundredth of the mean squared length at least: a batch of one sound has none.
 
     Parameters
     ----------
@@ -97,7 +100,9 @@ def drift(now: Any, before: Any) -> Any:
     """
     now, before = now.float(), before.float()
     spread = (before - before.mean(dim=0)).square().sum(dim=1).mean()
-    return (now - before).square().sum(dim=1).mean() / spread.clamp(min=_LEAST)
+    least = LEAST_SPREAD * before.square().sum(dim=1).mean()
+    spread = torch.maximum(spread, least).clamp(min=_LEAST)
+    return (now - before).square().sum(dim=1).mean() / spread
 
 
 class TaskObjective:
