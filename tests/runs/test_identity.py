@@ -214,3 +214,16 @@ def test_shards_know_what_they_are_of(tmp_path: Path) -> None:
     found = one.read(tmp_path / "a.npz", "a")
     assert found is not None
     assert found[1]["y"].tolist() == [0, 1, 2]
+
+
+def test_a_wrong_path_is_told_before_an_encoder_is_opened(tmp_path: Path) -> None:
+    """Opening a model, and the references' quick check, may take minutes."""
+    mark, file = tmp_path / "opened", tmp_path / "enc.py"
+    file.write_text(
+        f"from pathlib import Path\nPath({str(mark)!r}).touch()\n"
+        "def enc(audio, sample_rate):\n    return audio[:8]\n"
+    )
+    with pytest.raises(InputError, match="no such file or folder"):
+        small_run(tmp_path / "nothing", tmp_path / "run", encoders=(f"{file}:enc",))
+    assert not mark.exists()
+    assert not (tmp_path / "run").exists()

@@ -110,8 +110,8 @@ def estimate(
         As the run itself would: audio, encoders or settings that cannot be used.
     """
     references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
-    session, _ = open_session(plan, Path(), [*encoders, *references], tell=tell)
     recordings = collect(audio, split=plan.split)
+    session, _ = open_session(plan, Path(), [*encoders, *references], tell=tell)
     n_encoders = len(session.encoders)
     n_clips = len(recordings) * plan.excerpts_per_file
     if plan.clips is not None:

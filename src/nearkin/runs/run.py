@@ -103,9 +103,9 @@ def run(
     if not force:
         require_same_settings(folder.read_run(), plan.settings(), folder)
     sources = [*encoders, *(EncoderSource(n, {}, "reference") for n in references_for(plan))]
-    opened = open_session(plan, out, sources, keep_distances=keep_distances, tell=tell)
-    recordings = collect(audio, split=plan.split, out=out)
+    recordings = collect(audio, split=plan.split, out=out)  # a wrong path costs no model's opening
     refuse_shared_ids(plan, recordings)
+    opened = open_session(plan, out, sources, keep_distances=keep_distances, tell=tell)
     for sentence in [*recordings.told(), *opened.session.noise.told()]:
         tell(sentence)
     keep = _Kept(distances=keep_distances, attacks=keep_attacks)
