@@ -149,7 +149,7 @@ def killed_schedulers(
                 row["kills"] += 1
                 _, told = process.communicate(timeout=600)
                 if process.returncode == 0 or not is_one_sentence(told):
-                    row["faults"].append(f"{process.returncode}: {told[-500:]}")
+                    row["faults"].append(f"{process.returncode}: {told[-1500:]}")
             else:
                 judge(row, process, out, straight)
                 if row["kills"] < wanted:
@@ -162,7 +162,7 @@ def judge(row: dict, process: subprocess.Popen[str], out: Path, straight: dict[s
     _, told = process.communicate()
     row["runs"] += 1
     if process.returncode:
-        row["faults"].append(f"{process.returncode}: {told[-500:]}")
+        row["faults"].append(f"{process.returncode}: {told[-1500:]}")
     elif other := differences(straight, content(out)):
         row["faults"].append(f"other bytes: {other[:5]}")
 

@@ -142,6 +142,23 @@ def test_a_folder_that_workers_do_not_see_is_refused(
         mapped(toy, square, Scheduler(client), [])
 
 
+def test_a_scheduler_that_is_lost_before_the_first_unit_is_told_in_a_sentence(toy: Toy) -> None:
+    class Gone:
+        """A client whose scheduler is killed while its workers are looked at."""
+
+        def nthreads(self) -> dict[str, int]:
+            return {"tcp://worker": 1}
+
+        def run(self, *_: Any, **__: Any) -> None:
+            raise distributed.comm.CommClosedError("closed")
+
+    with pytest.raises(
+        RunError, match=r"the Dask scheduler was lost \(CommClosedError\); start it"
+    ):
+        mapped(toy, square, Scheduler(Gone()), [])
+    assert not (toy.root / "work" / dask.FOLDER).exists()
+
+
 def unseen(path: str, token: str) -> dict[str, Any]:
     return remote.look(f"{path} elsewhere", token)
 

@@ -115,6 +115,7 @@ def unit_rows(x: Float64) -> Float64:
     """
     _, exponent = np.frexp(np.abs(x).max(axis=1, keepdims=True))
     scaled = np.ldexp(x, -exponent)
-    norm = np.sqrt(_squared_euclidean(scaled, np.zeros((1, x.shape[1]))))
+    # the kernel's lanes are the rows of its second side: there are many of them
+    norm = np.sqrt(_squared_euclidean(np.zeros((1, x.shape[1])), scaled)).T
     unit: Float64 = np.divide(scaled, norm, out=scaled, where=norm > 0)
     return unit

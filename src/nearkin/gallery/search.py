@@ -157,6 +157,8 @@ class _Search:
             )  # fmt: skip
 
     def _placed(self, rows: Floats) -> Floats:
+        if self._cosine:
+            return rows
         return np.clip((rows - self._centre) * self._scale, -_FAR, _FAR)
 
     def _bound(self, longest: float) -> Floats:

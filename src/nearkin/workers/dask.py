@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import secrets
 import statistics
 import time
@@ -40,6 +41,10 @@ from nearkin.workers.remote import (
 
 FOLDER = "cluster"
 """The folder, in that of the work, for what travels by files."""
+_LOGGERS = (
+    *("distributed", "distributed.client", "distributed.core", "distributed.comm"),
+    *("distributed.utils", "tornado.application", "asyncio"),
+)
 _AHEAD = 3
 """Units handed out ahead, for each thread of a worker."""
 _CONNECT_S = 20.0
@@ -103,7 +108,7 @@ def open_cluster(
         If the scheduler cannot be reached, or a worker does not see the folder, or has other
         versions or other encoders.
     RunError
-        If no worker comes.
+        If no worker comes, or the scheduler is lost.
     """
     need("distributed", extra="dask")
     import cloudpickle
@@ -114,11 +119,14 @@ def open_cluster(
     digest = hashlib.sha256(content).hexdigest()
     path = place / f"{digest[:20]}.session"
     with _client(scheduler) as client:
-        _wait_for_workers(client, scheduler, tell)
         try:
             write_whole(path, lambda file: file.write(content))
-            _require_alike(client, path, digest, session, tell)
-            client.run_on_scheduler(_allow_failures)
+            try:
+                _wait_for_workers(client, scheduler, tell)
+                _require_alike(client, path, digest, session, tell)
+                client.run_on_scheduler(_allow_failures)
+            except _losses() as error:
+                raise _lost_scheduler(error) from error
             yield Cluster(client, path, digest, session, scheduler, tell)
         finally:
             clear(place)
@@ -177,8 +185,7 @@ class Cluster:
         RunError
             If the cluster is gone, or a unit ends its workers and `lost` is not given.
         """
-        from distributed import CancelledError, KilledWorker, wait
-        from distributed.comm import CommClosedError
+        from distributed import KilledWorker, wait
 
         waiting = iter(items)
         tasks: dict[str, _Task] = {}
@@ -207,11 +214,8 @@ class Cluster:
                         attempt.unlink(missing_ok=True)
                     yield task.item, result
                 self._drop_workers_that_stand_still(tasks)
-        except (CancelledError, CommClosedError, TimeoutError, OSError) as error:
-            raise RunError(
-                f"the Dask scheduler was lost ({type(error).__name__}); start it again and give "
-                "the same command again, it goes on where it stopped"
-            ) from error
+        except _losses() as error:
+            raise _lost_scheduler(error) from error
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel([task.future for task in tasks.values()])
@@ -310,6 +314,35 @@ def _require_alike(client: Any, path: Path, digest: str, session: Any, tell: Tel
 # -- the scheduler -----------------------------------------------------------------------------
 
 
+def _losses() -> tuple[type[BaseException], ...]:
+    """Return what is raised where the scheduler, or the way to it, is gone."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
+    return (CancelledError, CommClosedError, TimeoutError, OSError)
+
+
+def _lost_scheduler(error: BaseException) -> RunError:
+    return RunError(
+        f"the Dask scheduler was lost ({type(error).__name__}); start it again and give the same "
+        "command again, it goes on where it stopped"
+    )
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep what distributed logs of a lost scheduler from the terminal: a sentence tells it."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
 @contextlib.contextmanager
 def _client(scheduler: Scheduler) -> Iterator[Any]:
     from distributed import Client
@@ -331,11 +364,12 @@ def _client(scheduler: Scheduler) -> Iterator[Any]:
             f"{told}: cannot be reached ({type(error).__name__}); is it "
             "running, and may this machine connect to it?"
         ) from error
-    try:
-        yield client
-    finally:
-        with contextlib.suppress(Exception):
-            client.close(timeout=5)
+    with _unlogged():
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(Exception):
+                client.close(timeout=5)
 
 
 def _address_in(path: Path, told: str) -> str:

@@ -47,7 +47,8 @@ def gallery_curves(
     """
     points = mildest_points(consistency)
     series = systems_of(run, consistency)
-    styles = style.series_styles(series)
+    laid = {one.label for one in series if not of(gallery, one).empty}
+    styles = {label: how for label, how in style.series_styles(series).items() if label in laid}
     rows = []
     for distance in distance_order(gallery["latent_distance"]):
         here = gallery[gallery["latent_distance"] == distance]
