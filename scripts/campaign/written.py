@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import random
 import traceback
 from collections import Counter
@@ -103,8 +104,8 @@ class Parts:
     """One reader for each kind of writing; each takes a strategy's value."""
 
     def __init__(self, stage: Path, seed: int) -> None:
-        self.here = stage / "written"
-        self.here.mkdir(exist_ok=True)
+        self.here = stage / "written" / str(os.getpid())
+        self.here.mkdir(parents=True, exist_ok=True)
         self.rng = random.Random(seed)
         self.run, self.export = stage / "finished", stage / "exported"
         self.tables = {
@@ -337,6 +338,7 @@ def main() -> None:
     parser.add_argument("stage", type=Path)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="these parts [all]")
     given_ = parser.parse_args()
     stage = given_.stage.resolve()
     build(stage, torch=False)
@@ -344,9 +346,14 @@ def main() -> None:
     rows: Counter[str] = Counter()
     faults: dict[str, str] = {}
     for name, (strategy, share) in strategies(parts.names).items():
+        if given_.only and name not in given_.only:
+            continue
         n = max(1, round(share * given_.cases))
         draw(name, getattr(parts, name), strategy, n, given_.seed, rows, faults)
-        path = keep("written", {"seed": given_.seed, "cases": dict(rows), "faults": faults})
+        path = keep(
+            "-".join(["written", *(given_.only or [])]),
+            {"seed": given_.seed, "cases": dict(rows), "faults": faults},
+        )
         print(name, {key: n for key, n in rows.items() if key.startswith(name)}, flush=True)
     for key, told in faults.items():
         print(key, "|", told)
