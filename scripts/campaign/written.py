@@ -190,7 +190,7 @@ class Parts:
                 json.dumps(value)
                 holder[last] = copy.deepcopy(value)
             except (TypeError, ValueError):
-                holder[last] = self.rng.choice(JUNK)
+                holder[last] = copy.deepcopy(self.rng.choice(JUNK))
         read(self._text(name, json.dumps(data)))
 
     def table(self, value: Any) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from nearkin.errors import InputError
 from nearkin.gallery import nearer
 from nearkin.gallery.search import DISTANCES
+from nearkin.gallery.vectors import read_vectors
+from nearkin.runs.distractors import rows_of
 
 
 def by_hand(
@@ -104,3 +108,12 @@ def test_queries_without_an_answer() -> None:
 def test_galleries_that_are_none(gallery: np.ndarray, said: str) -> None:
     with pytest.raises(InputError, match=said):
         nearer(np.ones((1, 3)), np.ones(1), gallery)
+
+
+def test_a_header_that_lies_is_told(tmp_path: Path) -> None:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**60}, 3), }}".ljust(117) + "\n"
+    (tmp_path / "v.npy").write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + text.encode())
+    with pytest.raises(InputError, match="is no array of numbers"):
+        read_vectors([f"mfcc={tmp_path / 'v.npy'}"], {"mfcc": 3})
+    with pytest.raises(InputError, match="is no array of numbers"):
+        rows_of(tmp_path / "v.npy", "mfcc=v.npy")

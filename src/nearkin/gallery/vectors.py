@@ -53,8 +53,9 @@ def _read(path: Path, text: str, size: int) -> NDArray[Any]:
     told = printable(text)
     if path.suffix == ".npy":
         try:
-            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            with np.errstate(over="ignore"):  # numpy warns of a header that lies, then refuses it
+                array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, OverflowError) as error:
             raise InputError(f"gallery '{told}': is no array of numbers ({error})") from error
     elif path.suffix == ".parquet":
         from nearkin.encoders.kinds.columns import vectors_of

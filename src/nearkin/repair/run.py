@@ -139,7 +139,15 @@ def _embeddings(
         changed = np.load(folder.embeddings_path(label), allow_pickle=False)
         names = [str(name) for name in ids["clip_id"]]
         points = [Point(str(code), float(magnitude)) for code, magnitude in ids["points"]]
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         told = " ".join(str(error).split())
         raise RunError(
             f"{printable(root)}: the embeddings of '{label}' cannot be read ({told}); {AGAIN}"
@@ -192,7 +200,11 @@ def _audio(folder: RunFolder, n: int) -> dict[str, NDArray[np.float32]]:
     found = {}
     for path in sorted((folder.root / "distances").glob("*.npy")):
         folder.require_whole(path)
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, OverflowError) as error:
+            told = " ".join(str(error).split())
+            raise RunError(f"{printable(path)}: cannot be read ({told}); {AGAIN}") from error
         if array.ndim == 3 and array.shape[0] == array.shape[2] == n:
             found[Path(path).stem] = array
     return found

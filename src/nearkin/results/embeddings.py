@@ -65,7 +65,15 @@ def read_embeddings(root: Path, label: str) -> RunEmbeddings:
         changed = np.load(folder / f"{stem}.npy", allow_pickle=False)
         names = tuple(str(name) for name in ids["clip_id"])
         points = tuple(Point(str(code), float(magnitude)) for code, magnitude in ids["points"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         told = " ".join(str(error).split())
         raise RunError(
             f"{printable(folder)}: the embeddings of '{label}' cannot be read ({told}); {AGAIN}"

@@ -52,7 +52,15 @@ def kept_embeddings(folder: RunFolder, record: Mapping[str, Any]) -> Kept | None
             if queries.shape != (len(names), len(points), originals.shape[-1]):
                 raise ValueError(f"'{label}' has values of {list(queries.shape)}")
             arrays.append((row, originals, queries))
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         told = " ".join(str(error).split())
         raise RunError(f"{printable(root)}: cannot be read ({told}); run anew") from error
     return Kept(names, points, arrays)
