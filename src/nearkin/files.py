@@ -167,11 +167,15 @@ def read_parquet(path: Path) -> pd.DataFrame:
         If it is none, or `open_parquet` refuses it.
     """
     import pandas as pd
+    import pyarrow as pa
 
     with path.open("rb") as file:
-        open_parquet(file)
-        file.seek(0)
-        return pd.read_parquet(file)
+        try:
+            open_parquet(file)
+            file.seek(0)
+            return pd.read_parquet(file)
+        except pa.ArrowException as error:  # some of Arrow's errors are no ValueErrors
+            raise ValueError(str(error)) from error
 
 
 def open_parquet(file: BinaryIO) -> Any:

@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nearkin
 from nearkin.errors import NearkinError, RunError
+from nearkin.files import read_parquet
 from nearkin.results.analysis import analyze
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks
 from nearkin.results.comparison import compare
 from nearkin.results.gate import judge
-from nearkin.results.schemas import SCHEMAS, checked
+from nearkin.results.schemas import SCHEMAS, checked, read_checked
 from nearkin.results.trials import RunScores, join
 from nearkin.results.verdicts import verdicts
 
@@ -246,3 +248,18 @@ def test_task_scores_without_a_row_are_none(small_run: Path) -> None:
     empty = checked(pd.DataFrame({name: [] for name in columns}), "performance", "p.parquet")
     scores = RunScores("run", result.run, result.consistency, empty, result.clips, result.queries)
     assert join_performance([scores], encoders=["mfcc"]) is None
+
+
+def test_every_error_of_arrow_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One flipped byte made Arrow say that "wrapping failed", which is no ValueError."""
+
+    def fail(_: Any) -> None:
+        raise pa.ArrowException("Unknown error: Wrapping x\ny failed")
+
+    path = tmp_path / "clips.parquet"
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+    monkeypatch.setattr(pd, "read_parquet", fail)
+    with pytest.raises(RunError, match=r"cannot be read \(Unknown error: Wrapping x y failed\)"):
+        read_checked(lambda: read_parquet(path), "clips", path)
