@@ -45,6 +45,7 @@ TRAJECTORY_AGREEMENT = (
     *("encoder", "task", "trial", "transformation_a", "side_a", "transformation_b", "side_b"),
     *("n", "cosine", "ci_low", "ci_high", "cosine_of_means", "status"),
 )
+TRAJECTORY_PATHS = ("encoder", "task", "trial", "name", "step", "x", "y", "magnitude")
 GALLERY = (
     *("encoder", "task", "trial", "latent_distance", "transformation", "magnitude"),
     *("size", "kind", "value", "ci_low", "ci_high", "ci_method", "n", "n_failed", "chance"),

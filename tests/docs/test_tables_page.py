@@ -42,6 +42,7 @@ def section(file: str) -> str:
         ("gallery_queries.parquet", tables.GALLERY_QUERIES),
         ("trajectories.parquet", tables.TRAJECTORIES),
         ("trajectory_agreement.parquet", tables.TRAJECTORY_AGREEMENT),
+        ("trajectory_paths.parquet", tables.TRAJECTORY_PATHS),
     ],
 )
 def test_every_column_is_explained(file: str, columns: tuple[str, ...]) -> None:

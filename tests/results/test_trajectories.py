@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import nearkin
 from nearkin.cli import app
 from nearkin.errors import InputError, RunError
+from nearkin.report import page
 from nearkin.results.embeddings import RunEmbeddings, read_embeddings
 from nearkin.results.trajectories import MEASURES, moves, sentences, trajectories
-from nearkin.tables import TRAJECTORIES, TRAJECTORY_AGREEMENT
+from nearkin.tables import TRAJECTORIES, TRAJECTORY_AGREEMENT, TRAJECTORY_PATHS
 from nearkin.transforms.magnitudes import Point
+from support.fabricated import fabricate
+from support.shown import Page
 
 N, D = 40, 24
 POINTS = (
@@ -106,6 +112,7 @@ def test_clips_that_begin_far_apart_still_move_along_one_direction(found: RunEmb
 
 def test_transformations_that_move_alike(done: Any) -> None:
     assert tuple(done.agreement.columns) == TRAJECTORY_AGREEMENT
+    assert tuple(done.paths.columns) == TRAJECTORY_PATHS
     pairs = done.agreement.set_index(["transformation_a", "transformation_b", "side_b"])
     assert pairs.loc[("PN", "PS", "up"), "cosine"] == pytest.approx(SIXTY_DEGREES)
     assert pairs.loc[("PN", "PS", "up"), "cosine_of_means"] == pytest.approx(SIXTY_DEGREES)
@@ -118,6 +125,28 @@ def test_the_mean_path(done: Any) -> None:
     assert noise[["x", "y"]].iloc[0].to_list() == [0, 0]
     steps = np.linalg.norm(np.diff(noise[["x", "y"]].to_numpy(), axis=0), axis=1)
     np.testing.assert_allclose(steps, 1, atol=0.02)
+
+
+def test_the_report_shows_them_where_they_were_asked_for(done: Any) -> None:
+    made = fabricate(n=12, grid={"PN": [12, 30], "MP": [64]})
+    asked = replace(
+        made,
+        trajectories=done.table,
+        trajectory_agreement=done.agreement,
+        trajectory_paths=done.paths,
+    )
+    html = page.build(asked, stills=False)
+    assert Page(html).open == []
+    section = html[html.index('<section id="moved"') : html.index('<section id="originals"')]
+    for told in sentences(done.table, done.agreement):
+        assert told.split("(")[0] in section
+    assert 'href="#moved"' in html
+    spec = re.search(r'id="trajectories-0-spec">(.*?)</script>', section, re.DOTALL)
+    assert spec is not None
+    shown = json.dumps(json.loads(spec[1]))
+    for name in ("PN", "PS+", "PS\\u2212"):
+        assert f'"series": "{name}"' in shown
+    assert 'id="moved"' not in page.build(made, stills=False)
 
 
 def test_words(done: Any) -> None:
@@ -168,6 +197,10 @@ def test_the_command(small_run: Path, tmp_path: Path) -> None:
     assert set(table["encoder"]) == {"mfcc"}
     assert (run / "trajectories.csv").is_file()
     assert (run / "trajectory_agreement.parquet").is_file()
+    result = nearkin.load(run)
+    assert result.trajectories is not None
+    assert result.trajectories.equals(table)
+    assert result.report_data().trajectory_paths is not None
     first = (run / "figures" / "trajectories-mfcc.svg").read_bytes()
     again = runner.invoke(app, ["trajectories", str(run), "--encoder", "mfcc", "--quiet"])
     assert again.exit_code == 0

@@ -130,6 +130,11 @@ class Result:
         """The rank of every query among originals and gallery; None where there is none."""
         return self._optional_table("gallery_queries")
 
+    @cached_property
+    def trajectories(self) -> pd.DataFrame | None:
+        """How embeddings move; None where ``nearkin trajectories`` was not given."""
+        return self._optional_table("trajectories")
+
     def _optional_table(self, name: str) -> pd.DataFrame | None:
         return self._table(name) if self.folder.has_table(name) else None
 
@@ -313,6 +318,9 @@ class Result:
             attack_scores=self.attack_scores,
             attack_sounds=self.attack_sounds,
             gallery=self.gallery,
+            trajectories=self.trajectories,
+            trajectory_agreement=self._optional_table("trajectory_agreement"),
+            trajectory_paths=self._optional_table("trajectory_paths"),
         )
 
     def repair(self, encoder: str = "") -> Repair:

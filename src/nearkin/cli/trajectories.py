@@ -65,6 +65,8 @@ def trajectories_command(
         folder.write_table("trajectories", table, csv=True)
         agreement = pd.concat([one.agreement for one in found], ignore_index=True)
         folder.write_table("trajectory_agreement", agreement, csv=True)
+        ways = pd.concat([one.paths for one in found], ignore_index=True)
+        folder.write_table("trajectory_paths", ways, csv=True)
         lines += [f"figure: {path}" for path in figures]
         lines += [f"table: {run / name}" for name in TABLES]
         tell(lines, str(run / TABLES[0]), quiet=quiet, as_json=as_json)
@@ -73,7 +75,7 @@ def trajectories_command(
             say(json.dumps(finite(told)))
 
 
-TABLES = ("trajectories.csv", "trajectory_agreement.csv")
+TABLES = ("trajectories.csv", "trajectory_agreement.csv", "trajectory_paths.csv")
 
 
 def _asked(tables: RunTables, names: Sequence[str]) -> list[dict[str, Any]]:

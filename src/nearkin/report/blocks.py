@@ -15,6 +15,8 @@ from nearkin.report import figures
 from nearkin.report.data import ReportData
 from nearkin.report.figures.files import drawable, svg_of
 from nearkin.report.figures.gallery import gallery_curves
+from nearkin.report.figures.trajectories import figure_trajectories
+from nearkin.report.moved import moved_of
 
 ARIA = re.compile(r' (?:aria-[a-z]+|role|class)="[^"]*"')
 
@@ -110,6 +112,16 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
                 "C_W over the size of the collection, at the mildest change of every kind. Solid "
                 "lines were measured and have 95 % bands; dashed ones are extrapolated, between "
                 "the ends of a bracket. The dotted line is chance, the grey rule the run’s own N.",
+            )
+        )
+    for one in moved_of(data):
+        blocks.append(
+            block(
+                one.figure,
+                figure_trajectories(one.paths, encoder=one.label),
+                f"{one.label}: the mean clip’s way from its original, at 0, 0, as every change "
+                "gets more severe, in the plane of the two directions that hold most of these "
+                "ways. A dot is a magnitude.",
             )
         )
     if data.performance is not None:

@@ -46,6 +46,8 @@ class ReportData:
         Of a run with ``--attack``; None where there was none.
     gallery : pandas.DataFrame or None
         C_W in collections of every size; None where the run has no gallery.
+    trajectories, trajectory_agreement, trajectory_paths : pandas.DataFrame or None
+        Tables of ``nearkin trajectories``; None where it was not given.
     """
 
     run: Mapping[str, Any]
@@ -67,3 +69,6 @@ class ReportData:
     attack_scores: pd.DataFrame | None = None
     attack_sounds: pd.DataFrame | None = None
     gallery: pd.DataFrame | None = None
+    trajectories: pd.DataFrame | None = None
+    trajectory_agreement: pd.DataFrame | None = None
+    trajectory_paths: pd.DataFrame | None = None

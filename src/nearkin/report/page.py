@@ -28,6 +28,7 @@ from nearkin.report.explorer import explorer_json, packed, sounds_json
 from nearkin.report.figures import style
 from nearkin.report.figures.files import vega_bundle
 from nearkin.report.heard import heard_section
+from nearkin.report.moved import moved_section
 from nearkin.report.worst import worst_blocks
 from nearkin.results import survival, verdicts
 from nearkin.results.answers import RunTables
@@ -85,6 +86,7 @@ def build(data: ReportData, *, stills: bool = True) -> str:
         task_scores=listings.task_scores_of(data),
         heard=heard_section(data),
         collection=collection_section(data),
+        moved=moved_section(data),
         on_performance=methods.on_performance(data.performed),
         analysis=data.words,
         groups=listings.failure_groups(data),

@@ -44,7 +44,7 @@ class Schema(NamedTuple):
 
 
 RUN, PERFORM, ANALYZE = "the nearkin run command", "nearkin perform", "nearkin analyze"
-GALLERY, PERCEIVE = "nearkin gallery", "nearkin perceive"
+GALLERY, PERCEIVE, TRAJECTORIES = "nearkin gallery", "nearkin perceive", "nearkin trajectories"
 _WHO: dict[str, Kind] = {"encoder": "name", "task": "text", "trial": "whole"}
 _SCORE: dict[str, Kind] = {
     **_WHO,
@@ -186,6 +186,41 @@ SCHEMAS = {
             "scale",
         ),
         PERCEIVE,
+    ),
+    "trajectories": Schema(
+        {
+            **_WHO,
+            **{"transformation": "name", "side": "text", "n_magnitudes": "whole", "n": "whole"},
+            **{"measure": "name", "value": "number", "ci_low": "number", "ci_high": "number"},
+            "status": "text",
+        },
+        {},
+        ("encoder", "task", "trial", "transformation", "side", "measure"),
+        TRAJECTORIES,
+    ),
+    "trajectory_agreement": Schema(
+        {
+            **_WHO,
+            **{"transformation_a": "name", "side_a": "text", "transformation_b": "name"},
+            **{"side_b": "text", "n": "whole", "cosine": "number", "ci_low": "number"},
+            **{"ci_high": "number", "cosine_of_means": "number", "status": "text"},
+        },
+        {},
+        (
+            *("encoder", "task", "trial", "transformation_a", "side_a", "transformation_b"),
+            "side_b",
+        ),
+        TRAJECTORIES,
+    ),
+    "trajectory_paths": Schema(
+        {
+            **_WHO,
+            **{"name": "name", "step": "whole", "x": "place", "y": "place"},
+            "magnitude": "number",
+        },
+        {},
+        ("encoder", "task", "trial", "name", "step"),
+        TRAJECTORIES,
     ),
     "performance": Schema(
         {name: kind for name, kind in _SCORE.items() if name != "status"},
@@ -413,7 +448,9 @@ _PLAIN: dict[Kind, Callable[[pd.Series[Any]], Any]] = {
 
 def _out_of_range(table: pd.DataFrame, name: str) -> tuple[int, str] | None:
     """Return the first row whose value or magnitude cannot be, and what is wrong there."""
-    if "magnitude" not in SCHEMAS[name].columns or name.startswith("attack"):
+    if not {"magnitude", "transformation"} <= set(SCHEMAS[name].columns):
+        return None
+    if name.startswith("attack"):
         return None  # an attack's magnitude is an SNR, whatever its transformation
     if name == "audibility":
         return None  # its magnitude is a median, which no axis need have

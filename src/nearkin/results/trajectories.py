@@ -26,7 +26,7 @@ from nearkin.statistics.bootstrap import (
     percentile_interval,
     resamples,
 )
-from nearkin.tables import OK, TRAJECTORIES, TRAJECTORY_AGREEMENT
+from nearkin.tables import OK, TRAJECTORIES, TRAJECTORY_AGREEMENT, TRAJECTORY_PATHS
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL, Point
 
@@ -72,8 +72,8 @@ class Trajectories(NamedTuple):
     agreement: pd.DataFrame
     """Columns `nearkin.tables.TRAJECTORY_AGREEMENT`, a row a pair of transformations' sides."""
     paths: pd.DataFrame
-    """The mean clip's way in the plane of the first two principal components: columns name, step,
-    x, y, magnitude; the original is at 0, 0."""
+    """The mean clip's way in the plane of the first two principal components: columns
+    `nearkin.tables.TRAJECTORY_PATHS`; the original is at 0, 0."""
 
 
 def moves(found: RunEmbeddings) -> Iterator[Moved]:
@@ -139,7 +139,7 @@ def trajectories(
     return Trajectories(
         pd.DataFrame(rows, columns=list(TRAJECTORIES)),
         pd.DataFrame(pairs, columns=list(TRAJECTORY_AGREEMENT)),
-        _mean_paths(ways),
+        _mean_paths(ways).assign(encoder=encoder, task=task, trial=trial)[list(TRAJECTORY_PATHS)],
     )
 
 
@@ -263,7 +263,8 @@ def sentences(table: pd.DataFrame, agreement: pd.DataFrame) -> list[str]:
     told = []
     keys = ["transformation", "side"]
     for (code, side), rows in table.groupby(keys, sort=False):
-        value: Mapping[Any, Any] = rows.set_index("measure")["value"].to_dict()
+        known = rows.set_index("measure")["value"].reindex(list(MEASURES))
+        value: Mapping[Any, Any] = known.to_dict()
         name = magnitudes.direction(str(code), str(side))
         if rows["status"].iloc[0] != OK:
             told.append(f"{name}: {rows['status'].iloc[0]}.")

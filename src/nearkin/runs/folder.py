@@ -52,7 +52,7 @@ PERCEPTION_FILES = ("perception.parquet", "audibility.parquet", "audibility.csv"
 """What ``nearkin perceive`` adds."""
 TRAJECTORY_FILES = tuple(
     f"{name}.{form}"
-    for name in ("trajectories", "trajectory_agreement")
+    for name in ("trajectories", "trajectory_agreement", "trajectory_paths")
     for form in ("parquet", "csv")
 )
 """What ``nearkin trajectories`` adds."""
