@@ -76,6 +76,21 @@ def test_encoders_and_references_are_chosen(small_run: Path, tmp_path: Path) -> 
     assert "constant" not in (tmp_path / "figure_7.svg").read_text()
 
 
+def test_what_fits_is_written_and_what_does_not_is_told(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One figure too wide for the column does not cost the others."""
+    both = {name: FIGURES[name] for name in ("figure_6", "figure_10")}
+    monkeypatch.setattr("nearkin.report.figures.table.FIGURES", both)
+    words = ("--width", "3in", "--format", "svg")
+    done = command("figures", small_run, "--out", tmp_path, *words)
+    assert done.exit_code == 0, done.stderr
+    assert [path.name for path in tmp_path.glob("*.svg")] == ["figure_6.svg"]
+    assert "left out: figure 10: width 3 in: too narrow for text of 8 pt" in done.stdout
+    told = refused("figures", small_run, "--out", tmp_path / "f", *words, "--figure", "10")
+    assert "figure 10: width 3 in: too narrow" in told
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

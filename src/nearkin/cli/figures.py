@@ -41,7 +41,7 @@ def figures_command(
         from nearkin.ownership import OwnFolder
         from nearkin.registry import suggest
         from nearkin.report.figures.files import write_spec
-        from nearkin.report.figures.fitting import fitted
+        from nearkin.report.figures.fitting import TooNarrowError, fitted
         from nearkin.report.figures.table import FIGURES
         from nearkin.results.systems import only
 
@@ -63,11 +63,19 @@ def figures_command(
             references=not no_references,
             distance=distance,
         )
-        files = [f"{known[name]}.{part}" for name in wanted for part in forms]
-        specs = {}
+        specs, left_out = {}, []
         for name in wanted:
             draw: Any = FIGURES[known[name]]
-            specs[name] = fitted(draw(rows, run=result.run), width_in=wide, font_pt=font_size)
+            try:
+                specs[name] = fitted(draw(rows, run=result.run), width_in=wide, font_pt=font_size)
+            except TooNarrowError as error:
+                told = f"figure {name}: {error}"
+                if figure:
+                    raise InputError(told) from error
+                left_out.append(told)
+        if not specs:
+            raise InputError(left_out[0])
+        files = [f"{known[name]}.{part}" for name in specs for part in forms]
         owned = OwnFolder(out, "figures", files, shared=True)
         owned.claim([run])
         owned.expect(out / file for file in files)
@@ -75,6 +83,8 @@ def figures_command(
             for path in write_spec(spec, out / known[name], forms):
                 if not quiet:
                     say(str(path))
+        for told in left_out:
+            say(f"left out: {told}")
 
 
 def inches(text: str) -> float:

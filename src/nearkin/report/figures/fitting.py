@@ -23,6 +23,10 @@ LEGEND_COLUMNS = (8, 6, 5, 4, 3, 2, 1)
 FONTS = ("fontSize", "labelFontSize", "titleFontSize")
 
 
+class TooNarrowError(InputError):
+    """A figure that cannot be read at the width that was asked for."""
+
+
 def fitted(chart: Any, *, width_in: float, font_pt: float) -> dict[str, Any]:
     """Lay a figure out for print.
 
@@ -43,7 +47,8 @@ def fitted(chart: Any, *, width_in: float, font_pt: float) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the width or the font cannot be, or no panel is wide enough to be read.
+        If the width or the font cannot be; a `TooNarrowError` if no panel is wide enough to be
+        read.
     """
     if not 2 <= width_in <= 40:
         raise InputError(f"width {width_in:g} in: must be in 2..40; pass --width such as 6.9in")
@@ -65,7 +70,7 @@ def fitted(chart: Any, *, width_in: float, font_pt: float) -> dict[str, Any]:
             found = _panels_at(spec, target, font_pt)
             if found is not None:
                 return found
-    raise InputError(
+    raise TooNarrowError(
         f"width {width_in:g} in: too narrow for text of {font_pt:g} pt; pass a larger --width or a "
         "smaller --font-size"
     )
