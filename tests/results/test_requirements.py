@@ -234,3 +234,10 @@ def test_what_is_malformed_says_where(text: str, position: int, told: str) -> No
 
 def test_doc_examples() -> None:
     assert doctest.testmod(language).failed == 0
+
+
+@pytest.mark.parametrize("text", ["Ö\n0", "C_W[mfcc,cosine]\n? 1", "mean(\r\x1b[31m)"])
+def test_what_is_wrong_is_told_in_one_line(text: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse(text)
+    assert str(raised.value).isprintable()

@@ -36,7 +36,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
-from nearkin.errors import InputError
+from nearkin.errors import InputError, printable
 from nearkin.registry import suggest
 from nearkin.results.requirement import (
     BARE,
@@ -374,7 +374,7 @@ class _Reader:
 
     def _fail(self, expected: str) -> NoReturn:
         rest = self._rest()
-        found = f"'{rest[:12]}'" if rest else "the end"
+        found = f"'{printable(rest[:12])}'" if rest else "the end"
         raise InputError(
             f"requirement {self._shown()}, position {self.at + 1}: expected {expected}, "
             f"found {found}"
