@@ -25,6 +25,8 @@ from stage import content, differences, is_one_sentence, keep
 from stage import nearkin as command
 
 CLIPS = 6
+AT_ONCE = 5
+"""Workers killed in one run, at most."""
 GRID = "{PN: [0, 30], TS: [0.9, 1.2], PS: [2], MP: [8, 64]}"
 
 
@@ -69,6 +71,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(place: Path, workers: int) -> Iterator[Cluster]:
+    place.mkdir(exist_ok=True)
     made = Cluster(place, workers)
     try:
         made.wait(workers)
@@ -112,13 +115,16 @@ def prepare(stage: Path) -> dict[str, str]:
 def killed_workers(stage: Path, wanted: int, rng: random.Random, straight: dict[str, str]) -> dict:
     """Kill workers at random moments of run after run; hold what comes out to one process."""
     row = {"kills": 0, "runs": 0, "faults": []}
-    with cluster(stage, 3) as there:
+    with cluster(stage / "of-workers", 3) as there:
         while row["kills"] < wanted:
-            out = stage / "broken"
+            # a fresh folder: a worker may still be at a unit of the run before
+            before, out = row["kills"], stage / f"workers-killed-{row['runs']}"
             shutil.rmtree(out, ignore_errors=True)
             process = begin(stage, out, there.file)
             while process.poll() is None:
-                time.sleep(rng.uniform(1.0, 12.0))
+                time.sleep(rng.uniform(1.0, 15.0))
+                if row["kills"] - before == AT_ONCE:  # a unit that is hit three times is given up
+                    continue
                 pids = there.pids()
                 # what begins before there is a shard says nothing
                 if process.poll() is None and pids and any((out / "work").glob("*/*")):
@@ -135,10 +141,10 @@ def killed_schedulers(
 ) -> dict:
     """Kill the scheduler at random moments; give the same command to the next one."""
     row = {"kills": 0, "runs": 0, "faults": []}
-    out = stage / "broken"
+    out = stage / "schedulers-killed"
     shutil.rmtree(out, ignore_errors=True)
     while row["kills"] < wanted or row["runs"] == 0:
-        with cluster(stage, 2) as there:
+        with cluster(stage / "of-schedulers", 2) as there:
             process = begin(stage, out, there.file)
             while process.poll() is None and not any((out / "work").glob("*/*")):
                 time.sleep(0.2)
@@ -191,7 +197,7 @@ def times(stage: Path, straight: dict[str, str]) -> list[dict]:
     timed("one process", 1, "--workers", "1")
     timed("2 processes", 2, "--workers", "2")
     for workers in (1, 2, 4):
-        with cluster(stage, workers) as there:
+        with cluster(stage / "of-times", workers) as there:
             timed(f"cluster of {workers}", workers, "--scheduler", f"file:{there.file}")
     return rows
 
@@ -210,8 +216,12 @@ def main() -> None:
     if given.times:
         path = keep("cluster-times", {**result, "times": times(stage, straight)})
     else:
-        result["schedulers"] = killed_schedulers(stage, given.schedulers_killed, rng, straight)
-        result["workers"] = killed_workers(stage, given.workers_killed, rng, straight)
+        for name, wanted, kill in (
+            ("schedulers", given.schedulers_killed, killed_schedulers),
+            ("workers", given.workers_killed, killed_workers),
+        ):
+            if wanted:
+                result[name] = kill(stage, wanted, rng, straight)
         path = keep("cluster", result)
     print(path)
 
