@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +136,46 @@ def test_the_same_bytes_for_any_workers_and_after_an_interruption(
     name = "perception.parquet"
     assert (other / name).read_bytes() == (copied / name).read_bytes()
     assert not list(other.rglob("*.npz"))
+
+
+def perceiving(folder: Path) -> subprocess.Popen[bytes]:
+    words = ["perceive", str(folder), "--workers", "2", "--quiet"]
+    with (folder.parent / f"{folder.name}.stderr").open("wb") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "nearkin", *words], start_new_session=True, stderr=stderr
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
+def test_kill_9_at_four_random_moments(run: Path, tmp_path: Path) -> None:
+    straight = Path(shutil.copytree(run, tmp_path / "straight"))
+    begun = time.monotonic()
+    assert perceiving(straight).wait() == 0
+    whole = time.monotonic() - begun
+    rng = random.Random(0)
+    killed, number = 0, 0
+    broken = Path(shutil.copytree(run, tmp_path / "broken0"))
+
+    def the_same() -> None:
+        for name in ("perception.parquet", "audibility.parquet", "audibility.csv"):
+            assert (broken / name).read_bytes() == (straight / name).read_bytes(), name
+        assert not list(broken.rglob("*.npz"))
+
+    while killed < 4:
+        process = perceiving(broken)
+        try:
+            assert process.wait(timeout=rng.uniform(0.3, 0.95) * whole) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+        else:
+            the_same()
+            number += 1
+            broken = Path(shutil.copytree(run, tmp_path / f"broken{number}"))
+    assert perceiving(broken).wait() == 0
+    the_same()
 
 
 def test_a_gate_on_what_is_heard(copied: Path) -> None:
