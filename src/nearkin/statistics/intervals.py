@@ -239,7 +239,7 @@ def bounded_limits(
     --------
     >>> low, high, method, _ = bounded_limits([1.0, 0.6, 0.8, 1.0, 0.4, 0.9], (-1.0, 1.0))
     >>> round(low, 2), round(high, 2), method
-    (0.38, 0.96, 'beta by variance')
+    (0.39, 0.96, 'beta by variance')
     """
     table = np.asarray(values, np.float64)
     there = ~np.isnan(table)
