@@ -5,6 +5,7 @@ from __future__ import annotations
 import librosa
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from nearkin.audio import features
 from nearkin.audio.features import log_mel, mfcc, mfcc_statistics
@@ -121,3 +122,16 @@ def test_what_is_kept_of_spectrograms_is_bounded(monkeypatch):
     kept = features._last.values()
     assert 1 < len(kept) < 12
     assert sum(one.nbytes for one in kept) <= 200_000
+
+
+def test_a_spectrogram_hangs_on_no_number_of_threads():
+    """A product that several threads share has other last bits, here in most of 40 signals."""
+    rng = np.random.default_rng(13)
+    drawn = rng.standard_normal((40, 44_100)).astype(np.float32)
+    made = []
+    for threads in (1, 2, 4):
+        features._last.clear()
+        with threadpool_limits(limits=threads):
+            made.append(np.stack([log_mel(signal) for signal in drawn]))
+    assert (made[0] == made[1]).all()
+    assert (made[0] == made[2]).all()

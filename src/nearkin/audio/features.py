@@ -150,7 +150,8 @@ def _decibels(
 
     power = np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop_length)) ** 2
     filters = _mel_filters(sr, n_fft, n_mels)
-    mel = np.einsum("ft,mf->mt", power, filters, optimize=True)
+    with _numpy_blas().limit(limits=1):  # the last bits of a product hang on how many share it
+        mel = np.einsum("ft,mf->mt", power, filters, optimize=True)
     decibels: NDArray[np.float32] = librosa.power_to_db(mel)
     return decibels
 
@@ -166,16 +167,21 @@ def _kept(signal: Features, settings: tuple[int, int, int, int]) -> NDArray[np.f
     """Return `_decibels` of a signal, read-only, computed once while it is among the last."""
     key = (hashlib.sha256(signal.tobytes()).digest(), *settings)
     with _at_work:
-        found = _last.get(key)
-    if found is not None:
-        return found
-    made = _decibels(signal, *settings)
-    made.flags.writeable = False
-    with _at_work:
+        if key in _last:
+            return _last[key]
+        made = _decibels(signal, *settings)
+        made.flags.writeable = False
         _last[key] = made
         while len(_last) * made.nbytes > _KEPT_BYTES and len(_last) > 1:
             _last.popitem(last=False)
     return made
+
+
+@functools.cache
+def _numpy_blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @functools.lru_cache(maxsize=8)
