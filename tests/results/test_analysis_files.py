@@ -14,6 +14,7 @@ from nearkin.errors import RunError
 from nearkin.results.schemas import SCHEMAS
 from nearkin.runs.folder import ANALYSIS
 from support.commands import command, refused
+from support.runs import forget_checksums
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,7 @@ CHANGES: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 def test_a_damaged_one_is_one_sentence(change: str, analysed: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(analysed, run)
+    forget_checksums(run)
     name, act, told = CHANGES[change]
     path = run / "analysis" / f"{name}.csv"
     act(pd.read_csv(path, keep_default_na=False)).to_csv(path, index=False)
@@ -75,4 +77,6 @@ def test_words_that_are_no_text_are_one_sentence(analysed: Path, tmp_path: Path)
     run = tmp_path / "run"
     shutil.copytree(analysed, run)
     (run / "analysis" / "summary.txt").write_bytes(b"\xff\xfe\x00")
+    assert "summary.txt: was changed or damaged" in refused("report", run)
+    forget_checksums(run)
     assert "summary.txt: cannot be read" in refused("report", run)

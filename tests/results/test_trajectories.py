@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from nearkin.results.trajectories import MEASURES, moves, sentences, trajectorie
 from nearkin.tables import TRAJECTORIES, TRAJECTORY_AGREEMENT, TRAJECTORY_PATHS
 from nearkin.transforms.magnitudes import Point
 from support.fabricated import fabricate
-from support.shown import Page
+from support.shown import Page, specs_of
 
 N, D = 40, 24
 POINTS = (
@@ -141,9 +140,7 @@ def test_the_report_shows_them_where_they_were_asked_for(done: Any) -> None:
     for told in sentences(done.table, done.agreement):
         assert told.split("(")[0] in section
     assert 'href="#moved"' in html
-    spec = re.search(r'id="trajectories-0-spec">(.*?)</script>', section, re.DOTALL)
-    assert spec is not None
-    shown = json.dumps(json.loads(spec[1]))
+    shown = json.dumps(json.loads(specs_of(section)["trajectories-0-spec"]))
     for name in ("PN", "PS+", "PS\\u2212"):
         assert f'"series": "{name}"' in shown
     assert 'id="moved"' not in page.build(made, stills=False)

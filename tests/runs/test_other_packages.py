@@ -23,13 +23,20 @@ class Exits:
     loudness = "matched"
     moves_time = of_every_part = False
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException, *, at_once: bool) -> None:
         self.error = error
+        self.at_once = at_once
+
+    def spare(self, n: int, *, heard: int, sr: int) -> int:
+        if self.at_once:
+            raise self.error
+        return 0
 
     def apply(self, y: Any, *, sr: int, rng: Any = None) -> Any:
         raise self.error
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize(
     ("error", "told"),
     [
@@ -40,14 +47,19 @@ class Exits:
     ],
 )
 def test_a_plug_in_that_fails_costs_its_queries(
-    error: BaseException, told: str, tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+    error: BaseException,
+    told: str,
+    at_once: bool,
+    tmp_path: Path,
+    music: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = queries.transformation_at
     monkeypatch.setattr(
         queries,
         "transformation_at",
         lambda plan, point, **more: (
-            Exits(error) if point.code == "MP" else made(plan, point, **more)
+            Exits(error, at_once=at_once) if point.code == "MP" else made(plan, point, **more)
         ),
     )
     monkeypatch.setattr(

@@ -8,7 +8,8 @@ result.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from nearkin.runs.plan import IDENTITY, Plan
 from nearkin.tables import OK
 from nearkin.transforms import TRANSFORMATIONS, NoiseLibrary, Transformation, Transformed
 from nearkin.transforms.grids import Point
+
+_T = TypeVar("_T")
 
 
 def queries(
@@ -188,7 +191,9 @@ def transformed(
     signal = original.context
     if "full" not in (plan.audio_window, plan.loudness_window):
         n = len(signal)
-        spare = change.spare(n, heard=plan.clip_samples, sr=plan.working_rate)
+        heard = plan.clip_samples
+        rate = plan.working_rate
+        spare = max(0, _asked(point, lambda: int(change.spare(n, heard=heard, sr=rate))))
         signal = signal[spare : n - spare]
         companions = None if companions is None else companions[..., spare : n - spare]
     if companions is not None and (change.moves_time or change.of_every_part):
@@ -224,13 +229,17 @@ def transformed(
 def _applied(
     change: Transformation, signal: NDArray[np.float32], plan: Plan, point: Point, clip: Original
 ) -> Transformed:
-    """Apply a transformation; what another package's raises, an exit too, is an `InputError`."""
     rng = clip.stream(plan, point.code)
+    return _asked(point, lambda: change.apply(signal, sr=plan.working_rate, rng=rng))
+
+
+def _asked(point: Point, ask: Callable[[], _T]) -> _T:
+    """Ask a transformation; what another package's raises, an exit too, is an `InputError`."""
     if not TRANSFORMATIONS.provider(point.code):
-        return change.apply(signal, sr=plan.working_rate, rng=rng)
+        return ask()
     try:
         with foreign_code():
-            return change.apply(signal, sr=plan.working_rate, rng=rng)
+            return ask()
     except (NearkinError, MemoryError):
         raise
     except Exception as error:
