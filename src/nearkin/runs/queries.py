@@ -191,9 +191,8 @@ def transformed(
     signal = original.context
     if "full" not in (plan.audio_window, plan.loudness_window):
         n = len(signal)
-        heard = plan.clip_samples
-        rate = plan.working_rate
-        spare = max(0, _asked(point, lambda: int(change.spare(n, heard=heard, sr=rate))))
+        wanted = {"heard": plan.clip_samples, "sr": plan.working_rate}
+        spare = max(0, _asked(point, lambda: int(change.spare(n, **wanted))))
         signal = signal[spare : n - spare]
         companions = None if companions is None else companions[..., spare : n - spare]
     if companions is not None and (change.moves_time or change.of_every_part):
