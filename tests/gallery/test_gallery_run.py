@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 import nearkin
 from conftest import write_tunes
@@ -19,6 +20,7 @@ from nearkin.gallery.scores import EXTRAPOLATED, MEASURED
 from nearkin.results.embeddings import read_embeddings
 from support.commands import command, refused
 from support.shown import specs_of
+from support.signals import write_float
 
 GRID = "{PN: [-10, 6], TS: [0.6]}"
 KEY = ["clip_id", "transformation", "magnitude", "distance"]
@@ -225,9 +227,45 @@ def test_another_gallery_is_refused(runs: Path, music: Path, laid: Path) -> None
     # of the same name, but not what it was
     (runs / "others" / "more.wav").write_bytes((next(music.iterdir())).read_bytes())
     try:
-        assert "gallery ('names' was" in refused(*arguments(runs, music, laid))
+        assert "gallery ('recordings' was 4, now 5, 'sha256' was" in refused(
+            *arguments(runs, music, laid)
+        )
     finally:
         (runs / "others" / "more.wav").unlink()
+
+
+def test_music_of_the_same_names_and_sizes_is_another_gallery(
+    runs: Path, music: Path, laid: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", shutil.copytree(runs / "others", tmp_path / "second")
+    shutil.copytree(second, first)
+    for path in second.iterdir():
+        size = path.stat().st_size
+        samples, rate = soundfile.read(path)
+        write_float(path, samples[::-1].astype(np.float32), rate)
+        assert path.stat().st_size == size
+
+    def lay(out: Path, folder: Path, *more: Any) -> pd.DataFrame:
+        done = command("gallery", out, folder, "--workers", "1", *more)
+        assert done.exit_code == 0, done.stderr
+        assert "nothing was computed" not in done.stderr
+        return pd.read_parquet(out / "gallery_queries.parquet")
+
+    fresh = shutil.copytree(runs / "few", tmp_path / "fresh")
+    wanted = lay(fresh, second)
+    # what an earlier gallery left half-way is not taken for this one
+    out = shutil.copytree(runs / "few", tmp_path / "out")
+    refused("gallery", out, first, "--n", "99999999", "--workers", "1")
+    pd.testing.assert_frame_equal(lay(out, second), wanted)
+    # nor are its tables, where it lies in the same place now
+    shutil.rmtree(out)
+    shutil.copytree(runs / "few", out)
+    before = lay(out, first)
+    for path in second.iterdir():
+        shutil.copy(path, first / path.name)
+    after = lay(out, first)
+    pd.testing.assert_frame_equal(after, wanted)
+    assert not before["d_nearest"].equals(after["d_nearest"])
 
 
 def test_a_dry_run_counts_the_gallery(runs: Path, music: Path, tmp_path: Path) -> None:

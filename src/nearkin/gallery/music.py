@@ -17,6 +17,7 @@ from nearkin.encoders.check import changed_answers
 from nearkin.errors import InputError, RunError, printable
 from nearkin.gallery.vectors import Gallery
 from nearkin.progress import Progress, Tell
+from nearkin.runs.distractors import content_of_music, heard_before
 from nearkin.runs.exchange import plan_of
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.opening import Opened, open_session
@@ -55,7 +56,7 @@ def embed_music(
     recordings = collect([music], out=folder.root)
     for sentence in recordings.told():
         tell(sentence)
-    told = [[one.name, one.start_s] for one in recordings]
+    told = content_of_music(recordings)
     of = hashlib.sha256(json.dumps(["gallery", plan.settings(), told]).encode()).hexdigest()
     session = opened.session.bound(of)
     todo = [one for one in recordings if not session.shards.has_originals(one.name)]
@@ -84,6 +85,11 @@ def _joined(
         if made is None:
             raise RunError(f"'{printable(recording.name)}': its shard is missing; {AGAIN}")
         for clip in made:
+            if clip.content_sha256 and clip.content_sha256 != heard_before(recording.path):
+                raise RunError(
+                    f"'{printable(recording.name)}': changed while the gallery was embedded; give "
+                    "the same command again"
+                )
             if clip.content_sha256 in own:
                 same += 1
                 continue

@@ -6,6 +6,8 @@ goes on only with the gallery it was begun with.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from nearkin.corpora.collect import collect
+from nearkin.corpora.recordings import Recording
 from nearkin.errors import InputError, printable
-from nearkin.files import key, sha256_of
+from nearkin.files import sha256_of
 from nearkin.registry import suggest
 
 
@@ -127,7 +130,7 @@ def content_of_gallery(
     -------
     dict
         Of vectors the SHA-256 of each file, by encoder; of music how many recordings there are,
-        and a digest of their names and sizes (their content is heard when they are embedded).
+        and a digest of their names and their files' SHA-256.
 
     Raises
     ------
@@ -138,5 +141,24 @@ def content_of_gallery(
     if music is None:
         return {label: sha256_of(path) for label, (path, _) in vector_files(given, labels).items()}
     recordings = collect([music], out=out)
-    sizes = [[one.name, one.path.stat().st_size] for one in recordings]
-    return {"recordings": len(recordings), "names": key(json.dumps(sizes))}
+    return {"recordings": len(recordings), "sha256": content_of_music(recordings)}
+
+
+def content_of_music(recordings: Sequence[Recording]) -> str:
+    """Return a digest of recordings: their names, where they start, and their files' SHA-256."""
+    told = [[one.name, one.start_s, heard_before(one.path)] for one in recordings]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def heard_before(path: Path) -> str:
+    """Return a file's SHA-256, read once a process while the file stays as it is; or ""."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ""
+    return _sha256(path, (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=100_000)
+def _sha256(path: Path, _: tuple[int, ...]) -> str:
+    return sha256_of(path)
