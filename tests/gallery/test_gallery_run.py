@@ -123,6 +123,8 @@ def test_an_encoder_that_failed_the_run_does_not_empty_the_gallery(
         (["mfcc=v.npy"], "vectors of 3 dimensions"),
         (["mfcc=text.npy"], "is no array of numbers"),
         (["mfcc=pickled.npy"], "is no array of numbers"),
+        (["mfcc=half.npy"], "is no array of numbers"),
+        (["mfcc=archive.npy"], "is an archive of arrays; save one array"),
         (["mfcc=text.parquet"], "is no Parquet file"),
         (["v.npy"], "must be ENCODER=FILE"),
     ],
@@ -134,6 +136,9 @@ def test_galleries_that_cannot_be_used(
     np.save("v.npy", np.ones((2, 3)))
     Path("text.npy").write_text("no array")
     Path("text.parquet").write_text("PAR1 no table PAR1")
+    np.savez("archive.npz", v=np.ones((2, 3)))
+    Path("archive.npz").rename("archive.npy")
+    Path("half.npy").write_bytes(Path("archive.npy").read_bytes()[:100])
     np.save("pickled.npy", np.array([{"a": 1}]), allow_pickle=True)
     assert said in refused("gallery", runs / "few", *given)
 
@@ -277,6 +282,9 @@ def test_a_dry_run_counts_the_gallery(runs: Path, music: Path, tmp_path: Path) -
     vectors = arguments(runs, music, tmp_path / "run", "--dry-run")
     vectors[vectors.index("--gallery") + 1] = f"mfcc={tmp_path / 'mfcc.npy'}"
     assert "gallery: 6 recordings" in command(*vectors).stdout
+    np.savez(tmp_path / "mfcc.npz", v=np.ones((6, 144), np.float32))
+    vectors[vectors.index("--gallery") + 1] = f"mfcc={tmp_path / 'mfcc.npz'}"
+    assert "is an archive of arrays; save one array" in refused(*vectors)
     assert not (tmp_path / "run").exists()
 
 
@@ -322,6 +330,27 @@ def test_a_gallery_from_python(runs: Path, music: Path, laid: Path, tmp_path: Pa
     )  # fmt: skip
     assert result.gallery is not None
     pd.testing.assert_frame_equal(result.gallery, nearkin.load(laid).gallery)
+
+
+def test_an_encoder_that_is_an_object_embeds_the_gallery(
+    runs: Path, music: Path, tmp_path: Path
+) -> None:
+    def loudness(audio: Any, sample_rate: int) -> Any:
+        parts = np.array_split(audio, 8)
+        return [float(np.sqrt(np.mean(part**2))) for part in parts]
+
+    result = nearkin.evaluate(
+        loudness, music, out=tmp_path / "run", grid=str(runs / "g.yaml"), references="untrained",
+        gallery=runs / "others",
+    )  # fmt: skip
+    assert result.gallery is not None
+    assert set(result.gallery["size"]) == {5, 9}
+    assert "loudness" in set(result.gallery["encoder"])
+    # where the object is not at hand, the remedy is told
+    shutil.copytree(runs / "others", tmp_path / "more")
+    (tmp_path / "more" / "tune20.wav").unlink()
+    told = refused("gallery", tmp_path / "run", tmp_path / "more", "--workers", "1")
+    assert "cannot be made again; give the gallery's vectors" in told
 
 
 def test_a_gallery_writes_over_nothing_and_reads_nothing_of_its_own(

@@ -143,7 +143,7 @@ def evaluate(
 
             asked = Asked(plan.gallery, sizes, extrapolate)
             with leased(folder.root):
-                lay_gallery(folder, asked, workers=place, progress=tell)
+                lay_gallery(folder, asked, encoders=sources, workers=place, progress=tell)
     result = Result(folder, temporary=temporary)
     _tell_failures(result)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def embed_music(
     music: Path,
     labels: Collection[str],
     *,
+    encoders: Sequence[EncoderSource],
     workers: Place,
     progress: Progress,
     tell: Tell,
@@ -44,14 +45,15 @@ def embed_music(
     """Embed one excerpt of every recording of a folder, as a run embeds its originals.
 
     Recordings whose content is that of one of the run's are left out: they would be the same clip.
-    `labels` are the encoders that count: those that embedded the run's own clips.
+    `labels` are the encoders that count: those that embedded the run's own clips. `encoders` are
+    what the run's were made from, in their order, where they are at hand; else none.
 
     Raises
     ------
     InputError
         If the run's encoders cannot be made again, or are not what they were.
     """
-    opened = _reopened(folder, record, tell)
+    opened = _reopened(folder, record, encoders, tell)
     plan = opened.session.plan
     recordings = collect([music], out=folder.root)
     for sentence in recordings.told():
@@ -109,14 +111,16 @@ def _joined(
     return {label: np.stack(found) for label, found in rows.items()}
 
 
-def _reopened(folder: RunFolder, record: Mapping[str, Any], tell: Tell) -> Opened:
+def _reopened(
+    folder: RunFolder, record: Mapping[str, Any], encoders: Sequence[EncoderSource], tell: Tell
+) -> Opened:
     """Make a run's encoders again, and see that they are what they were."""
     choices = tuple(EncoderChoice(**choice) for choice in record["plan"]["encoders"])
     plan = plan_of(
         {**record["plan"], "excerpts_per_file": 1, "clips": None, "split": None}, choices
     )
-    sources = []
-    for choice in plan.encoders:
+    sources = list(encoders)
+    for choice in plan.encoders if not sources else ():
         if choice.spec.startswith("object "):
             raise InputError(
                 f"encoder '{choice.spec.removeprefix('object ')}' was given to the run as an "

@@ -21,6 +21,7 @@ from nearkin.results.embeddings import read_embeddings
 from nearkin.runs.distractors import content_of_gallery, music_of
 from nearkin.runs.folder import GALLERY_TABLES, RunFolder
 from nearkin.runs.record import Clock, now
+from nearkin.runs.sources import EncoderSource
 from nearkin.workers import Place
 
 RECORD = "gallery.json"
@@ -66,6 +67,7 @@ def lay_gallery(
     folder: RunFolder,
     asked: Asked,
     *,
+    encoders: Sequence[EncoderSource] = (),
     workers: Place = 1,
     progress: Progress = silent,
     tell: Tell = unsaid,
@@ -79,6 +81,9 @@ def lay_gallery(
     folder : RunFolder
         Of a finished run; its lease is held.
     asked : Asked
+    encoders : sequence of EncoderSource
+        What the run's encoders were made from, where they are at hand: objects cannot be made
+        again.
     workers : int, Scheduler or ArrayJob
         Where music is embedded.
     progress, tell : callable
@@ -110,8 +115,9 @@ def lay_gallery(
     clips = folder.read_table("clips")
     with clock("vectors"):
         vectors = _vectors(
-            folder, record, clips, asked.given, sizes, workers=workers, progress=progress, tell=tell
-        )
+            folder, record, clips, asked.given, sizes,
+            encoders=encoders, workers=workers, progress=progress, tell=tell,
+        )  # fmt: skip
     for label in vectors:
         folder.require_embeddings(label)
     with clock("ranks"):
@@ -158,6 +164,7 @@ def _vectors(
     given: Sequence[str],
     sizes: dict[str, int],
     *,
+    encoders: Sequence[EncoderSource],
     workers: Place,
     progress: Progress,
     tell: Tell,
@@ -167,5 +174,6 @@ def _vectors(
     if music is None:
         return read_vectors(given, sizes)
     return embed_music(
-        folder, record, clips, music, sizes, workers=workers, progress=progress, tell=tell
-    )
+        folder, record, clips, music, sizes,
+        encoders=encoders, workers=workers, progress=progress, tell=tell,
+    )  # fmt: skip

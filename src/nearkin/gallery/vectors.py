@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nearkin.errors import InputError, printable
 from nearkin.files import read_parquet
-from nearkin.runs.distractors import vector_files
+from nearkin.runs.distractors import NO_ARRAY, vector_files
 
 Gallery = dict[str, NDArray[Any]]
 """Vectors [G, D] by the encoder's label."""
@@ -55,7 +55,10 @@ def _read(path: Path, text: str, size: int) -> NDArray[Any]:
         try:
             with np.errstate(over="ignore"):  # numpy warns of a header that lies, then refuses it
                 array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, OverflowError) as error:
+            if not isinstance(array, np.ndarray):
+                array.close()
+                raise ValueError("is an archive of arrays; save one array, by numpy.save")
+        except NO_ARRAY as error:
             raise InputError(f"gallery '{told}': is no array of numbers ({error})") from error
     elif path.suffix == ".parquet":
         from nearkin.encoders.kinds.columns import vectors_of

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from nearkin.corpora.recordings import Recording
 from nearkin.errors import InputError, printable
 from nearkin.files import sha256_of
 from nearkin.registry import suggest
+
+NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, IndexError, zipfile.BadZipFile)
+"""What numpy raises of a file that is no array."""
 
 
 def paths_of(given: Sequence[str]) -> list[Path]:
@@ -105,8 +109,12 @@ def rows_of(path: Path, text: str) -> int:
         if path.suffix == ".parquet":
             return int(pq.ParquetFile(path).metadata.num_rows)
         with np.errstate(over="ignore"):  # numpy warns of a header that lies, then refuses it
-            return int(np.load(path, mmap_mode="r", allow_pickle=False).shape[0])
-    except (OSError, ValueError, EOFError, OverflowError, IndexError, ArrowException) as error:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("is an archive of arrays; save one array, by numpy.save")
+        return int(array.shape[0])
+    except (*NO_ARRAY, ArrowException) as error:
         raise InputError(
             f"gallery '{printable(text)}': is no array of numbers ({error})"
         ) from error
