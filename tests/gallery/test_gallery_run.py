@@ -123,7 +123,7 @@ def test_an_encoder_that_failed_the_run_does_not_empty_the_gallery(
         (["mfcc=v.npy"], "vectors of 3 dimensions"),
         (["mfcc=text.npy"], "is no array of numbers"),
         (["mfcc=pickled.npy"], "is no array of numbers"),
-        (["mfcc=half.npy"], "is no array of numbers"),
+        (["mfcc=half.npy"], "is an archive of arrays; save one array"),
         (["mfcc=archive.npy"], "is an archive of arrays; save one array"),
         (["mfcc=text.parquet"], "is no Parquet file"),
         (["v.npy"], "must be ENCODER=FILE"),

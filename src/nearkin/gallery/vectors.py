@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import InputError, printable
 from nearkin.files import read_parquet
-from nearkin.runs.distractors import NO_ARRAY, vector_files
+from nearkin.runs.distractors import NO_ARRAY, open_array, vector_files
 
 Gallery = dict[str, NDArray[Any]]
 """Vectors [G, D] by the encoder's label."""
@@ -53,11 +52,7 @@ def _read(path: Path, text: str, size: int) -> NDArray[Any]:
     told = printable(text)
     if path.suffix == ".npy":
         try:
-            with np.errstate(over="ignore"):  # numpy warns of a header that lies, then refuses it
-                array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(array, np.ndarray):
-                array.close()
-                raise ValueError("is an archive of arrays; save one array, by numpy.save")
+            array = open_array(path)
         except NO_ARRAY as error:
             raise InputError(f"gallery '{told}': is no array of numbers ({error})") from error
     elif path.suffix == ".parquet":

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nearkin.corpora.collect import collect
 from nearkin.corpora.recordings import Recording
@@ -22,8 +22,8 @@ from nearkin.errors import InputError, printable
 from nearkin.files import sha256_of
 from nearkin.registry import suggest
 
-NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, IndexError, zipfile.BadZipFile)
-"""What numpy raises of a file that is no array."""
+NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, IndexError)
+"""What `open_array` raises of a file that is no array."""
 
 
 def paths_of(given: Sequence[str]) -> list[Path]:
@@ -108,16 +108,21 @@ def rows_of(path: Path, text: str) -> int:
     try:
         if path.suffix == ".parquet":
             return int(pq.ParquetFile(path).metadata.num_rows)
-        with np.errstate(over="ignore"):  # numpy warns of a header that lies, then refuses it
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise ValueError("is an archive of arrays; save one array, by numpy.save")
-        return int(array.shape[0])
+        return int(open_array(path).shape[0])
     except (*NO_ARRAY, ArrowException) as error:
         raise InputError(
             f"gallery '{printable(text)}': is no array of numbers ({error})"
         ) from error
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Open an array that stays in its file; what it raises else are `NO_ARRAY`."""
+    with path.open("rb") as file:
+        if file.read(2) == b"PK":
+            raise ValueError("is an archive of arrays; save one array, by numpy.save")
+    with np.errstate(over="ignore"):  # numpy warns of a header that lies, then refuses it
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def content_of_gallery(
