@@ -156,6 +156,44 @@ def test_an_older_run_is_the_baseline() -> None:
         judge(text, scores, new.record, tables=new)
 
 
+def two_trials(tables: RunTables, scores: pd.DataFrame) -> tuple[RunTables, pd.DataFrame]:
+    """Each encoder twice, with equal answers; two trials have no interval."""
+    queries = pd.concat([tables.queries, tables.queries.assign(trial=2)], ignore_index=True)
+    mean = scores.assign(trial=0, ci_low=np.nan, ci_high=np.nan)
+    rows = pd.concat([mean, scores, scores.assign(trial=2)], ignore_index=True)
+    return RunTables(tables.name, tables.record, tables.clips, queries), rows
+
+
+@pytest.mark.parametrize("text", ["mean(C_W) >= baseline", "C_W >= baseline", "C_W >= 0.95"])
+def test_of_two_trials_nothing_is_shown(text: str) -> None:
+    new, scores = two_trials(*made({"mine": MINE, "mfcc": MFCC}, "new"))
+    old, before = two_trials(*made({"mine": hits(0.5, 0.4, 0.3, seed=3), "mfcc": MFCC}, "old"))
+    found = {}
+    for on in ("value", "lower", "shown"):
+        (found[on],) = judge(
+            [text], scores, new.record, tables=new, older=Older(old, before), on=on
+        )  # type: ignore[arg-type]
+    assert [found[on].met for on in found] == ["baseline" in text, False, True]
+    assert np.isnan(found["shown"].ci_low)
+    told = found["shown"].sentence()
+    assert "(no interval: nothing is shown to be wrong)" in told
+    assert ("(no interval: 2 trials are too few)" in told) == ("baseline" in text)
+    worst = MINE.mean(axis=1) - (hits(0.5, 0.4, 0.3, seed=3).mean(axis=1) if "base" in text else 0)
+    assert found["shown"].value == pytest.approx(worst.mean() if "mean" in text else worst.min())
+
+
+def test_what_one_trial_shows_is_unmet_beside_two() -> None:
+    tables, scores = made({"mine": MINE, "more": MINE})
+    unknown = scores["encoder"] == "mine"
+    scores.loc[unknown, ["ci_low", "ci_high"]] = np.nan
+    scores.loc[~unknown, "ci_high"] = 0.9
+    (one,) = judge(["C_W >= 0.95"], scores, tables.record, on="shown")
+    assert (one.met, one.held, one.places, one.encoder) == (False, 3, 6, "more")
+    scores.loc[unknown, "value"] = np.nan
+    (one,) = judge(["C_W >= 0.95"], scores, tables.record, on="shown")
+    assert (one.met, one.held, one.encoder) == (False, 0, "mine")
+
+
 def test_an_encoder_that_was_renamed_is_found_where_there_is_one_only() -> None:
     new, scores = made({"v2": MINE, "mfcc": MFCC}, "new")
     old, before = made({"v1": MINE, "mfcc": MFCC}, "old")

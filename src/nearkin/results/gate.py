@@ -90,6 +90,11 @@ class Outcome:
     asked: int = 0
     failed: int = 0
 
+    @property
+    def has_no_end(self) -> bool:
+        """Whether it is judged by an interval that the worst place does not have."""
+        return self.on == "shown" and math.isnan(self.ci_low) and not math.isnan(self.value)
+
     def sentence(self) -> str:
         """Say it in one line."""
         word = "met" if self.met else "UNMET"
@@ -108,7 +113,9 @@ class Outcome:
             told += f", {self.where}"
         if self.places > 1:
             told += f", the worst of {self.places}; {self.held} of {self.places} hold"
-        if self.on != "value":
+        if self.has_no_end:
+            told += " (no interval: nothing is shown to be wrong)"
+        elif self.on != "value":
             up = self.requirement.comparison.startswith(">") == (self.on == "lower")
             told += f" (by the interval's {'lower' if up else 'upper'} end)"
         if self.failed:
@@ -149,7 +156,7 @@ def judge(
     on : {"value", "lower", "shown"}
         What has to hold: the score; the end of its 95 % interval that lies on the wrong side (the
         lower one for >=, the upper one for <=); or the other end, so that only what the interval
-        shows to be wrong is unmet.
+        shows to be wrong is unmet (without an interval, such as of two trials, nothing is).
     tables : RunTables, optional
         The run's clips and queries; needed for the interval of a difference.
     older : Older, optional
@@ -231,10 +238,15 @@ def _judge(
     scored = rows["value"]
     if on != "value":
         scored = rows["ci_low"] if (sign > 0) == (on == "lower") else rows["ci_high"]
-    held = [compares(float(value), required.comparison, required.bound) for value in scored]
+    # A score without an interval: nothing is shown to be wrong.
+    unshown = (scored.isna() & rows["value"].notna() & (on == "shown")).to_numpy()
+    held = [
+        bool(free) or compares(float(value), required.comparison, required.bound)
+        for value, free in zip(scored, unshown, strict=True)
+    ]
     # Undefined is worst of all, then what is furthest on the wrong side.
-    order = (sign * scored).fillna(-math.inf).to_numpy()
-    worst = rows.iloc[int(np.argmin(order))]
+    order = np.where(unshown, math.inf, (sign * scored).fillna(-math.inf))
+    worst = rows.iloc[int(np.lexsort(((sign * rows["value"]).to_numpy(), order))[0])]
     distances = [worst["audio_distance"], worst["latent_distance"]]
     return Outcome(
         requirement=required,

@@ -30,7 +30,7 @@ from nearkin.results.comparison import Paired, largest_difference
 from nearkin.results.requirement import Requirement
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import resamples
-from nearkin.statistics.intervals import Ends, difference_limits
+from nearkin.statistics.intervals import FEWEST_TRIALS, Ends, difference_limits
 from nearkin.statistics.paired import paired_difference
 from nearkin.tables import OK
 
@@ -143,12 +143,13 @@ def differences(
             one = rows.iloc[[int(np.argmin(rows["value"]))]].assign(mean_of=len(rows))
             counts = {name: rows[name].sum() for name in ("n", "n_failed") if name in rows}
             told = [text for text in rows["status"] if text != OK]
-            status = told[0] if told else OK
+            status = intervals.told(told[0] if told else OK)
             found.append(one.assign(value=value, ci_low=low, ci_high=high, status=status, **counts))
         else:
             ends = [intervals.over([place]) for place in places]
             low, high = zip(*ends, strict=True)  # type: ignore[assignment]
-            found.append(rows.assign(ci_low=low, ci_high=high))
+            told = [intervals.told(text) for text in rows["status"]]
+            found.append(rows.assign(ci_low=low, ci_high=high, status=told))
     return pd.concat(found, ignore_index=True)
 
 
@@ -183,12 +184,14 @@ class _Intervals:
         self._bound = largest_difference(measure)
         self._paired = None
         self._ends: dict[tuple[Any, ...], tuple[float, float]] = {}
+        self._few = False
         if both is None:
             return
         a = both.one.get(Question(measure, *mine))
         b = both.two.get(Question(measure, *theirs))
         if a is None or b is None or int(both.units.max()) < 1:
             return
+        self._few = any(1 < len(side.value) < FEWEST_TRIALS for side in (a, b))
         self._paired = Paired(a.value, b.value, both.units)
         self._counts = both.counts
         self._where = {_key(*place): index for index, place in enumerate(a.places)}
@@ -197,6 +200,13 @@ class _Intervals:
         """Take the intervals that rows of differences have, by their places."""
         for row in rows[[*PLACE, "ci_low", "ci_high"]].itertuples(index=False):
             self._ends[_key(*row[:3])] = row[3], row[4]
+
+    def told(self, status: str) -> str:
+        """Return a status that also says where several trials are too few for an interval."""
+        if not self._few:
+            return status
+        few = "no interval: 2 trials are too few"
+        return few if status == OK else f"{status}; {few}"
 
     def over(self, places: list[tuple[Any, ...]]) -> tuple[float, float]:
         """Return the interval of the mean over places; NaN where there is none."""
