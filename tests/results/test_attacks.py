@@ -50,6 +50,10 @@ def test_the_crossing_and_its_interval_are_said() -> None:
     [
         ((58.0, 55.0, math.nan), "ok", "[55.0 to above 60]"),
         ((36.0, math.nan, 41.0), "ok", "[below 30 to 41.0]"),
+        ((58.0, 55.0, math.inf), "ok", "[55.0 to above 60]"),
+        ((36.0, -math.inf, 41.0), "ok", "[below 30 to 41.0]"),
+        ((math.inf, math.inf, math.inf), "above 60 dB", "More than half of the clips can be led"),
+        ((-math.inf, -math.inf, 35.0), "below 30 dB", "Not half of the clips are led astray"),
         ((math.nan, math.nan, math.nan), "above 60 dB", "More than half of the clips can be led"),
         ((math.nan, math.nan, math.nan), "below 30 dB", "Not half of the clips are led astray"),
         ((math.nan, math.nan, math.nan), "undefined: nothing was asked", "undefined: nothing"),

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ from scipy.spatial.distance import cdist
 import nearkin
 from conftest import write_tunes
 from nearkin.encoders import resolve
-from nearkin.tables import ATTACK_SCORES, ATTACKS
+from nearkin.results.gate import ON, judge
+from nearkin.results.schemas import read_checked
+from nearkin.runs.attack_tables import _half
+from nearkin.tables import ATTACK_SCORES, ATTACKS, CONSISTENCY
 from support.commands import command, refused
 from support.pages import sections
 
@@ -135,6 +139,35 @@ def test_constant_scores_nothing(attacked: nearkin.Result) -> None:
     mine = scores[(scores["encoder"] == "constant") & (scores["space"] == "latent")]
     assert (mine.loc[mine["measure"] == "C_W", "value"] == 0).all()
     assert mine.loc[mine["measure"] == "half_astray", "status"].tolist() == ["above 60 dB"]
+
+
+@pytest.mark.parametrize(
+    ("error", "end", "unmet", "met"),
+    [
+        (1, np.inf, "AD_snr <= 40", "AD_snr >= 40"),
+        (0, -np.inf, "AD_snr >= 40", "AD_snr <= 40"),
+    ],
+)
+def test_where_half_fall_beyond_the_run_is_certain(
+    error: int, end: float, unmet: str, met: str, tmp_path: Path
+) -> None:
+    """All of 40 clips astray at every SNR, or none: both ends lie on the same side of the run."""
+    ids = [f"c{i}" for i in range(40)]
+    asked = pd.DataFrame(
+        [{"clip_id": clip, "magnitude": snr, "error": error} for snr in SNRS for clip in ids]
+    ).assign(transformation="AD", space="latent")
+    row = _half(SimpleNamespace(clip_ids=ids), asked, None)  # type: ignore[arg-type]
+    who = {"encoder": "a", "task": "", "trial": 1, "method": "pgd", "measure": "half_astray"}
+    file = tmp_path / "attack_scores.parquet"
+    pd.DataFrame([who | row], columns=list(ATTACK_SCORES)).to_parquet(file)
+    scores = read_checked(lambda: pd.read_parquet(file), "attack_scores", file)
+    assert scores.loc[0, ["value", "ci_low", "ci_high"]].tolist() == [end] * 3
+    record = {"encoders": [{"name": "a", "task": "", "role": "tested"}], "n": 40}
+    grid = pd.DataFrame(columns=list(CONSISTENCY))
+    for on in ON:
+        found = judge([unmet, met], grid, record, on=on, attack_scores=scores)  # type: ignore[arg-type]
+        assert [one.met for one in found] == [False, True]
+        assert row["status"] in found[0].sentence()
 
 
 def test_the_scores_are_those_of_the_rows(attacked: nearkin.Result) -> None:

@@ -54,7 +54,8 @@ def attack_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of attacked clips as rows of a consistency table, for a gate.
 
     C_W of the attacked clip is C_W of the transformation AD. Where half of the clips can be led
-    astray is a measure of its own, AD_snr; beyond the SNRs that were searched it is infinite.
+    astray is a measure of its own, AD_snr; beyond the SNRs that were searched it is infinite. In
+    tables of older versions what is infinite is missing: an end is then the widest it can be.
 
     Parameters
     ----------
@@ -140,8 +141,8 @@ def _sentence(
         return f"Not half of the clips are led astray down to {snrs[-1]:g} dB SNR ({share}; {how})."
     low, high = float(half["ci_low"]), float(half["ci_high"])
     ends = [
-        f"below {snrs[-1]:g}" if math.isnan(low) else f"{low:.1f}",
-        f"above {snrs[0]:g}" if math.isnan(high) else f"{high:.1f}",
+        f"{low:.1f}" if math.isfinite(low) else f"below {snrs[-1]:g}",
+        f"{high:.1f}" if math.isfinite(high) else f"above {snrs[0]:g}",
     ]
     told = "" if status == OK else f" ({status})"
     return (

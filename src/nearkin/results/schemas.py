@@ -117,8 +117,8 @@ SCHEMAS = {
         {
             **_WHO,
             **{"method": "name", "measure": "name", "space": "name", "distance": "name"},
-            **{"transformation": "name", "magnitude": "number", "value": "number"},
-            **{"ci_low": "number", "ci_high": "number", "ci_method": "text", "n": "whole"},
+            **{"transformation": "name", "magnitude": "number", "value": "real"},
+            **{"ci_low": "real", "ci_high": "real", "ci_method": "text", "n": "whole"},
             **{"n_failed": "whole", "chance": "number", "status": "text"},
         },
         {},

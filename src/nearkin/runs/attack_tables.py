@@ -233,7 +233,7 @@ def _half(
         status = f"above {SNRS_DB[0]:g} dB" if found.value > 0 else f"below {SNRS_DB[-1]:g} dB"
     return {
         **row,
-        **{name: end if math.isfinite(end) else math.nan for name, end in ends.items()},
+        **ends,
         "ci_method": "crossing of the share's interval",
         "status": status,
     }
