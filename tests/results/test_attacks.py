@@ -131,6 +131,29 @@ def test_a_gate_holds_a_run_to_its_worst_case(requirement: str, met: bool, told:
     assert again == one
 
 
+@pytest.mark.parametrize("text", ["AD_snr{} <= 55", "C_W{} >= 0.5 @ AD>=50", "C_W{} >= 0 @ AD, PN"])
+def test_a_tested_encoder_that_was_not_attacked_is_refused_by_name(text: str) -> None:
+    one = {"task": "", "trial": 1, "measure": "C_W", "latent_distance": "cosine", "side": ""}
+    one |= {"audio_distance": "", "transformation": "PN", "magnitude": 30.0, "status": "ok"}
+    one |= {"value": 0.99, "ci_low": 0.9, "ci_high": 1.0, "n": 40, "n_failed": 0}
+    names = [("vgg", "at"), ("kept", ""), ("mfcc", "")]
+    grid = pd.DataFrame([one | {"encoder": name, "task": task} for name, task in names])
+    roles = ["tested", "tested", "reference"]
+    entries = [
+        {"name": name, "task": task, "role": role}
+        for (name, task), role in zip(names, roles, strict=True)
+    ]
+    run = {"encoders": entries, "n": 40}
+    grid = grid.reindex(columns=list(CONSISTENCY))
+    scores = table((52.0, 48.0, 57.0))
+    with pytest.raises(InputError, match="the run has no attack of kept: name the encoders"):
+        judge([text.format("")], grid, run, attack_scores=scores)
+    (named,) = judge([text.format("[vgg-at]")], grid, run, attack_scores=scores)
+    assert named.met
+    (grid_only,) = judge(["C_W >= 0.5 @ PN"], grid, run, attack_scores=scores)
+    assert grid_only.places == 2
+
+
 def test_a_gate_says_how_it_was_searched_and_what_it_needs() -> None:
     grid = pd.DataFrame(columns=list(CONSISTENCY))
     by_questions = table((52.0, 48.0, math.nan), method="nes")

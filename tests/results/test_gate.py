@@ -237,6 +237,18 @@ def test_the_command(tmp_path: Path, small_run: Path) -> None:
     assert "holds no run" in refused("gate", tmp_path, "--require", good)
 
 
+def test_a_tested_encoder_without_the_gallery_is_refused_by_name() -> None:
+    rows = table(
+        *(c_w("MP", 8, 0.6, encoder=name) for name in ("mine", "kept", "mfcc")),
+        ("mine", "C_W@5000", "", "cosine", "MP", 8, 0.55, 0.5, 0.6),
+    )
+    run = {"encoders": [*RUN["encoders"], {"name": "kept", "task": "", "role": "tested"}]}
+    with pytest.raises(InputError, match=r"the run has no C_W@5000 of kept: .* nearkin gallery"):
+        judge(["C_W@5000 >= 0.5"], rows, run)
+    assert judge(["C_W@5000[mine] >= 0.5"], rows, run)[0].met
+    assert judge(["C_W >= 0.5"], rows, run)[0].places == 2
+
+
 def test_failed_queries_are_named_at_the_worst_place() -> None:
     lost = SCORES.assign(n=14, n_failed=0)
     lost.loc[(lost["magnitude"] == 8) & (lost["encoder"] == "mine"), "n_failed"] = 11

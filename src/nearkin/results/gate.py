@@ -24,7 +24,7 @@ from nearkin.registry import suggest
 from nearkin.results.answers import RunTables, SystemOfRun
 from nearkin.results.attacks import attack_rows
 from nearkin.results.audibility import medians
-from nearkin.results.gate_places import meant_rows, refused
+from nearkin.results.gate_places import meant_rows, refused, require_all_tested
 from nearkin.results.relative import Older, Pair, differences
 from nearkin.results.requirement import (
     ATTACKED,
@@ -187,7 +187,7 @@ def judge(
             heard = None if perception is None else medians(perception)
             scores = consistency
             if required.is_attack:
-                scores = _with_attacks(required, consistency, attack_scores)
+                scores = _with_attacks(required, consistency, run, attack_scores)
             outcomes.append(_judge(required, scores, run, on, tables, older, heard))
         except InputError as error:
             problems.append(str(error))
@@ -197,7 +197,10 @@ def judge(
 
 
 def _with_attacks(
-    required: Requirement, consistency: pd.DataFrame, attack_scores: pd.DataFrame | None
+    required: Requirement,
+    consistency: pd.DataFrame,
+    run: Mapping[str, Any],
+    attack_scores: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """Return the rows of a run together with those of its attacked clips."""
     if attack_scores is None or attack_scores.empty:
@@ -207,6 +210,10 @@ def _with_attacks(
     if required.is_relative:
         raise refused(required, "under an attack only a number can be demanded, no difference")
     found = attack_rows(attack_scores)
+    if not required.encoder:
+        remedy = "attack it with nearkin run --attack, which embeddings of a file cannot be"
+        mine = found[found["measure"] == required.column]
+        require_all_tested(required, systems_of(run, consistency), mine, remedy)
     if required.measure == HALF_ASTRAY:
         return found
     who = ["encoder", "task"]
@@ -340,6 +347,8 @@ def _rows(required: Requirement, consistency: pd.DataFrame, run: Mapping[str, An
         raise refused(required, f"the run has no {required.column}: {known}")
     systems = systems_of(run, consistency)
     if not required.encoder:
+        if required.size:
+            require_all_tested(required, systems, rows, "measure it with nearkin gallery")
         tested = {(one.encoder, one.task) for one in systems if one.role == "tested"}
         mine = [pair in tested for pair in zip(rows["encoder"], rows["task"], strict=True)]
         told = "tested encoders"

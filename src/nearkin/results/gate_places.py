@@ -16,6 +16,7 @@ from nearkin.errors import InputError
 from nearkin.registry import suggest
 from nearkin.results.audibility import SCALES
 from nearkin.results.requirement import ATTACKED, IMPERCEPTIBLE, Condition, Requirement
+from nearkin.results.systems import System
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
@@ -25,6 +26,41 @@ Mask = Any
 def refused(required: Requirement, problem: str) -> InputError:
     """Return the error of a requirement that a run cannot be held to."""
     return InputError(f"requirement '{required}': {problem}")
+
+
+def require_all_tested(
+    required: Requirement, systems: Sequence[System], rows: pd.DataFrame, remedy: str
+) -> None:
+    """Refuse a requirement of every tested encoder where one was not measured.
+
+    Parameters
+    ----------
+    required : Requirement
+    systems : sequence of System
+        The encoders of the run.
+    rows : pandas.DataFrame
+        What was measured.
+    remedy : str
+        How an encoder is measured.
+
+    Raises
+    ------
+    InputError
+        If a tested encoder has no row.
+    """
+    there = set(zip(rows["encoder"], rows["task"].fillna(""), strict=True))
+    lacking = [
+        one.label
+        for one in systems
+        if one.role == "tested" and (one.encoder, one.task) not in there
+    ]
+    if lacking:
+        what = "attack" if required.is_attack else required.column
+        raise refused(
+            required,
+            f"means every tested encoder, and the run has no {what} of {', '.join(lacking)}: name "
+            f"the encoders that it is for, as in {required.column}[NAME], or {remedy}",
+        )
 
 
 def meant_rows(
