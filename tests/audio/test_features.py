@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import librosa
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nearkin.audio import features
 from nearkin.audio.features import log_mel, mfcc, mfcc_statistics
@@ -125,7 +127,7 @@ def test_what_is_kept_of_spectrograms_is_bounded(monkeypatch):
 
 
 def test_a_spectrogram_hangs_on_no_number_of_threads():
-    """A product that several threads share has other last bits, here in most of 40 signals."""
+    """A product that several threads share has other last bits."""
     rng = np.random.default_rng(13)
     drawn = rng.standard_normal((40, 44_100)).astype(np.float32)
     made = []
@@ -135,3 +137,17 @@ def test_a_spectrogram_hangs_on_no_number_of_threads():
             made.append(np.stack([log_mel(signal) for signal in drawn]))
     assert (made[0] == made[1]).all()
     assert (made[0] == made[2]).all()
+
+
+def test_threads_that_ask_at_once_leave_the_process_its_own_number():
+    def threads_now():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    drawn = np.random.default_rng(14).standard_normal((60, 44_100)).astype(np.float32)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threads_now()
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(mfcc_statistics, drawn))
+        assert threads_now() == before
+    alone = [mfcc_statistics(signal) for signal in drawn]
+    assert all((one == two).all() for one, two in zip(made, alone, strict=True))
