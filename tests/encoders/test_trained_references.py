@@ -75,6 +75,19 @@ def test_a_batch_that_was_changed_is_heard_anew(clips, spectrograms_made):
     assert changed.tolist() == [False, False, True, False, False]
 
 
+def test_a_batch_that_is_too_large_is_not_kept(clips, spectrograms_made, monkeypatch):
+    encoder = resolve("vgg-at").encoder
+    kept = encoder.embed(clips)
+    monkeypatch.setattr(trained, "KEPT_BYTES", 2 * clips.nbytes)
+    trained._front.cache_clear()
+    trained._network.cache_clear()
+    assert encoder.embed(clips).tobytes() == kept.tobytes()
+    encoder.embed(clips)
+    assert len(spectrograms_made) == 3 * len(clips)
+    (front,) = set(spectrograms_made[len(clips) :])
+    assert front._last is None
+
+
 def test_minus_zero_is_another_batch(clips):
     zeros = np.zeros_like(clips)
     assert not trained._same_bits(zeros, -zeros)

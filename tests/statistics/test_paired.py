@@ -132,6 +132,16 @@ def test_two_trials_have_no_test() -> None:
     assert paired_difference(rng.random((3, 50)), b, counts(50), bound=1.0).p <= 1
 
 
+@pytest.mark.parametrize("better", [0.0, 1.0])
+def test_trials_that_all_agree_are_bounded_as_one_trial(better: float) -> None:
+    """Three trials of 50 clips without any spread are not certain: p is not 1 for the largest."""
+    one, trials = np.full((1, 50), better), np.full((3, 50), better)
+    found = paired_difference(trials, np.zeros((3, 50)), counts(50), bound=1.0)
+    assert found == paired_difference(one, np.zeros((1, 50)), counts(50), bound=1.0)
+    assert found.high - found.low > 0.05
+    assert (found.p < 0.05) == (better == 1.0)
+
+
 @pytest.mark.parametrize("spread", [0.0, 0.1])
 def test_trials_are_part_of_the_error(spread: float) -> None:
     """Three trials a side, 60 clips: the level is at most .07, whether trials differ or not."""

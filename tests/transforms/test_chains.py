@@ -94,6 +94,7 @@ def test_a_file_of_chains(tmp_path):
         ("{air: {steps: [PN], levels: {1: [30]}}}", "must be 2 to 12 capitals and digits"),
         ("{PN: {steps: [PN], levels: {1: [30]}}}", "is the code of a transformation"),
         ("{MOS: {steps: [PN], levels: {1: [30]}}}", "is a word of requirements"),
+        ("{AD: {steps: [PN], levels: {1: [30]}}}", "is a word of requirements"),
         ("{OG: {steps: [PN], levels: {1: [30]}}}", "is the code of a transformation"),
         ("{AIR/B: {steps: [PN], levels: {1: [30]}}}", "must be 2 to 12 capitals and digits"),
         ("{AIR: {steps: [], levels: {1: []}}}", "has 0 steps"),

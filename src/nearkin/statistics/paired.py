@@ -98,6 +98,8 @@ def paired_difference(a: Floats, b: Floats, counts: Floats, *, bound: float) -> 
         found = _unseen(mean, n, bound)
     elif len(a) > 1 or len(b) > 1:
         found = _over_trials(a, b, d)
+        if found.low == found.high:
+            found = _unseen(mean, n, bound)
     else:
         found = _studentised(d, counts)
         if 2 * differing <= n:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Signal = NDArray[np.float32]
 
 MOST_STEPS = 8
-RESERVED = ("MOS", "JND")
+RESERVED = ("AD", "JND", "MOS")
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,11}")
 _FORM = "write for instance '{steps: [MP, PN], levels: {1: [128, 30], 2: [32, 20]}}'"
 

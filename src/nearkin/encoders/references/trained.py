@@ -7,7 +7,7 @@ long, and how it scores). Opening one runs no code and needs no torch.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -111,6 +111,12 @@ vgg_ir = _trained("ir", "to recognise instruments")
 vgg_vs = _trained("vs", "to separate the singing voice")
 
 
+KEPT_BYTES = 100_000_000
+"""Of the spectrograms of a batch: 260 clips of 2 s."""
+SPECTROGRAM = 2.1
+"""How large a spectrogram is, beside the audio it is of."""
+
+
 class _Front:
     """A front end: its session, and what it made of the batch that it heard last."""
 
@@ -118,13 +124,22 @@ class _Front:
         self._session = open_session(graph)
         self._last: tuple[NDArray[np.float32], list[NDArray[np.float32]]] | None = None
 
-    def __call__(self, audio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return the spectrogram in decibels of every clip, float32[1, frames, 513]."""
+    def __call__(self, audio: NDArray[np.float32]) -> Iterable[NDArray[np.float32]]:
+        """Return the spectrogram in decibels of every clip, float32[1, frames, 513].
+
+        Those of a batch of more than `KEPT_BYTES` are made one by one and not kept.
+        """
+        if SPECTROGRAM * audio.nbytes > KEPT_BYTES:
+            return map(self._decibels, audio)
         last = self._last
         if last is not None and _same_bits(last[0], audio):
             return last[1]
-        made = [self._session.run(None, {"audio": clip[None]})[0] for clip in audio]
+        made = [self._decibels(clip) for clip in audio]
         self._last = (audio.copy(), made)
+        return made
+
+    def _decibels(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
+        made: NDArray[np.float32] = self._session.run(None, {"audio": clip[None]})[0]
         return made
 
 
