@@ -297,6 +297,44 @@ def test_sizes_that_no_collection_has(runs: Path, music: Path, laid: Path) -> No
     assert "--n and --extrapolate: are for a run with --gallery" in refused(*plain)
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--n", "1"], "--n 1: must be 2 clips or more"),
+        (["--n", "10"], "--n 10: must be at most 9, the clips of run and gallery"),
+        (["--n", "172", "--extrapolate"], "--n 172: must be at most 19 times the 9 clips"),
+    ],
+)
+def test_sizes_are_refused_before_the_work(
+    more: list[str], said: str, runs: Path, music: Path, tmp_path: Path
+) -> None:
+    assert said in refused(*arguments(runs, music, tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
+def test_vectors_of_another_size_are_refused_before_the_work(
+    runs: Path, music: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", np.ones((6, 3), np.float32))
+    words = arguments(runs, music, tmp_path / "run")
+    words[words.index("--gallery") + 1] = f"mfcc={tmp_path / 'v.npy'}"
+    assert "vectors of 3 dimensions: the run's have 144" in refused(*words)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(nearkin.InputError, match="vectors of 3 dimensions"):
+        nearkin.evaluate("mfcc", music, gallery=words[words.index("--gallery") + 1])
+
+
+def test_a_size_above_the_usable_clips_is_refused_before_the_queries(
+    runs: Path, music: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(music, tmp_path / "music")
+    write_float(tmp_path / "music" / "silent.wav", np.zeros(110_250, np.float32), 22_050)
+    words = arguments(runs, tmp_path / "music", tmp_path / "run", "--n", "10")
+    assert "--n 10: must be at most 9, the clips" in refused(*words)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["finished"] is None
+    assert not list((tmp_path / "run").glob("work/queries/*"))
+
+
 def test_a_gate_takes_what_was_measured_and_nothing_beyond(laid: Path) -> None:
     table = pd.read_parquet(laid / "gallery.parquet")
     mine = table[(table["encoder"] == "mfcc") & (table["latent_distance"] == "cosine")]

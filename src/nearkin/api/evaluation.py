@@ -120,11 +120,18 @@ def evaluate(
     plan, sources = make_sources(given, options, {**settings, "grid": grid, "seed": seed})
     if not plan.gallery and (sizes or extrapolate):
         raise InputError("sizes and extrapolate: are for a run with a gallery; name one")
+    fits = None
+    if plan.gallery:
+        from nearkin.gallery.stage import Asked, Fitting, lay_gallery
+
+        asked = Asked(plan.gallery, sizes, extrapolate)
     place: Place = workers if scheduler is None else Scheduler(scheduler)
     temporary = None
     if out is None:
         temporary = Path(tempfile.mkdtemp(prefix="nearkin-"))
         out = temporary / "run"
+    if plan.gallery:
+        fits = Fitting(asked, Path(out))
     with _shown(progress) as tell:
         folder = run(
             plan,
@@ -136,12 +143,10 @@ def evaluate(
             keep_attacks=keep_attacks,
             force=force,
             made_from=[Path(grid)] if Path(grid).suffix else [],
+            fits=fits,
             progress=tell,
         )
         if plan.gallery:
-            from nearkin.gallery.stage import Asked, lay_gallery
-
-            asked = Asked(plan.gallery, sizes, extrapolate)
             with leased(folder.root):
                 lay_gallery(folder, asked, encoders=sources, workers=place, progress=tell)
     result = Result(folder, temporary=temporary)

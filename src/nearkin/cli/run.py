@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nearkin.progress import Progress, Tell
     from nearkin.runs.folder import RunFolder
     from nearkin.runs.plan import Plan
+    from nearkin.runs.run import Fits
     from nearkin.runs.sources import EncoderSource
     from nearkin.workers import Place
 
@@ -186,6 +187,7 @@ def run_settings(settings: RunOptions, config: Path | None = None) -> None:
         from nearkin.runs.estimate import estimate
         from nearkin.workers import workers_at
 
+        _fitting(plan, settings)  # a size that none can have is told here, too
         expected = estimate(
             plan, settings.audio, encoders=sources, workers=workers_at(place, else_=1)
         )
@@ -222,6 +224,7 @@ def run_and_tell(
             keep_attacks=settings.keep_attacks,
             force=settings.force,
             made_from=inputs,
+            fits=_fitting(plan, settings),
             progress=progress,
             tell=unsaid if settings.quiet else note,
         )
@@ -239,6 +242,16 @@ def run_and_tell(
                 result.report(progress=progress)
                 progress("report", 2, 2)
     _tell(result, quiet=settings.quiet, as_json=settings.json_line)
+
+
+def _fitting(plan: Plan, settings: RunOptions) -> Fits | None:
+    """Return what asks before the work whether the run's gallery fits."""
+    if not plan.gallery:
+        return None
+    from nearkin.gallery.stage import Asked, Fitting
+
+    asked = Asked(plan.gallery, settings.n, settings.extrapolate)
+    return Fitting(asked, Path(settings.out))
 
 
 def _laid(

@@ -125,6 +125,23 @@ class _At(NamedTuple):
     beyond: tuple[int, ...]
 
 
+def require_sizes(sizes: Collection[int], most: int, *, extrapolate: bool) -> int:
+    """Return the largest size that can be tabulated for `most` clips of run and gallery.
+
+    Raises
+    ------
+    InputError
+        If one is larger.
+    """
+    farthest = int(FARTHEST * most) if extrapolate else most
+    for size in sizes:
+        if size > farthest:
+            told = f"{FARTHEST:g} times the {most} clips" if extrapolate else f"{most}, the clips"
+            remedy = "" if extrapolate else "; --extrapolate goes beyond, by a model of the ranks"
+            raise InputError(f"--n {size}: must be at most {told} of run and gallery{remedy}")
+    return farthest
+
+
 def _sizes(run: RunTables, gallery: Gallery, more: Collection[int], *, extrapolate: bool) -> _At:
     """Return the sizes that are tabulated.
 
@@ -135,12 +152,7 @@ def _sizes(run: RunTables, gallery: Gallery, more: Collection[int], *, extrapola
     """
     n, n_gallery = int(run.record["n"]), len(next(iter(gallery.values())))
     most = n + n_gallery
-    farthest = int(FARTHEST * most) if extrapolate else most
-    for size in more:
-        if size > farthest:
-            told = f"{FARTHEST:g} times the {most} clips" if extrapolate else f"{most}, the clips"
-            remedy = "" if extrapolate else "; --extrapolate goes beyond, by a model of the ranks"
-            raise InputError(f"--n {size}: must be at most {told} of run and gallery{remedy}")
+    farthest = require_sizes(more, most, extrapolate=extrapolate)
     powers = {10**power for power in range(1, 12) if most < 10**power <= farthest}
     beyond = powers | {size for size in more if size > most}
     measured = {*curve_sizes(n, n_gallery), *(size for size in more if size <= most)}

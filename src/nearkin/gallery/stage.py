@@ -6,14 +6,16 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nearkin.corpora.collect import collect
 from nearkin.errors import InputError
 from nearkin.files import is_whole, sealed
 from nearkin.gallery.music import embed_music
-from nearkin.gallery.scores import scores
+from nearkin.gallery.scores import require_sizes, scores
 from nearkin.gallery.vectors import Gallery, read_vectors
 from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.results.answers import RunTables
@@ -54,6 +56,46 @@ class Asked:
         """Return it as JSON values."""
         sizes = sorted(set(self.sizes))
         return {"given": list(self.given), "sizes": sizes, "extrapolate": self.extrapolate}
+
+
+@dataclass
+class Fitting:
+    """Asks before a run works whether its gallery can be had, and fits; see `nearkin.runs.run`.
+
+    Attributes
+    ----------
+    asked : Asked
+    out : Path
+        The run's folder, which is not searched.
+    """
+
+    asked: Asked
+    out: Path
+    _n_gallery: int | None = None
+
+    def __call__(self, sizes: Mapping[str, int | None], n: int) -> None:
+        """Look at it once, and hold the sizes asked for to it and at most `n` clips.
+
+        Parameters
+        ----------
+        sizes : mapping of str to int or None
+            The encoders' dimensions by label, where they are known.
+        n : int
+
+        Raises
+        ------
+        InputError
+            If it cannot be had or does not fit, or a size is too large.
+        """
+        if self._n_gallery is None:
+            music = music_of(self.asked.given)
+            self._n_gallery = (
+                len(next(iter(read_vectors(self.asked.given, sizes).values())))
+                if music is None
+                else len(collect([music], out=self.out))
+            )
+        most = n + self._n_gallery
+        require_sizes(self.asked.sizes, most, extrapolate=self.asked.extrapolate)
 
 
 class Laid(NamedTuple):

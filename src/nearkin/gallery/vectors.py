@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,15 @@ Gallery = dict[str, NDArray[Any]]
 """Vectors [G, D] by the encoder's label."""
 
 
-def read_vectors(given: Sequence[str], sizes: dict[str, int]) -> Gallery:
+def read_vectors(given: Sequence[str], sizes: Mapping[str, int | None]) -> Gallery:
     """Open the vectors of a gallery.
 
     Parameters
     ----------
     given : sequence of str
         ``LABEL=FILE`` each, a .npy or a .parquet file; or FILE alone where there is one encoder.
-    sizes : dict of str to int
-        What may be named, and how many dimensions it has.
+    sizes : mapping of str to int or None
+        What may be named, and how many dimensions it has; None where that is not known yet.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def read_vectors(given: Sequence[str], sizes: dict[str, int]) -> Gallery:
     return found
 
 
-def _read(path: Path, text: str, size: int) -> NDArray[Any]:
+def _read(path: Path, text: str, size: int | None) -> NDArray[Any]:
     told = printable(text)
     if path.suffix == ".npy":
         try:
@@ -72,7 +72,7 @@ def _read(path: Path, text: str, size: int) -> NDArray[Any]:
         raise InputError(
             f"gallery '{told}': holds {array.dtype} of shape {array.shape}: must be numbers [G, D]"
         )
-    if array.shape[1] != size:
+    if size is not None and array.shape[1] != size:
         raise InputError(
             f"gallery '{told}': vectors of {array.shape[1]} dimensions: the run's have {size}; "
             "embed the gallery with the same model"

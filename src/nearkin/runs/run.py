@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,9 @@ from nearkin.runs.sources import EncoderSource, refuse_shared_ids
 from nearkin.runs.stages import notes_of, originals_stage, points_stage, queries_stage
 from nearkin.workers import ArrayJob, Place, open_workers
 
+Fits = Callable[[Mapping[str, int | None], int], None]
+"""Asked whether a gallery fits; see `run`."""
+
 
 def run(
     plan: Plan,
@@ -52,6 +55,7 @@ def run(
     keep_attacks: bool = False,
     force: bool = False,
     made_from: Sequence[Path] = (),
+    fits: Fits | None = None,
     progress: Progress = silent,
     tell: Tell = unsaid,
 ) -> RunFolder:
@@ -77,6 +81,9 @@ def run(
         Start anew where the folder holds another run.
     made_from : sequence of Path
         What else the run is made from, such as its configuration: the folder may hold none of it.
+    fits : callable, optional
+        Asked before the work, and again when the clips are known, whether the gallery fits: given
+        the encoders' dimensions by label, as far as they are known, and the most clips there are.
     progress : callable
         See `Progress`.
     tell : callable
@@ -108,8 +115,11 @@ def run(
     opened = open_session(plan, out, sources, keep_distances=keep_distances, tell=tell)
     for sentence in [*recordings.told(), *opened.session.noise.told()]:
         tell(sentence)
+    if fits is not None:
+        n_clips = len(recordings) * plan.excerpts_per_file
+        fits(_dimensions(opened), n_clips if plan.clips is None else min(n_clips, plan.clips))
     keep = _Kept(distances=keep_distances, attacks=keep_attacks)
-    work = _Work(opened, recordings, folder, keep, force, progress, tell)
+    work = _Work(opened, recordings, folder, keep, force, fits, progress, tell)
     inputs = [*given, *(recording.path for recording in recordings)]
     if isinstance(workers, ArrayJob):
         _as_job(work, workers, inputs)
@@ -129,6 +139,14 @@ def run(
     return folder
 
 
+def _dimensions(opened: Opened) -> dict[str, int | None]:
+    """Return how many numbers each encoder answered the quick check with; None if not asked."""
+    sizes: dict[str, int | None] = {one.label: None for one in opened.session.resolved}
+    for label, found in opened.checked.items():
+        sizes[label] = found.digest["embedding_size"] if found.digest else None
+    return sizes
+
+
 @dataclass(frozen=True)
 class _Kept:
     """What is kept on request: audio distances, and every attacked clip."""
@@ -146,6 +164,7 @@ class _Work:
     folder: RunFolder
     keep: _Kept
     force: bool
+    fits: Fits | None
     progress: Progress
     tell: Tell
 
@@ -261,6 +280,8 @@ def _compute(work: _Work, begun: _UnderWay, workers: Place, note: Callable[[], N
             tell(sentence)
         record["inputs"] = inputs_of(session, work.recordings, heard)
         note()
+        if work.fits is not None:
+            work.fits(_dimensions(work.opened), len(session.clip_ids))
         with clock("queries"):
             queries_stage(session, pool, progress, tell)
         note()
