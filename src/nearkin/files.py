@@ -30,6 +30,8 @@ from nearkin.errors import InputError, RunError, printable
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_ARRAYS = (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError)
+"""What reading arrays, and the JSON that names their rows, raises where they are damaged."""
 LEASE = ".nearkin-lease"
 """What the names of leases begin with; see `nearkin.lease`."""
 _DAMAGED = (

@@ -5,7 +5,6 @@ Only the run's tables and embeddings are read: no audio, no encoder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from nearkin.repair.choosing import Choice
 from nearkin.repair.held_out import held_out
 from nearkin.repair.pairs import Embeddings, Folds, Without
 from nearkin.repair.table import rows_of
+from nearkin.results.embeddings import AGAIN, read_embeddings
 from nearkin.runs.folder import RunFolder
 from nearkin.statistics.bootstrap import clusters_of
 from nearkin.tables import OK
@@ -28,8 +28,6 @@ from nearkin.transforms.grids import Point
 
 if TYPE_CHECKING:
     import pandas as pd
-
-AGAIN = "give the run's command again, with --force where it says the run is finished"
 
 
 @dataclass(frozen=True)
@@ -131,42 +129,18 @@ def _embeddings(
     folder: RunFolder, row: Mapping[str, Any], clips: pd.DataFrame, queries: pd.DataFrame
 ) -> Embeddings:
     label = _label(row)
-    root = folder.root / "embeddings"
     folder.require_embeddings(label)
-    try:
-        ids = json.loads((root / "ids.json").read_text("utf-8"))
-        originals = np.load(folder.embeddings_path(label, of="originals"), allow_pickle=False)
-        changed = np.load(folder.embeddings_path(label), allow_pickle=False)
-        names = [str(name) for name in ids["clip_id"]]
-        points = [Point(str(code), float(magnitude)) for code, magnitude in ids["points"]]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-    ) as error:
-        told = " ".join(str(error).split())
-        raise RunError(
-            f"{printable(root)}: the embeddings of '{label}' cannot be read ({told}); {AGAIN}"
-        ) from error
-    shape = (len(names), len(points), originals.shape[-1])
-    if originals.shape != shape[::2] or changed.shape != shape:
-        raise RunError(
-            f"{printable(root)}: {list(originals.shape)} and {list(changed.shape)} values of "
-            f"'{label}' for {shape[0]} clips and {shape[1]} points: must be {list(shape[::2])} and "
-            f"{list(shape)}; {AGAIN}"
-        )
+    found = read_embeddings(folder.root, label)
+    names, points = list(found.clip_ids), list(found.points)
     used = clips[clips["status"] == OK].set_index("clip_id")
     missing = [name for name in names if name not in used.index]
     if missing:
-        raise RunError(f"{printable(root)}: holds clip '{missing[0]}', clips.parquet not; {AGAIN}")
+        place = printable(folder.root / "embeddings")
+        raise RunError(f"{place}: holds clip '{missing[0]}', clips.parquet not; {AGAIN}")
     groups = clusters_of([str(group) for group in used.loc[names, "group"]])
     return Embeddings(
-        originals=originals.astype(np.float64),
-        queries=changed.astype(np.float64),
+        originals=found.originals,
+        queries=found.changed,
         points=points,
         asked=_asked(queries, row, names, points),
         groups=np.arange(len(names)) if groups is None else groups,

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import RunError, printable
-from nearkin.files import file_name
+from nearkin.files import NO_ARRAYS, file_name
 from nearkin.transforms.magnitudes import Point
 
-AGAIN = "give the run's command again"
+AGAIN = "give the run's command again, with --force where it says the run is finished"
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,7 @@ def read_embeddings(root: Path, label: str) -> RunEmbeddings:
         changed = np.load(folder / f"{stem}.npy", allow_pickle=False)
         names = tuple(str(name) for name in ids["clip_id"])
         points = tuple(Point(str(code), float(magnitude)) for code, magnitude in ids["points"])
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except NO_ARRAYS as error:
         told = " ".join(str(error).split())
         raise RunError(
             f"{printable(folder)}: the embeddings of '{label}' cannot be read ({told}); {AGAIN}"

@@ -229,11 +229,12 @@ class RunFolder:
         RunError
             With the command that makes the file anew.
         """
+        held = {record: self._held_by(record) for record in RECORDS}
         for path in filter(Path.exists, paths):
             name = path.relative_to(self.root).as_posix()
             by = made_by(name)
             record = RECORDS[by == "nearkin perform"]
-            sha256 = self._held_by(record).get(name)
+            sha256 = held[record].get(name)
             holds = record if sha256 else MARKER
             if (sha256 and sha256_of(path) != sha256) or not (sha256 or self.owned.is_whole(path)):
                 raise RunError(
@@ -336,10 +337,10 @@ class RunFolder:
         folder = self.root / "analysis"
         if not (folder / "summary.txt").is_file():
             return {}
+        self.require_whole(*(folder / f"{name}.csv" for name in ANALYSIS))
         tables = {}
         for name in ANALYSIS:
             path = folder / f"{name}.csv"
-            self.require_whole(path)
             try:
                 # Labels are texts whatever they look like: an encoder may be called "1" or "NA".
                 found = pd.read_csv(

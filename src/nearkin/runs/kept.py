@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import RunError, printable
+from nearkin.files import NO_ARRAYS
 from nearkin.runs.folder import RunFolder
 from nearkin.transforms.magnitudes import Point
 
@@ -52,15 +53,7 @@ def kept_embeddings(folder: RunFolder, record: Mapping[str, Any]) -> Kept | None
             if queries.shape != (len(names), len(points), originals.shape[-1]):
                 raise ValueError(f"'{label}' has values of {list(queries.shape)}")
             arrays.append((row, originals, queries))
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except NO_ARRAYS as error:
         told = " ".join(str(error).split())
         raise RunError(f"{printable(root)}: cannot be read ({told}); run anew") from error
     return Kept(names, points, arrays)
