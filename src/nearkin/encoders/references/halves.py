@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from nearkin.encoders.kinds.onnx_data import parts
 from nearkin.errors import InputError
+from nearkin.maps import protobuf
 
 _GRAPH, _METADATA = 7, 14  # of Model
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT = 1, 2, 5, 11, 12  # of Graph
@@ -67,7 +68,7 @@ def halves(data: bytes) -> Halves:
         raise InputError("more than its spectrogram leaves the front end; export it anew")
     between = _spectrogram(cut[0])
     inputs, outputs = ([f for f in fields if f[0] == kind] for kind in (_INPUT, _OUTPUT))
-    before, behind = data[: begin - len(_varint(end - begin)) - 1], data[end:]
+    before, behind = data[: begin - len(protobuf.varint(end - begin)) - 1], data[end:]
     nameless = _joined([field for field in _fields(behind) if field[0] != _METADATA])
     return Halves(
         before + _graph(fields, front, [*inputs, (_OUTPUT, between)]) + nameless,
@@ -112,7 +113,7 @@ def _graph(fields: Fields, nodes: Sequence[_Node], ends: Fields) -> bytes:
 def _spectrogram(name: bytes) -> bytes:
     """Return a ValueInfo: float32[batch, frames, bins]."""
     dims = [(1, _joined([(2, dim)])) for dim in (b"batch", b"frames", b"bins")]
-    kind = _varint(1 << 3) + _varint(_FLOAT) + _joined([(2, _joined(dims))])
+    kind = protobuf.number(1, _FLOAT) + _joined([(2, _joined(dims))])
     return _joined([(1, name), (2, _joined([(1, kind)]))])
 
 
@@ -124,15 +125,4 @@ def _fields(message: bytes) -> Fields:
 
 def _joined(fields: Fields) -> bytes:
     """Return a message of fields of bytes."""
-    return b"".join(
-        _varint(number << 3 | 2) + _varint(len(value)) + value for number, value in fields
-    )
-
-
-def _varint(value: int) -> bytes:
-    made = bytearray()
-    while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
+    return b"".join(protobuf.data(field, value) for field, value in fields)
