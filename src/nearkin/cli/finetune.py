@@ -9,11 +9,24 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import Config, Json, Quiet, Workers, given, sentences
-from nearkin.cli.flags import DryRun
+from nearkin.cli.flags import (
+    Anew,
+    Batch,
+    Cache,
+    Devices,
+    DryRun,
+    LearningDevice,
+    MaxMinutes,
+    ModelOut,
+    Nodes,
+    Patience,
+    Precision,
+    Threads,
+)
 from nearkin.cli.trained import (
     Told,
     cache_folder,
-    keep_freed_memory,
+    prepared,
     tell_estimate,
     tell_model,
     trained,
@@ -45,34 +58,23 @@ def finetune_command(
     grid: Annotated[
         str | None, typer.Option(help="What changes clips: a grid's name or FILE.yaml.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The model to write, FILE.safetensors.")] = None,
+    out: ModelOut = None,
     anchor: Annotated[
         float | None, typer.Option(help="How much unchanged clips are to stay where they were [1].")
     ] = None,
     max_steps: Annotated[int | None, typer.Option(help="Steps at the most [300].")] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Minutes at the most.")] = None,
+    max_minutes: MaxMinutes = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds, equal weights [0].")] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Clips of a step, shared among devices [24].")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")] = None,
-    devices: Annotated[int | None, typer.Option(help="Devices of each machine [1].")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Machines [1].")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed [32-true].")
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="Validations (every 100 steps) without progress before it stops [20]."),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [all cores].")] = None,
+    batch: Batch = None,
+    device: LearningDevice = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
+    precision: Precision = None,
+    patience: Patience = None,
+    threads: Threads = None,
     workers: Workers = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for decoded audio [the user's cache folder].")
-    ] = None,
-    force: Annotated[
-        bool | None, typer.Option("--force", help="Start anew, whatever is there.")
-    ] = None,
+    cache: Cache = None,
+    force: Anew = None,
     dry_run: DryRun = None,
     config: Config = None,
     quiet: Quiet = None,
@@ -87,21 +89,17 @@ def finetune_command(
         from nearkin.cli.settings import FinetuneOptions, laid_over
         from nearkin.optional import need
 
-        torch = need("torch", extra="torch")
+        need("torch", extra="torch")
         need("onnxscript", extra="torch")
         from nearkin.training import FineTuning, finetune, is_first
         from nearkin.training.estimate import estimate_finetuning
-        from nearkin.workers import available_cores
 
         known = {field.name: field.type for field in dataclasses.fields(FineTuning)}
         options = laid_over(FinetuneOptions, given(ctx), config, known=known, rest="settings")
         if "grid" not in options.settings:
             raise InputError("no grid given: name what changes clips with --grid")
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
-        keep_freed_memory()
         settings = FineTuning(**options.settings)
-        workers = options.workers or available_cores()
+        workers = prepared(options)
         if options.dry_run:
             found = estimate_finetuning(
                 settings,

@@ -46,3 +46,22 @@ Extrapolate = Annotated[
 Encoders = Annotated[
     list[str] | None, typer.Option("--encoder", help="Only these; give it again for several.")
 ]
+Batch = Annotated[int | None, typer.Option(help="Clips of a step, shared among devices [24].")]
+LearningDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")]
+Devices = Annotated[int | None, typer.Option(help="Devices of each machine [1].")]
+Nodes = Annotated[int | None, typer.Option(help="Machines [1].")]
+Precision = Annotated[
+    str | None,
+    typer.Option(help="32-true, bf16-mixed (twice as fast on recent CPUs), 16-mixed [32-true]."),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(help="Validations (every 100 steps) without progress before it stops [20]."),
+]
+MaxMinutes = Annotated[float | None, typer.Option(help="Minutes of training at the most.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads [all cores].")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder for decoded audio [the user's cache folder].")
+]
+Anew = Annotated[bool | None, typer.Option("--force", help="Start anew, whatever is there.")]
+ModelOut = Annotated[Path | None, typer.Option(help="The model to write, FILE.safetensors.")]

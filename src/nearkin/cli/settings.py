@@ -203,14 +203,14 @@ class CorpusOptions(BaseModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-class TrainOptions(BaseModel):
-    """What the command ``train`` takes beside the `nearkin.training.RunOptions`.
+class LearningOptions(BaseModel):
+    """What the commands take that train, beside the settings of the training.
 
     Attributes
     ----------
     settings : mapping
         The settings of the training.
-    manifest, out, cache
+    out, cache
         Paths.
     threads, workers
         None takes every core.
@@ -218,7 +218,6 @@ class TrainOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    manifest: str
     out: str
     settings: dict[str, Any]
     threads: int | None = Field(default=None, ge=1)
@@ -230,35 +229,26 @@ class TrainOptions(BaseModel):
     json_line: bool = Field(False, alias="json")
 
 
-class FinetuneOptions(BaseModel):
-    """What the command ``finetune`` takes beside the settings of the fine-tuning.
+class TrainOptions(LearningOptions):
+    """What the command ``train`` takes: a manifest beside it."""
+
+    manifest: str
+
+
+class FinetuneOptions(LearningOptions):
+    """What the command ``finetune`` takes beside it.
 
     Attributes
     ----------
     model : str
         A file, or a reference's name.
-    settings : mapping
-        The settings of the fine-tuning.
-    manifest, clips_from, out, cache
-        Paths; one of the first two.
-    threads, workers
-        None takes every core.
+    manifest, clips_from
+        Paths; one of the two.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
     model: str
-    out: str
-    settings: dict[str, Any]
     manifest: str | None = None
     clips_from: list[str] = Field(default_factory=list)
-    threads: int | None = Field(default=None, ge=1)
-    workers: int | None = Field(default=None, ge=1)
-    cache: str | None = None
-    force: bool = False
-    dry_run: bool = False
-    quiet: bool = False
-    json_line: bool = Field(False, alias="json")
 
 
 Options = TypeVar("Options", bound=BaseModel)

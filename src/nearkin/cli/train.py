@@ -9,11 +9,24 @@ from typing import Annotated
 import typer
 
 from nearkin.cli.common import Config, Json, Quiet, Workers, given, sentences
-from nearkin.cli.flags import DryRun
+from nearkin.cli.flags import (
+    Anew,
+    Batch,
+    Cache,
+    Devices,
+    DryRun,
+    LearningDevice,
+    MaxMinutes,
+    ModelOut,
+    Nodes,
+    Patience,
+    Precision,
+    Threads,
+)
 from nearkin.cli.trained import (
     Told,
     cache_folder,
-    keep_freed_memory,
+    prepared,
     tell_estimate,
     tell_model,
     trained,
@@ -31,7 +44,7 @@ def train_command(
     manifest: Annotated[
         Path | None, typer.Option(help="Recordings with labels and splits; see nearkin corpus.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The model to write, FILE.safetensors.")] = None,
+    out: ModelOut = None,
     features: Annotated[str | None, typer.Option(help="vgg or mfcc: the encoder [vgg].")] = None,
     trial: Annotated[
         int | None, typer.Option(help="From 1: other first weights and crops [1].")
@@ -45,25 +58,13 @@ def train_command(
     max_steps: Annotated[
         int | None, typer.Option(help="Steps at the most, whatever the scale.")
     ] = None,
-    max_minutes: Annotated[
-        float | None, typer.Option(help="Minutes of training at the most.")
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Clips of a step, shared among devices [24].")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")] = None,
-    devices: Annotated[int | None, typer.Option(help="Devices of each machine [1].")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Machines [1].")] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="32-true, bf16-mixed (twice as fast on recent CPUs), 16-mixed [32-true]."
-        ),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="Validations (every 100 steps) without progress before it stops [20]."),
-    ] = None,
+    max_minutes: MaxMinutes = None,
+    batch: Batch = None,
+    device: LearningDevice = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
+    precision: Precision = None,
+    patience: Patience = None,
     augment: Annotated[
         str | None,
         typer.Option(help="Change crops at random by this grid, a name or FILE.yaml."),
@@ -75,14 +76,10 @@ def train_command(
     grid: Annotated[
         str | None, typer.Option(help="The grid that changes them, a name or FILE.yaml.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [all cores].")] = None,
+    threads: Threads = None,
     workers: Workers = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for decoded audio [the user's cache folder].")
-    ] = None,
-    force: Annotated[
-        bool | None, typer.Option("--force", help="Start anew, whatever is there.")
-    ] = None,
+    cache: Cache = None,
+    force: Anew = None,
     dry_run: DryRun = None,
     config: Config = None,
     quiet: Quiet = None,
@@ -97,21 +94,17 @@ def train_command(
         from nearkin.cli.settings import TrainOptions, laid_over
         from nearkin.optional import need
 
-        torch = need("torch", extra="torch")
+        need("torch", extra="torch")
         need("onnxscript", extra="torch")
         from nearkin.training import Settings, is_first, train
         from nearkin.training.estimate import estimate
-        from nearkin.workers import available_cores
 
         known = {field.name: field.type for field in dataclasses.fields(Settings)}
         options = laid_over(TrainOptions, given(ctx), config, known=known, rest="settings")
         if "task" not in options.settings:
             raise InputError("no task given: name ae, at, ir or vs")
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
-        keep_freed_memory()
         settings = Settings(**options.settings)
-        workers = options.workers or available_cores()
+        workers = prepared(options)
         if options.dry_run:
             found = estimate(settings, Path(options.manifest), workers=workers)
             tell_estimate(found, as_json=options.json_line)

@@ -13,6 +13,7 @@ import typer
 from nearkin.cli.common import EXIT_FAILURES, note, say
 
 if TYPE_CHECKING:
+    from nearkin.cli.settings import LearningOptions
     from nearkin.networks.files import Model
     from nearkin.training.estimate import TrainingEstimate
 
@@ -69,6 +70,18 @@ def written_by_hand(grids: Iterable[str | None], config: Path | None) -> list[Pa
     """Return the files that a user wrote: the configuration, and grids."""
     named = [Path(source) for source in grids if source is not None and Path(source).suffix]
     return [*([config] if config else []), *named]
+
+
+def prepared(options: LearningOptions) -> int:
+    """Set this process up for a training; return how many workers decode."""
+    import torch
+
+    from nearkin.workers import available_cores
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    return options.workers or available_cores()
 
 
 def keep_freed_memory() -> None:

@@ -28,25 +28,15 @@ def read_onnx(path: str | os.PathLike[str]) -> Model:
     ExtraError
         If torch or onnx is not installed.
     """
-    import numpy as np
-
-    torch = need("torch", extra="torch")
-    onnx = need("onnx", extra="torch")
-    numpy_helper = need("onnx.numpy_helper", extra="torch")
+    weights, about = read_weights(path)
     from nearkin.networks.files import Model
     from nearkin.networks.network import NetworkConfig, build
 
-    graph = onnx.load(str(path))
-    weights = {
-        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
-        for one in graph.graph.initializer
-    }
-    about = {entry.key: entry.value for entry in graph.metadata_props}
     network = build(NetworkConfig("vgg", "none"), seed=0)
     state = network.state_dict()
     for name in state:
         if name in weights:
-            state[name] = weights[name].clone()
+            state[name] = weights[name]
     network.load_state_dict(state)
     for part in network.modules():
         if hasattr(part, "running_var"):
@@ -59,6 +49,27 @@ def read_onnx(path: str | os.PathLike[str]) -> Model:
         trial=int(about["nearkin.trial"]),
         training_sha256=about["nearkin.training_sha256"],
     )
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the weights of an ONNX file as torch tensors, by name, and the file's metadata.
+
+    Raises
+    ------
+    ExtraError
+        If torch or onnx is not installed.
+    """
+    import numpy as np
+
+    torch = need("torch", extra="torch")
+    onnx = need("onnx", extra="torch")
+    numpy_helper = need("onnx.numpy_helper", extra="torch")
+    model = onnx.load(str(path))
+    weights = {
+        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
+        for one in model.graph.initializer
+    }
+    return weights, {entry.key: entry.value for entry in model.metadata_props}
 
 
 def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:

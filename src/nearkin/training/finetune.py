@@ -71,17 +71,17 @@ class FineTuning:
 
     grid: str
     anchor: float = 1.0
-    seed: int = 0
+    seed: int = Settings.seed
     max_steps: int = 300
-    max_minutes: float | None = None
-    batch: int = 24
-    crop_s: float = 2.0
-    device: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    precision: str = "32-true"
-    patience: int | None = None
-    period: int = 100
+    max_minutes: float | None = Settings.max_minutes
+    batch: int = Settings.batch
+    crop_s: float = Settings.crop_s
+    device: str = Settings.device
+    devices: int = Settings.devices
+    nodes: int = Settings.nodes
+    precision: str = Settings.precision
+    patience: int | None = Settings.patience
+    period: int = Settings.period
 
     def __post_init__(self) -> None:
         """Check."""

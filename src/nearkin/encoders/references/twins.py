@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nearkin.optional import need
 
 Module = Callable[[Any], Any]
@@ -26,15 +24,11 @@ def vgg_twin(path: Path) -> Module:
         If torch or onnx is not installed.
     """
     torch = need("torch", extra="torch")
-    onnx = need("onnx", extra="torch")
-    numpy_helper = need("onnx.numpy_helper", extra="torch")
     from nearkin.networks.encoders import CHANNELS
     from nearkin.networks.front_end import FrontEnd
+    from nearkin.networks.onnx import read_weights
 
-    weights = {
-        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
-        for one in onnx.load(str(path)).graph.initializer
-    }
+    weights, _ = read_weights(path)
     front = FrontEnd()
     front.mean.copy_(weights["encoder.front.mean"])
     front.std.copy_(weights["encoder.front.std"])
