@@ -46,6 +46,7 @@ from nearkin.cli.flags import (
 if TYPE_CHECKING:
     from nearkin.api import Result
     from nearkin.cli.settings import RunOptions
+    from nearkin.gallery.stage import Asked
     from nearkin.progress import Progress, Tell
     from nearkin.runs.folder import RunFolder
     from nearkin.runs.plan import Plan
@@ -248,17 +249,22 @@ def _fitting(plan: Plan, settings: RunOptions) -> Fits | None:
     """Return what asks before the work whether the run's gallery fits."""
     if not plan.gallery:
         return None
-    from nearkin.gallery.stage import Asked, Fitting
+    from nearkin.gallery.stage import Fitting
 
-    asked = Asked(plan.gallery, settings.n, settings.extrapolate)
-    return Fitting(asked, Path(settings.out))
+    return Fitting(_asked_of(plan, settings), Path(settings.out))
+
+
+def _asked_of(plan: Plan, settings: RunOptions) -> Asked:
+    from nearkin.gallery.stage import Asked
+
+    return Asked(plan.gallery or (), settings.n, settings.extrapolate)
 
 
 def _laid(
     result: Result, plan: Plan, settings: RunOptions, place: Place, progress: Progress
 ) -> bool:
     """Lay the run's gallery among its originals; tell whether it was not there yet."""
-    from nearkin.gallery.stage import Asked, lay_gallery
+    from nearkin.gallery.stage import lay_gallery
     from nearkin.lease import leased
     from nearkin.progress import unsaid
     from nearkin.workers import ArrayJob
@@ -266,7 +272,7 @@ def _laid(
     with leased(result.folder.root):
         laid = lay_gallery(
             result.folder,
-            Asked(plan.gallery or (), settings.n, settings.extrapolate),
+            _asked_of(plan, settings),
             workers=1 if isinstance(place, ArrayJob) else place,
             progress=progress,
             tell=unsaid if settings.quiet else note,
