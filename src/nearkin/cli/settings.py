@@ -204,22 +204,18 @@ class CorpusOptions(BaseModel):
 
 
 class LearningOptions(BaseModel):
-    """What the commands take that train, beside the settings of the training.
+    """What both commands that train may be given.
 
     Attributes
     ----------
-    settings : mapping
-        The settings of the training.
-    out, cache
-        Paths.
     threads, workers
         None takes every core.
+    cache : str
+        A path.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    out: str
-    settings: dict[str, Any]
     threads: int | None = Field(default=None, ge=1)
     workers: int | None = Field(default=None, ge=1)
     cache: str | None = None
@@ -230,23 +226,39 @@ class LearningOptions(BaseModel):
 
 
 class TrainOptions(LearningOptions):
-    """What the command ``train`` takes: a manifest beside it."""
+    """What the command ``train`` takes.
+
+    Attributes
+    ----------
+    manifest, out
+        Paths.
+    settings : mapping
+        The settings of the training.
+    """
 
     manifest: str
+    out: str
+    settings: dict[str, Any]
 
 
 class FinetuneOptions(LearningOptions):
-    """What the command ``finetune`` takes beside it.
+    """What the command ``finetune`` takes.
 
     Attributes
     ----------
     model : str
         A file, or a reference's name.
+    out : str
+        A path.
+    settings : mapping
+        The settings of the fine-tuning.
     manifest, clips_from
         Paths; one of the two.
     """
 
     model: str
+    out: str
+    settings: dict[str, Any]
     manifest: str | None = None
     clips_from: list[str] = Field(default_factory=list)
 
