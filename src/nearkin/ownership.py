@@ -23,7 +23,14 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, NoReturn
 
 from nearkin.errors import InputError, printable
-from nearkin.files import LEASE, disk_full, refuse_links, sha256_of, write_whole
+from nearkin.files import (
+    LEASE,
+    disk_full,
+    read_regular,
+    refuse_links,
+    sha256_of,
+    write_whole,
+)
 
 MARKER = ".nearkin"
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
@@ -144,6 +151,10 @@ class OwnFolder:
         self._known = None
         names = self._names()
         if names is None and self.shared:
+            if (self.root / MARKER).exists():
+                raise InputError(
+                    f"{told}: is a nearkin folder that holds no {self.kind}; name another folder"
+                )
             names = {}
         if names is None:
             with told_errors(self.root, self.option):
@@ -349,6 +360,42 @@ class OwnFolder:
         raise InputError(
             f"{self.option} {printable(self.root)}: '{name}' in it was "
             "not written by nearkin and is in the way; move it or name another folder"
+        )
+
+
+def refuse_other_file(path: Path, is_ours: Callable[[bytes], bool], *, told: str = "") -> None:
+    """Refuse to write a file that a user names over one that is not of the same making.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing need be there; an empty file is no obstacle, and a link always is.
+    is_ours : callable
+        Tells by its bytes whether a file is one that nearkin writes here.
+    told : str
+        What the message begins with; the path by default.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_other_file(Path("no-such-file.svg"), lambda data: False)
+    """
+    told = told or printable(path)
+    if path.is_symlink():
+        raise InputError(f"{told}: is a link; name the file itself, or another one")
+    if not path.exists():
+        return
+    try:
+        ours = is_ours(data) if (data := read_regular(path)) else True
+    except OSError as error:
+        kind = "is no regular file" if not path.is_file() else f"cannot be read ({error.strerror})"
+        raise InputError(f"{told}: {kind}; name another file") from error
+    if not ours:
+        raise InputError(
+            f"{told}: is there and was not written by nearkin; move it or name another file"
         )
 
 

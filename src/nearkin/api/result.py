@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import refuse_links
 from nearkin.lease import leased
+from nearkin.ownership import OwnFolder, refuse_other_file
 from nearkin.progress import Progress, silent
 from nearkin.runs.folder import CONTENT, RunFolder
 
@@ -370,11 +371,18 @@ class Result:
         -------
         Path
             The file written.
+
+        Raises
+        ------
+        InputError
+            If a file is there that is no page of nearkin's.
         """
         from nearkin.listening import sounds_of_page
-        from nearkin.report.page import build
+        from nearkin.report.page import build, is_page
 
         target = self.folder.root / "report.html" if path is None else Path(path)
+        if not self.folder.owned.owns(target):
+            refuse_other_file(target, is_page)
         with leased(self.path) if path is None else nullcontext():
             heard, silence = sounds_of_page(
                 self.folder,
@@ -402,17 +410,27 @@ class Result:
         -------
         list of Path
             The files written.
+
+        Raises
+        ------
+        InputError
+            If a file is in the way that nearkin did not write.
         """
         from nearkin.report.figures import PICTURES
 
-        if folder is None:
+        own = self.folder.root / "figures"
+        if folder is None or Path(folder).resolve() == own.resolve():
             with leased(self.path):
                 target = self.folder.open_folder("figures")
                 self.folder.owned.expect(target / name for name in PICTURES)
                 written = self._figures(target)
                 self.folder.owned.wrote(*written)
                 return written
-        return self._figures(Path(folder))
+        target = Path(folder)
+        owned = OwnFolder(target, "figures", PICTURES, option="folder", shared=True)
+        owned.claim()
+        owned.expect(target / name for name in PICTURES)
+        return self._figures(target)
 
     def _figures(self, target: Path) -> list[Path]:
         from nearkin.report.figures import write_all, write_means, write_projection

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import note, refuse_file_of, say, sentences
+from nearkin.cli.common import note, refuse_taken, say, sentences
 from nearkin.cli.flags import Run
 
 
@@ -23,11 +23,11 @@ def card_command(
     with sentences():
         from nearkin.api import load
         from nearkin.files import write_whole
+        from nearkin.results.badge import is_badge
         from nearkin.results.card import badge, card, of_encoder
         from nearkin.results.verdicts import verdict
 
-        if badge_file is not None:
-            refuse_file_of([run], "--badge", badge_file)
+        refuse_taken("--badge", badge_file, is_badge, read=[run])
         result = load(run)
         system = of_encoder(result.run, result.consistency, encoder)
         tables = result.consistency, result.queries, result.run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +23,7 @@ __all__ = [
     "fail",
     "given",
     "note",
-    "refuse_file_of",
-    "refuse_others",
+    "refuse_taken",
     "say",
     "sentences",
     "tell",
@@ -83,31 +82,35 @@ def written_files(settings: Mapping[str, Any], config: Path | None) -> list[Path
     return [*([config] if config else []), *named]
 
 
-def refuse_file_of(runs: Iterable[Path], option: str, file: Path) -> None:
-    """Refuse to write a file over what a run consists of."""
+def refuse_taken(
+    option: str, file: Path | None, is_ours: Callable[[bytes], bool], *, read: Iterable[Path] = ()
+) -> None:
+    """Refuse to write a named file over anything but an older one of its kind.
+
+    Parameters
+    ----------
+    option : str
+        What names the file.
+    file : Path, optional
+    is_ours : callable
+        Tells by its bytes whether a file is one that the option writes.
+    read : iterable of Path
+        Runs that are read: nothing of theirs is replaced.
+
+    Raises
+    ------
+    InputError
+    """
     from nearkin.errors import InputError, printable
+    from nearkin.ownership import refuse_other_file
     from nearkin.runs.folder import CONTENT
 
-    for run in runs:
+    if file is None:
+        return
+    for run in read:
         inside = file.resolve().parts[len(run.resolve().parts) :]
         if file.resolve().is_relative_to(run.resolve()) and inside and inside[0] in CONTENT:
             raise InputError(
                 f"{option} {printable(file)}: is part of the run that is read; name another file"
             )
-
-
-def refuse_others(file: Path, option: str, mark: bytes) -> None:
-    """Refuse to write over a file that nearkin did not write: one without a mark at its head."""
-    from nearkin.errors import InputError, printable
-
-    if not file.exists() and not file.is_symlink():
-        return
-    try:
-        ours = file.is_file() and mark in file.read_bytes()[:4096]
-    except OSError:
-        ours = False
-    if not ours:
-        raise InputError(
-            f"{option} {printable(file)}: is there and was not written by nearkin; name another "
-            "file"
-        )
+    refuse_other_file(file, is_ours, told=f"{option} {printable(file)}")

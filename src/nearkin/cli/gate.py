@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nearkin.cli.common import EXIT_UNMET, Json, Quiet, note, refuse_file_of, say, sentences, tell
+from nearkin.cli.common import EXIT_UNMET, Json, Quiet, note, refuse_taken, say, sentences, tell
 from nearkin.cli.flags import Run
 
 
@@ -51,16 +51,20 @@ def gate_command(
     """Hold a run to requirements: exit 0 when all are met, 1 when not, 2 when one is malformed."""
     with sentences():
         from nearkin.ask import gate
+        from nearkin.errors import InputError, printable
         from nearkin.files import finite
-        from nearkin.results.gate_reports import gate_badge, markdown
+        from nearkin.results.badge import is_badge
+        from nearkin.results.gate_reports import gate_badge, is_junit, markdown
         from nearkin.results.gate_reports import junit as junit_xml
 
         name = run.resolve().name
         read = [run, *([Path(baseline)] if baseline else [])]
-        for option, file in (("--junit", junit), ("--badge", badge)):
-            if file is not None:
-                refuse_file_of(read, option, file)
+        refuse_taken("--junit", junit, is_junit, read=read)
+        refuse_taken("--badge", badge, is_badge, read=read)
         xml_file, svg_file = _writable("--junit", junit), _writable("--badge", badge)
+        if svg_file is not None and svg_file == xml_file:
+            told = f"--badge {printable(svg_file)}"
+            raise InputError(f"{told}: is the file of --junit too; name another")
         try:
             asked = require or []
             outcomes = gate(run, asked, baseline=baseline, on=on)  # type: ignore[arg-type]
@@ -84,14 +88,12 @@ def gate_command(
 
 
 def _writable(option: str, file: Path | None) -> Path | None:
-    """Return where a file is written; a link is followed to the file it names."""
+    """Return where a file is written, and refuse what has no folder."""
     from nearkin.errors import InputError, printable
 
     if file is None:
         return None
     target = file.resolve()
-    if target.exists() and not target.is_file():
-        raise InputError(f"{option} {printable(file)}: is no regular file; name a file")
     if not target.parent.is_dir():
         raise InputError(
             f"{option} {printable(file)}: there is no folder {printable(target.parent)}; make it, "

@@ -13,7 +13,7 @@ from nearkin.cli.common import (
     Quiet,
     Workers,
     note,
-    refuse_others,
+    refuse_taken,
     say,
     sentences,
     tell,
@@ -35,7 +35,7 @@ def perceive_command(
     jnd: Annotated[
         float, typer.Option(help="Just noticeable differences at which C_W is told [1].")
     ] = 1.0,
-    grid_file: Annotated[
+    grid_out: Annotated[
         Path | None,
         typer.Option("--grid-out", help="Write an equally audible grid of these clips (.yaml)."),
     ] = None,
@@ -51,15 +51,20 @@ def perceive_command(
         from nearkin.files import finite, write_whole
         from nearkin.progress import unsaid
         from nearkin.results.answers import RunTables
-        from nearkin.results.audibility import audibility, equal_grid, heard_of
+        from nearkin.results.audibility import (
+            audibility,
+            equal_grid,
+            grid_file,
+            heard_of,
+            is_grid_file,
+        )
         from nearkin.runs.perceive import perceive
         from nearkin.transforms.magnitudes import mildest
         from nearkin.workers import available_cores
 
-        if grid_file is not None and grid_file.suffix not in (".yaml", ".yml"):
-            raise InputError(f"--grid-out {printable(grid_file)}: must end in .yaml; rename it")
-        if grid_file is not None:
-            refuse_others(grid_file, "--grid-out", b"name: equal-audibility")
+        if grid_out is not None and grid_out.suffix not in (".yaml", ".yml"):
+            raise InputError(f"--grid-out {printable(grid_out)}: must end in .yaml; rename it")
+        refuse_taken("--grid-out", grid_out, is_grid_file, read=[run])
         result = load(run)
         cores = available_cores() if workers is None else workers
         with show(quiet=bool(quiet)) as progress:
@@ -73,20 +78,15 @@ def perceive_command(
         tables = RunTables(run.name, result.run, result.clips, result.queries)
         scores = audibility(tables, table, mos=mos, jnd=jnd)
         result.folder.write_table("audibility", scores, csv=True)
-        if grid_file is not None:
-            lines = ["name: equal-audibility", "points:"]
-            lines += [
-                f"  {code}: [{', '.join(f'{value:g}' for value in values)}]"
-                for code, values in equal_grid(table, jnds=(1.0, 2.0, 5.0)).items()
-            ]
-            text = "\n".join(lines).encode() + b"\n"
-            write_whole(grid_file, lambda file: file.write(text))
+        if grid_out is not None:
+            text = grid_file(equal_grid(table, jnds=(1.0, 2.0, 5.0)))
+            write_whole(grid_out, lambda file: file.write(text))
         points = mildest(table[["transformation", "magnitude"]].itertuples(index=False, name=None))
         told = heard_of(table, points)
         shown = [
             *(["the mildest magnitudes: " + "; ".join(told)] if told else []),
             *_lines(scores, mos=mos, jnd=jnd),
-            *([f"grid: {grid_file}"] if grid_file is not None else []),
+            *([f"grid: {grid_out}"] if grid_out is not None else []),
             f"table: {run / 'audibility.csv'}",
         ]
         tell(shown, str(run / "audibility.csv"), quiet=quiet, as_json=as_json)

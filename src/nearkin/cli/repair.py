@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearkin.cli.common import Json, Quiet, say, sentences, tell
+from nearkin.cli.common import Json, Quiet, refuse_taken, say, sentences, tell
 from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
@@ -79,23 +80,23 @@ def _refuse_others(out: Path, onnx: Path | None) -> None:
     from nearkin.errors import InputError, printable
     from nearkin.maps.files import read_map
     from nearkin.maps.onnx import is_map
+    from nearkin.ownership import refuse_other_file
+    from nearkin.repair.table import is_table
+    from nearkin.report.figures.repair import is_figure
 
-    if out.exists() or out.is_symlink():
+    refuse_taken("--out", out, lambda data: True)
+    if out.exists() and out.stat().st_size:
         try:
             read_map(out)
         except InputError as error:
             raise InputError(
                 f"--out {printable(out)}: is there and is no map ({error}); name another file"
             ) from error
-    else:
-        for beside in (out.with_suffix(".csv"), out.with_suffix(".svg")):
-            if beside.exists() or beside.is_symlink():
-                raise InputError(
-                    f"--out {printable(out)}: {printable(beside)} is there already and is of no "
-                    "map; move it or name another file"
-                )
-    if onnx is not None and (onnx.exists() or onnx.is_symlink()) and not is_map(onnx):
-        raise InputError(f"--onnx {printable(onnx)}: is there and is no map; name another file")
+    beside: dict[str, Callable[[bytes], bool]] = {".csv": is_table, ".svg": is_figure}
+    for suffix, is_ours in beside.items():
+        path = out.with_suffix(suffix)
+        refuse_other_file(path, is_ours, told=f"--out {printable(out)}: {printable(path)}")
+    refuse_taken("--onnx", onnx, is_map)
 
 
 def _lines(done: Repair) -> list[str]:

@@ -32,14 +32,9 @@ def write_onnx(path: Path, found: LinearMap) -> None:
     write_whole(path, lambda file: file.write(model))
 
 
-def is_map(path: Path) -> bool:
+def is_map(content: bytes) -> bool:
     """Tell whether a file begins as `write_onnx` writes it: it is no model of anybody else's."""
-    head = b"".join([number(1, IR_VERSION), text(2, "nearkin")])
-    try:
-        with path.open("rb") as file:
-            return file.read(len(head)) == head
-    except OSError:
-        return False
+    return content.startswith(b"".join([number(1, IR_VERSION), text(2, "nearkin")]))
 
 
 def model_bytes(found: LinearMap) -> bytes:

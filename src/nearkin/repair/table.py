@@ -36,6 +36,17 @@ COLUMNS = (
 )
 
 
+def is_table(data: bytes) -> bool:
+    """Tell whether a CSV has the columns of a repair's table.
+
+    Examples
+    --------
+    >>> is_table(b"path,clip_id")
+    False
+    """
+    return data.partition(b"\n")[0].decode("utf-8", "replace").split(",") == list(COLUMNS)
+
+
 def rows_of(found: Embeddings, scores: HeldOut, *, seed: int) -> pd.DataFrame:
     """Return the table: a row a measure, point and fit.
 

@@ -39,7 +39,7 @@ from nearkin.transforms import magnitudes
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 Survivals = list[tuple[System, list[survival.Survival]]]
 
-__all__ = ["build", "build_scores"]
+__all__ = ["build", "build_scores", "is_page"]
 
 
 def build(data: ReportData, *, stills: bool = True) -> str:
@@ -143,6 +143,13 @@ def build_scores(
         explorer="",
         script=Markup(_text("report.js")),
     )
+
+
+def is_page(data: bytes) -> bool:
+    """Tell whether a file is a page of this room: by its head, which names nearkin."""
+    head = data[:2000].lstrip()
+    ours = b'<meta name="generator" content="nearkin '
+    return head.startswith(b"<!DOCTYPE html>") and ours in head
 
 
 def _rendered(**parts: Any) -> str:

@@ -8,6 +8,7 @@ audibility lies around the level; C_W is the share of clips whose margin is abov
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -272,6 +273,30 @@ def equal_grid(
             "transformation; run a grid that reaches further, such as paper"
         )
     return {code: sorted(values) for code, values in found.items()}
+
+
+_GRID_HEAD = b"# nearkin perceive --grid-out, SHA-256 of what follows: "
+
+
+def grid_file(points: Mapping[str, Sequence[float]]) -> bytes:
+    """Return a grid as YAML; its first line, a comment, tells whether it was edited since."""
+    lines = ["name: equal-audibility", "points:"]
+    lines += [f"  {c}: [{', '.join(f'{v:g}' for v in values)}]" for c, values in points.items()]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    return _GRID_HEAD + hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+
+
+def is_grid_file(data: bytes) -> bool:
+    """Tell whether a file is as `grid_file` made it.
+
+    Examples
+    --------
+    >>> made = grid_file({"PN": [30]})
+    >>> is_grid_file(made), is_grid_file(made.replace(b"30", b"20"))
+    (True, False)
+    """
+    head, _, text = data.partition(b"\n")
+    return head == _GRID_HEAD + hashlib.sha256(text).hexdigest().encode()
 
 
 def _possible(code: str, value: float, tried: Sequence[float]) -> float:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 GOOD, BAD = "#2d7d46", "#b3372f"
+_PICTURE = re.compile(
+    rb'<svg xmlns="http://www.w3.org/2000/svg" width="\d+" height="20" role="img" '
+    rb'aria-label="[^"]*"><title>[^<]*</title><rect width="\d+" height="20" rx="3" '
+    rb'fill="#[0-9a-f]{6}"/><path d="M0 3a3 3 0 0 1 3-3H\d+V20H3a3 3 0 0 1-3-3z" '
+    rb'fill="#3b4048"/><g [^>]*><text [^>]*>nearkin</text><text [^>]*>[^<]*</text></g></svg>\n'
+)
 
 
 def badge_svg(told: str, *, colour: str, title: str) -> str:
@@ -39,3 +46,14 @@ def badge_svg(told: str, *, colour: str, title: str) -> str:
         f'<text x="{middle[0]:g}" y="14">{left}</text>'
         f'<text x="{middle[1]:g}" y="14">{told}</text></g></svg>\n'
     )
+
+
+def is_badge(data: bytes) -> bool:
+    """Tell whether a file is a badge as `badge_svg` draws it.
+
+    Examples
+    --------
+    >>> is_badge(badge_svg("2 of 2 met", colour=GOOD, title="all").encode()), is_badge(b"<svg/>")
+    (True, False)
+    """
+    return _PICTURE.fullmatch(data) is not None

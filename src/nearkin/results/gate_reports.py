@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from nearkin.errors import printable
 from nearkin.results.badge import BAD, GOOD, badge_svg
 from nearkin.results.gate import Outcome
+
+_HEAD = re.compile(
+    rb"<\?xml version='1\.0' encoding='utf-8'\?>\n<testsuites [^>]*>\s*"
+    rb'<testsuite name="nearkin gate [^>]*>'
+)
 
 
 def junit(outcomes: Sequence[Outcome], *, run: str, problem: str = "") -> bytes:
@@ -48,6 +54,17 @@ def junit(outcomes: Sequence[Outcome], *, run: str, problem: str = "") -> bytes:
     ET.indent(suites)
     text: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def is_junit(data: bytes) -> bool:
+    """Tell whether a file is XML as `junit` writes it, with no other suite in it.
+
+    Examples
+    --------
+    >>> is_junit(junit([], run="r")), is_junit(b"<testsuites/>")
+    (True, False)
+    """
+    return _HEAD.match(data) is not None and data.count(b"<testsuite ") == 1
 
 
 def markdown(outcomes: Sequence[Outcome], *, run: str, problem: str = "") -> str:

@@ -18,6 +18,7 @@ COLOURS = {
 }
 _FITS = {"seen": "after, a change it learned from", "unseen": "after, a change it never saw"}
 ROW = 30
+_TITLE = "{encoder}: C_W by {distance}, clips of tracks that the map never saw"
 
 
 def figure_repair(table: pd.DataFrame, *, encoder: str, distance: str = "cosine") -> Any:
@@ -61,7 +62,7 @@ def figure_repair(table: pd.DataFrame, *, encoder: str, distance: str = "cosine"
     colour = style.by_series(colours)
     panel = {
         "data": {"values": records},
-        "title": f"{encoder}: C_W by {distance}, clips of tracks that the map never saw",
+        "title": _TITLE.format(encoder=encoder, distance=distance),
         "width": 420,
         "height": ROW * len(names),
         "layer": [
@@ -94,6 +95,12 @@ def figure_repair(table: pd.DataFrame, *, encoder: str, distance: str = "cosine"
         ],
     }
     return style.figure([panel], margin=90)
+
+
+def is_figure(data: bytes) -> bool:
+    """Tell whether an SVG is one of `figure_repair`: by who draws it, and by its title."""
+    title = _TITLE.rpartition(", ")[2].encode()
+    return data.startswith(b"<svg ") and b'class="marks"' in data[:1000] and title in data
 
 
 def _record(point: str, series: str, row: dict[Any, Any], which: str) -> dict[str, Any]:
