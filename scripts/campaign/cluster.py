@@ -1,9 +1,11 @@
 """A run on a Dask cluster whose workers and scheduler are killed: the bytes of one process.
 
-python scripts/campaign/cluster.py STAGE [--workers-killed 20] [--schedulers-killed 5] [--times]
+python scripts/campaign/cluster.py STAGE [--workers-killed 20] [--schedulers-killed 5]
+python scripts/campaign/cluster.py STAGE --times [--clips 60] [--grid paper] [--music FOLDER]
 
 STAGE is a folder for what is needed and made; it is used again. ``--times`` measures instead how
-long one process, two processes and clusters of 1, 2 and 4 workers take (on a machine that is idle).
+long one process, two processes and clusters of 1, 2 and 4 workers take, and how many CPU seconds
+(on a machine that is idle), on that many clips: synthetic ones, or excerpts of a folder's music.
 The result is kept under benchmarks/results. Needs the extra ``dask``.
 """
 
@@ -27,6 +29,7 @@ from stage import nearkin as command
 CLIPS = 6
 AT_ONCE = 5
 """Workers killed in one run, at most."""
+COMMON = ("--references", "untrained", "--no-report", "--quiet")
 GRID = "{PN: [0, 30], TS: [0.9, 1.2], PS: [2], MP: [8, 64]}"
 
 
@@ -38,7 +41,7 @@ class Cluster:
         self.file.unlink(missing_ok=True)
         dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        where = ["--scheduler-file", str(self.file), "--no-dashboard"]
+        where = ["--scheduler-file", str(self.file), "--dashboard-address", ":0"]
         self.scheduler = subprocess.Popen([*dask, *where, "--port", "0"], **quiet)
         while not self.file.is_file():
             time.sleep(0.2)
@@ -82,7 +85,7 @@ def cluster(place: Path, workers: int) -> Iterator[Cluster]:
 
 def words(stage: Path, out: Path, *more: str) -> list[str]:
     run = ["run", str(stage / "music"), "--grid", str(stage / "grid.yaml")]
-    return [*run, "--references", "untrained", "--no-report", "--quiet", "--out", str(out), *more]
+    return [*run, *COMMON, "--out", str(out), *more]
 
 
 def begin(stage: Path, out: Path, file: Path) -> subprocess.Popen[str]:
@@ -173,23 +176,45 @@ def judge(row: dict, process: subprocess.Popen[str], out: Path, straight: dict[s
         row["faults"].append(f"other bytes: {other[:5]}")
 
 
-def times(stage: Path, straight: dict[str, str]) -> list[dict]:
+def cpu_seconds(above: int) -> float:
+    """Return what a process and all that it started have spent so far, ended children with them."""
+    children: dict[int, list[int]] = {}
+    spent: dict[int, float] = {}
+    for entry in filter(lambda one: one.name.isdecimal(), Path("/proc").iterdir()):
+        with contextlib.suppress(OSError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+            spent[int(entry.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    total, left = 0.0, [above]
+    while left:
+        pid = left.pop()
+        total += spent.get(pid, 0.0)
+        left += children.get(pid, [])
+    return total
+
+
+def times(stage: Path, run: list[str]) -> list[dict]:
     """Return seconds of the wall, and the share of what as many lone processes would do."""
     rows: list[dict] = []
+    straight: dict[str, str] = {}
 
     def timed(name: str, workers: int, *more: str) -> None:
         out = stage / "timed"
         shutil.rmtree(out, ignore_errors=True)
-        begun = time.monotonic()
-        command(*words(stage, out, *more))
-        spent = time.monotonic() - begun
-        alone = rows[0]["seconds"] if rows else spent
+        begun, spent_before = time.monotonic(), cpu_seconds(os.getpid())
+        command(*run, "--out", out, *more)
+        wall, cpu = time.monotonic() - begun, cpu_seconds(os.getpid()) - spent_before
+        alone = rows[0]["seconds"] if rows else wall
+        found = content(out)
+        straight.update({} if straight else found)
         rows.append(
             {
                 "where": name,
-                "seconds": round(spent, 1),
-                "efficiency": round(alone / spent / min(workers, os.cpu_count() or 1), 2),
-                "same bytes": not differences(straight, content(out)),
+                "seconds": round(wall, 1),
+                "cpu_seconds": round(cpu, 1),
+                "efficiency": round(alone / wall / min(workers, os.cpu_count() or 1), 2),
+                "same bytes": not differences(straight, found),
+                "load": round(os.getloadavg()[0], 1),
             }
         )
         print(rows[-1], flush=True)
@@ -202,20 +227,42 @@ def times(stage: Path, straight: dict[str, str]) -> list[dict]:
     return rows
 
 
+def timed_run(stage: Path, given: argparse.Namespace) -> list[str]:
+    """Return the words of the run that is timed, over music that is made where none is given."""
+    import soundfile
+
+    from nearkin.audio.synthetic import clips
+
+    music = given.music or stage / f"music-{given.clips}"
+    if not music.is_dir():
+        music.mkdir(parents=True)
+        for name, y in clips(given.clips):
+            soundfile.write(music / f"{name}.flac", y[: 5 * 22_050], 22_050, subtype="PCM_16")
+    return ["run", str(music), "--clips", str(given.clips), "--grid", given.grid, *COMMON]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage", type=Path)
     parser.add_argument("--workers-killed", type=int, default=20)
     parser.add_argument("--schedulers-killed", type=int, default=5)
     parser.add_argument("--times", action="store_true")
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--grid", default="paper")
+    parser.add_argument("--music", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     stage, rng = given.stage.resolve(), random.Random(given.seed)
-    straight = prepare(stage)
-    result: dict = {"seed": given.seed, "clips": CLIPS, "load": os.getloadavg()[0]}
     if given.times:
-        path = keep("cluster-times", {**result, "times": times(stage, straight)})
+        about = {
+            "clips": given.clips,
+            "grid": given.grid,
+            "music": "real" if given.music else "synthetic",
+        }
+        path = keep("cluster-times", {**about, "times": times(stage, timed_run(stage, given))})
     else:
+        straight = prepare(stage)
+        result: dict = {"seed": given.seed, "clips": CLIPS, "load": os.getloadavg()[0]}
         for name, wanted, kill in (
             ("schedulers", given.schedulers_killed, killed_schedulers),
             ("workers", given.workers_killed, killed_workers),

@@ -6,6 +6,7 @@ anything, JSON without what JSON cannot say, and records that hold a checksum of
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -18,7 +19,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -46,6 +48,28 @@ _STANDS_FOR = re.compile(r".*-[0-9a-f]{16}")
 _DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 
 
+_while: ContextVar[Path | None] = ContextVar("_while", default=None)
+
+
+@contextlib.contextmanager
+def only_while(sign: Path) -> Iterator[None]:
+    """Let what is inside write files only while a file is there; see `write_whole`.
+
+    For work on another machine, which nobody can stop: one that ends late, when all is done and
+    cleared away, must leave nothing.
+
+    Parameters
+    ----------
+    sign : Path
+        Who gave the work removes it before clearing away.
+    """
+    before = _while.set(sign)
+    try:
+        yield
+    finally:
+        _while.reset(before)
+
+
 def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
     """Write a file under a temporary name and rename it.
 
@@ -59,8 +83,11 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
     Raises
     ------
     RunError
-        If the disk is full or the file cannot be written; what was there before stays.
+        If the disk is full or the file cannot be written, or the work is over (`only_while`); what
+        was there before stays.
     """
+    sign = _while.get()
+    _require(sign)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_HOST}.tmp")
     try:
         try:
@@ -69,6 +96,7 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
             with temporary.open("xb") as file:
                 put(file)
                 _settle(file)
+            _require(sign)
             temporary.replace(path)
         except BaseException:
             _forget(temporary)
@@ -80,6 +108,15 @@ def write_whole(path: Path, put: Callable[[BinaryIO], Any]) -> None:
             f"{printable(path)}: cannot be written ({error.strerror or error}); mend that and give "
             "the same command again"
         ) from error
+
+
+def _require(sign: Path | None) -> None:
+    """Refuse to write where what must be there for it is gone."""
+    if sign is not None and not sign.exists():
+        raise RunError(
+            f"{printable(sign)}: is gone: the command that gave this work is over, and nothing is "
+            "written; give the command again if it did not end"
+        )
 
 
 def write_array(path: Path, array: NDArray[Any]) -> str:

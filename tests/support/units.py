@@ -32,6 +32,20 @@ def square(session: Toy, item: int) -> int:
     return item * item
 
 
+def counted_square(session: Toy, item: int) -> int:
+    """Leave a file for each process that did this, and let the second item last a while."""
+    (session.root / f"{item}.by-{os.getpid()}").write_text("")
+    time.sleep(2.0 * item)
+    return square(session, item)
+
+
+def waits_for_the_end(session: Toy, item: int) -> int:
+    (session.root / "begun").write_text("")
+    while not (session.root / "over").exists():
+        time.sleep(0.05)
+    return square(session, item)
+
+
 def slow_square(session: Toy, item: int) -> int:
     time.sleep(0.05)
     return square(session, item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ from typing import Any
 import pytest
 
 from nearkin.errors import InputError, RunError
+from nearkin.files import sha256_of
 from nearkin.workers import Here, Scheduler, dask, open_workers, remote
 from support.runs import files_of, small_run
 from support.units import (
     Toy,
+    counted_square,
     deadly_at_seven,
     lose,
     slow_square,
     square,
     stuck_once_at_three,
+    waits_for_the_end,
     working_folder,
 )
 
@@ -35,7 +39,7 @@ def cluster() -> Iterator[Any]:
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=50,
         env={"PYTHONPATH": os.pathsep.join(paths)},
     ) as local:
@@ -95,6 +99,35 @@ def test_workers_that_are_killed_lose_nothing(client: Any, toy: Toy) -> None:
     assert found == SQUARES
     assert killed
     assert not list(toy.root.rglob("*.attempt"))
+
+
+def test_what_is_finished_is_not_done_again_when_its_worker_is_killed(
+    client: Any, toy: Toy
+) -> None:
+    opened = open_workers(toy, workers=Scheduler(client), folder=toy.root / "work")
+    with opened as pool:
+        made = pool.map(counted_square, range(2))
+        item, _ = next(made)
+        (killed,) = toy.root.glob(f"{item}.by-*")
+        os.kill(int(killed.name.partition("-")[2]), signal.SIGKILL)
+        assert dict([(item, item * item), *made]) == {0: 0, 1: 1}
+        client.wait_for_workers(2, timeout=60)
+    assert list(toy.root.glob(f"{item}.by-*")) == [killed]
+
+
+def test_a_unit_that_ends_when_the_command_is_over_leaves_nothing(client: Any, toy: Toy) -> None:
+    opened = open_workers(toy, workers=Scheduler(client), folder=toy.root / "work")
+    with opened:
+        (session,) = (toy.root / "work" / dask.FOLDER).glob("*.session")
+        given = (str(session), sha256_of(session), str(session.with_name("late")))
+        late = client.submit(remote.call, *given, waits_for_the_end, 5)
+        while not (toy.root / "begun").exists():
+            time.sleep(0.05)
+    (toy.root / "over").write_text("")
+    with pytest.raises(RunError, match="is gone: the command that gave this work is over"):
+        late.result(timeout=60)
+    assert not toy.path(5).exists()
+    assert not (toy.root / "work" / dask.FOLDER).exists()
 
 
 def test_a_unit_that_kills_three_workers_is_named_and_the_rest_ends(client: Any, toy: Toy) -> None:
@@ -169,6 +202,11 @@ def unseen(path: str, token: str) -> dict[str, Any]:
         ("tcp://127.0.0.1:9", "cannot be reached"),
         ("file:nowhere.json", "there is no such file"),
         ("somewhere", "must be like tcp://host:8786"),
+        ("tcp://", "must be like tcp://host:8786"),
+        ("tcp://host", "must be like tcp://host:8786"),
+        ("elsewhere://host:8786", "must be like tcp://host:8786"),
+        ("inproc://127.0.0.1/12/1", "within one process, and no other can reach it"),
+        ("tls://127.0.0.1:9", "needs certificates"),
     ],
 )
 def test_a_scheduler_that_is_not_there(

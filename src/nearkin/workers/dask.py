@@ -209,6 +209,8 @@ class Cluster:
                         self._lose(lost, task, str(error))
                         yield task.item, None
                         continue
+                    # a result that is kept would be computed again if its worker died
+                    task.future.release()
                     self._took.append(seconds)
                     for attempt in attempts_of(task.attempts):
                         attempt.unlink(missing_ok=True)
@@ -355,8 +357,7 @@ def _client(scheduler: Scheduler) -> Iterator[Any]:
     where = address
     if address.startswith("file:"):
         where = _address_in(Path(address.removeprefix("file:")), told)
-    if "://" not in where:
-        raise InputError(f"{told}: must be like tcp://host:8786 or file:scheduler.json")
+    _require_address(where, told)
     try:
         client = Client(where, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError, LookupError, TypeError, AssertionError) as error:
@@ -370,6 +371,30 @@ def _client(scheduler: Scheduler) -> Iterator[Any]:
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=5)
+
+
+def _require_address(where: str, told: str) -> None:
+    """Refuse an address that no client can reach: distributed would stand still at its end."""
+    from distributed.comm.addressing import parse_host_port
+    from distributed.comm.registry import backends
+    from distributed.security import Security
+
+    protocol, _, place = where.partition("://")
+    if protocol == "inproc":
+        raise InputError(
+            f"{told}: names a scheduler within one process, and no other can reach it; give "
+            "tcp://host:8786 or file:scheduler.json"
+        )
+    try:
+        is_one = protocol in backends and bool(parse_host_port(place)[0])
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise InputError(f"{told}: must be like tcp://host:8786 or file:scheduler.json")
+    if protocol == "tls" and not Security().get_connection_args("client").get("ssl_context"):
+        raise InputError(
+            f"{told}: needs certificates; name them in Dask's configuration (distributed.comm.tls)"
+        )
 
 
 def _address_in(path: Path, told: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nearkin.errors import InputError, RunError, printable
-from nearkin.files import sha256_of, write_whole
+from nearkin.files import only_while, sha256_of, write_whole
 from nearkin.progress import watched
 from nearkin.workers.protocol import Unit
 
@@ -38,11 +38,15 @@ class GivenUp(Exception):  # noqa: N818  (an outcome, told to the command by the
 
 
 def call(path: str, digest: str, attempts: str, unit: Unit, item: Any) -> tuple[Any, float]:
-    """Run a unit; return its result and how long it took."""
+    """Run a unit; return its result and how long it took.
+
+    A worker that the scheduler took for lost may still be at a unit when the command is over. The
+    session's file is gone then, and what the unit writes is written only while it is there.
+    """
     from distributed import get_worker
     from threadpoolctl import threadpool_limits
 
-    with _one_unit:
+    with _one_unit, only_while(Path(path)):
         session, cwd = _session(Path(path), digest)
         before = attempts_of(Path(attempts))
         if len(before) >= ATTEMPTS:
