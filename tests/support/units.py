@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
+
+import numpy as np
 
 from nearkin.files import write_whole
 from nearkin.progress import at
@@ -44,6 +47,15 @@ def waits_for_the_end(session: Toy, item: int) -> int:
     while not (session.root / "over").exists():
         time.sleep(0.05)
     return square(session, item)
+
+
+def page_faults(session: Toy, item: int) -> int:
+    """Return how many pages the kernel had to give for a megabyte that is made 200 times."""
+    del session, item
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(200):
+        np.ones(2**17)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def slow_square(session: Toy, item: int) -> int:

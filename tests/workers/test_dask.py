@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from support.units import (
     counted_square,
     deadly_at_seven,
     lose,
+    page_faults,
     slow_square,
     square,
     stuck_once_at_three,
@@ -81,6 +83,12 @@ def test_paths_are_relative_to_where_the_command_was_given(
     monkeypatch.chdir(toy.root / "here")
     found = mapped(toy, working_folder, Scheduler(client), [])
     assert set(found.values()) == {str(toy.root / "here")}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what glibc is told")
+def test_workers_do_not_give_memory_back_after_every_array(client: Any, toy: Toy) -> None:
+    found = mapped(toy, page_faults, Scheduler(client), [])
+    assert min(found.values()) < 200 * 2**20 / os.sysconf("SC_PAGE_SIZE") / 10
 
 
 def test_workers_that_are_killed_lose_nothing(client: Any, toy: Toy) -> None:
