@@ -1,0 +1,125 @@
+"""A file that an option names is written over an older one of its kind, and over nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import nearkin
+from nearkin.errors import InputError
+from nearkin.ownership import MARKER
+from nearkin.results.audibility import grid_file, is_grid_file
+from nearkin.results.badge import is_badge
+from nearkin.results.gate_reports import is_junit
+from support.commands import command, refused
+from support.runs import files_of
+
+GATE = ("gate", "{run}", "--require", "C_W[mfcc,cosine] >= 0")
+NAMED = {
+    "junit.xml": ((*GATE, "--junit", "{file}"), is_junit),
+    "badge.svg": ((*GATE, "--badge", "{file}"), is_badge),
+    "card.svg": (("card", "{run}", "--encoder", "mfcc", "--badge", "{file}"), is_badge),
+}
+THEIRS = {
+    "a text": b"mine",
+    "a report of other tests": b"<?xml version='1.0' encoding='utf-8'?>\n<testsuites tests='3'>"
+    b'<testsuite name="pytest"/></testsuites>\n',
+    "a badge of others": b'<svg xmlns="http://www.w3.org/2000/svg" width="99" height="20" '
+    b'role="img" aria-label="build"><title>build</title><text>nearkin</text></svg>\n',
+}
+
+
+def words(name: str, run: Path, file: Path) -> list[str]:
+    return [word.format(run=run, file=file) for word in NAMED[name][0]]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_theirs_stay_and_ours_are_written_anew(name: str, tmp_path: Path, small_run: Path) -> None:
+    is_ours: Callable[[bytes], bool] = NAMED[name][1]
+    file = tmp_path / name
+    for theirs in THEIRS.values():
+        file.write_bytes(theirs)
+        told = refused(*words(name, small_run, file))
+        assert f"{file}: is there and was not written by nearkin; move it or name" in told
+        assert file.read_bytes() == theirs
+    file.write_bytes(b"")  # nothing is lost with it
+    for _ in range(2):  # a CI writes it at every run
+        assert command(*words(name, small_run, file)).exit_code == 0
+        assert is_ours(file.read_bytes())
+    made = file.read_bytes()
+    file.write_bytes(made + b"<!-- a line of mine -->\n" if name != "junit.xml" else made * 2)
+    assert "was not written by nearkin" in refused(*words(name, small_run, file))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_link_is_never_followed(name: str, tmp_path: Path, small_run: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / name
+    for there in (True, False):
+        if there:
+            assert command(*words(name, small_run, real)).exit_code == 0
+        link.symlink_to(real)
+        before = files_of(tmp_path)
+        assert "is a link; name the file itself" in refused(*words(name, small_run, link))
+        assert files_of(tmp_path) == before
+        link.unlink()
+        real.unlink(missing_ok=True)
+
+
+def test_one_file_is_not_asked_to_be_two(tmp_path: Path, small_run: Path) -> None:
+    file = tmp_path / "both"
+    both = ("--junit", file, "--badge", tmp_path / "." / "both")
+    told = refused("gate", small_run, "--require", "C_W[mfcc,cosine] >= 0", *both)
+    assert "is the file of --junit too; name another" in told
+    assert not file.exists()
+
+
+def test_a_grid_that_was_edited_stays(tmp_path: Path) -> None:
+    made = grid_file({"PN": [20.5, 30.0], "MP": [64.0]})
+    assert is_grid_file(made)
+    file = tmp_path / "equal.yaml"
+    file.write_bytes(made)
+    assert set(nearkin.transforms.grids.grid(str(file)).codes) == {"PN", "MP"}
+    for edited in (made.replace(b"20.5", b"20"), made[:-9], made + b"  TS: [1.1]\n", b"PN: [0]\n"):
+        assert not is_grid_file(edited)
+    file.write_bytes(made + b"  TS: [1.1]\n")
+    told = refused("perceive", tmp_path / "no run", "--grid-out", file)
+    assert "was not written by nearkin; move it or name another file" in told
+
+
+@pytest.mark.parametrize("name", ["map.csv", "map.svg"])
+def test_a_file_beside_an_older_map_stays(name: str, small_run: Path, tmp_path: Path) -> None:
+    repair = ("repair", small_run, "--encoder", "mfcc", "--out", tmp_path / "map.safetensors")
+    for _ in range(2):
+        assert command(*repair).exit_code == 0
+    theirs = b"path,clip_id\na.wav,a\n" if name == "map.csv" else b"<svg >a drawing of mine</svg>"
+    (tmp_path / name).write_bytes(theirs)
+    before = files_of(tmp_path)
+    assert f"{name}: is there and was not written by nearkin" in refused(*repair)
+    assert files_of(tmp_path) == before
+
+
+def test_a_page_and_figures_of_a_users_own_folder(small_run: Path, tmp_path: Path) -> None:
+    result = nearkin.load(small_run)
+    page = tmp_path / "thesis.html"
+    page.write_text("<!DOCTYPE html><html><head><title>mine</title></head></html>")
+    with pytest.raises(InputError, match="is there and was not written by nearkin"):
+        result.report(page, sounds="none")
+    assert "mine" in page.read_text()
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "figure_7.svg").write_text("mine")
+    with pytest.raises(InputError, match=r"'figure_7\.svg' in it was not written by nearkin"):
+        result.figures(tmp_path / "figures")
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["figure_7.svg"]
+    for _ in range(2):
+        result.report(tmp_path / "ours.html", sounds="none")
+
+
+def test_a_folder_of_another_kind_keeps_its_marker(small_run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(small_run, tmp_path / "other"))
+    before = (other / MARKER).read_bytes()
+    told = refused("figures", small_run, "--out", other, "--figure", "6", "--format", "svg")
+    assert "is a nearkin folder that holds no figures; name another folder" in told
+    assert (other / MARKER).read_bytes() == before
