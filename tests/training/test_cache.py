@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,75 @@ def test_a_cache_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (store.root / "index.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(RunError, match="delete the folder"):
         store.fill([path])
+
+
+@pytest.mark.parametrize("where", ["samples", "scale", "start", "length", "far", "before"])
+def test_one_flipped_bit_is_told_and_decoded_again(where: str, tmp_path: Path) -> None:
+    paths = []
+    for k in range(3):
+        paths.append(tmp_path / f"{k}.wav")
+        write_float(paths[-1], np.sin(np.arange(SR) * (0.01 + 0.01 * k)), SR)
+    store = AudioCache(tmp_path / "cache")
+    place = store.fill(paths)[paths[1]]
+    if where == "samples":
+        content = bytearray(store.samples_path.read_bytes())
+        content[2 * (place.start + 777)] ^= 1
+        store.samples_path.write_bytes(content)
+    else:
+        what = {
+            "scale": "scale = scale * 1.0001",
+            "start": "start = start + 1",
+            "far": "start = start + 4398046511104",
+            "before": "start = -start",
+            "length": "samples = samples - 64",
+        }[where]
+        with sqlite3.connect(store.root / "index.sqlite") as index:
+            index.execute(f"UPDATE recordings SET {what} WHERE start = ?", (place.start,))
+        index.close()
+    told: list[str] = []
+    found = AudioCache(tmp_path / "cache").fill(paths, tell=told.append)
+    if where not in ("far", "before"):  # those have no samples there, and say nothing
+        assert len(told) == 1
+        assert "1 of 3 recordings are not as they were written" in told[0]
+    samples = np.memmap(store.samples_path, dtype="<i2", mode="r")
+    for path in paths:
+        at = found[path]
+        kept = samples[at.start : at.start + at.samples] * np.float64(at.scale)
+        assert np.abs(kept - read(path, sr=SR)).max() <= at.scale * 0.500001
+    assert store.samples_path.stat().st_size <= 2 * (4 * SR + 3)
+    told.clear()
+    assert AudioCache(tmp_path / "cache").fill(paths, tell=told.append) == found
+    assert told == []
+
+
+def test_what_was_lost_with_the_files_end_is_not_read_as_silence(tmp_path: Path) -> None:
+    """A recording appended after a cut made the file long enough again, with zeros in between."""
+    paths = []
+    for k in range(3):
+        paths.append(tmp_path / f"{k}.wav")
+        write_float(paths[-1], np.sin(np.arange(SR) * 0.02), SR)
+    store = AudioCache(tmp_path / "cache")
+    store.fill(paths)
+    with store.samples_path.open("r+b") as file:
+        file.truncate(2 * SR + 100)
+    AudioCache(store.root).fill(paths[2:])
+    at = AudioCache(store.root).fill(paths)[paths[1]]
+    kept = np.memmap(store.samples_path, dtype="<i2", mode="r")[at.start : at.start + at.samples]
+    assert np.abs(kept * at.scale - np.sin(np.arange(SR) * 0.02)).max() <= at.scale
+
+
+def test_a_cache_of_before_there_were_checksums_has_them_from_now_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write_float(path, np.sin(np.arange(SR) * 0.02), SR)
+    store = AudioCache(tmp_path / "cache")
+    first = store.fill([path])
+    with sqlite3.connect(store.root / "index.sqlite") as index:
+        index.execute("DROP TABLE checksums")
+    index.close()
+    assert AudioCache(store.root).fill([path]) == first
+    content = bytearray(store.samples_path.read_bytes())
+    content[9] ^= 1
+    store.samples_path.write_bytes(content)
+    told: list[str] = []
+    AudioCache(store.root).fill([path], tell=told.append)
+    assert len(told) == 1

@@ -3,17 +3,19 @@
 Samples are int16 at 22,050 Hz in mono, with a float32 scale for every recording, so that the
 loudest sample of each is full scale: nothing clips, and quiet recordings keep their resolution. A
 recording is known by its path, size and time of change. Writing may be stopped at any
-moment: what the index names is whole. Several processes may fill one cache at a time.
+moment: what the index names is whole. Several processes may fill one cache at a time. Each
+recording has a checksum of its row and samples; what does not match is decoded again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +24,12 @@ from nearkin.audio import SAMPLE_RATE, read, sha256_file
 from nearkin.audio.decoding import addressed
 from nearkin.errors import InputError, RunError, printable
 from nearkin.ownership import OwnFolder
-from nearkin.progress import Progress
+from nearkin.progress import Progress, unsaid
 from nearkin.workers import open_workers
 
 FULL_SCALE = 32_767
 _BYTES_AT_ONCE = 32_000_000
+_READ_AT_ONCE = 1_000_000
 _IF_NOT = "IF NOT EXISTS "
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS recordings (
@@ -34,6 +37,18 @@ CREATE TABLE IF NOT EXISTS recordings (
     sha256 TEXT, PRIMARY KEY (path, size, changed_ns)
 )
 """
+_CHECKSUMS = """
+CREATE TABLE IF NOT EXISTS checksums (
+    path BLOB, size INTEGER, changed_ns INTEGER, checksum TEXT,
+    PRIMARY KEY (path, size, changed_ns)
+)
+"""
+"""In a table of its own: an index of before there were checksums goes on being read."""
+_THERE = """
+typeof(start) = 'integer' AND typeof(samples) = 'integer' AND typeof(scale) = 'real'
+AND start >= 0 AND samples >= 0 AND start + samples <= ?
+"""
+"""Holds for rows whose samples end before the flat file does."""
 _SAMPLES, _INDEX = "samples.i16", "index.sqlite"
 _Key = tuple[bytes, int, int]
 
@@ -76,6 +91,7 @@ class AudioCache:
         self.root = Path(root)
         files = (_SAMPLES, _INDEX)
         self._owned = OwnFolder(self.root, "cache", files, option="--cache")
+        self._whole: set[_Key] = set()
 
     @property
     def samples_path(self) -> Path:
@@ -83,9 +99,14 @@ class AudioCache:
         return self.root / _SAMPLES
 
     def fill(
-        self, paths: Sequence[Path], *, workers: int = 1, progress: Progress | None = None
+        self,
+        paths: Sequence[Path],
+        *,
+        workers: int = 1,
+        progress: Progress | None = None,
+        tell: Callable[[str], None] = unsaid,
     ) -> dict[Path, Cached | str]:
-        """Decode what is not there yet.
+        """Decode what is not there yet, or is not as it was written.
 
         Parameters
         ----------
@@ -95,6 +116,8 @@ class AudioCache:
             Processes that decode.
         progress : callable, optional
             Told ``(stage, done, total)``.
+        tell : callable
+            Told of damage, in a sentence.
 
         Returns
         -------
@@ -117,6 +140,14 @@ class AudioCache:
                 found[path] = f"{printable(path)}: cannot be read ({error.strerror or error})"
         self._claim()
         known = self._known()
+        damaged = self._damaged({key: known[key] for key in keys.values() if key in known})
+        if damaged:
+            tell(
+                f"{printable(self.samples_path)}: {len(damaged)} of {len(keys)} recordings are not "
+                "as they were written; they are decoded again"
+            )
+            self._forget(damaged)
+            known = self._known()
         todo = [path for path, key in keys.items() if key not in known]
         if todo:
             total = len(keys)
@@ -130,6 +161,43 @@ class AudioCache:
             if key in known:
                 found[path] = known[key]
         return found
+
+    def _damaged(self, known: dict[_Key, Cached]) -> dict[_Key, Cached]:
+        """Return those whose row or samples do not match their checksum; each is read once."""
+        unread = {key: place for key, place in known.items() if key not in self._whole}
+        if not unread:
+            return {}
+        with self._index() as index:
+            rows = index.execute("SELECT * FROM checksums").fetchall()
+        checksums = {tuple(row[:3]): row[3] for row in rows}
+        damaged = {}
+        with self.samples_path.open("rb") as file:
+            for key, place in sorted(unread.items(), key=lambda one: one[1].start):
+                # one of before there were checksums is taken as it is, and has one from now on
+                file.seek(2 * place.start)
+                found = _checksum(key, place, _pieces(file, 2 * place.samples))
+                if checksums.setdefault(key, found) == found:
+                    self._whole.add(key)
+                else:
+                    damaged[key] = place
+        new = [(*key, checksums[key]) for key in unread if key in self._whole]
+        with self._index() as index:
+            index.executemany("INSERT OR IGNORE INTO checksums VALUES (?, ?, ?, ?)", new)
+        return damaged
+
+    def _forget(self, damaged: dict[_Key, Cached]) -> None:
+        """Take rows out of the index, unless another process has decoded them again meanwhile."""
+        rows = [(*key, place.start) for key, place in damaged.items()]
+        with self._index() as index:
+            index.execute("BEGIN IMMEDIATE")
+            where = "WHERE path = ? AND size = ? AND changed_ns = ?"
+            for *key, start in rows:
+                gone = index.execute(
+                    f"DELETE FROM recordings {where} AND start = ?", (*key, start)
+                ).rowcount
+                if gone:
+                    index.execute(f"DELETE FROM checksums {where}", key)
+            index.execute("COMMIT")
 
     def _decode(
         self, todo: Sequence[Path], keys: dict[Path, _Key], workers: int
@@ -153,9 +221,10 @@ class AudioCache:
         """Take the folder as nearkin's own; several commands may fill it at a time."""
         files = (self.samples_path, self._index_path)
         if not self._owned.is_own() and all(path.is_file() for path in files):
-            with self._index() as index:  # of before folders were marked: known by its table
+            with self._index(made=False) as index:  # of before folders were marked: by its tables
                 rows = index.execute("SELECT sql FROM sqlite_schema").fetchall()
-            if [row[0] for row in rows if row[0]] == [_SCHEMA.strip().replace(_IF_NOT, "")]:
+            ours = [sql.strip().replace(_IF_NOT, "") for sql in (_SCHEMA, _CHECKSUMS)]
+            if [row[0] for row in rows if row[0]] in (ours[:1], ours):
                 self._owned.adopt(*files)
         self._owned.claim()
         self._owned.own(*files)
@@ -169,7 +238,7 @@ class AudioCache:
     def _rows(self, index: sqlite3.Connection) -> dict[_Key, Cached]:
         """Return the recordings whose samples are there in full."""
         end = self.samples_path.stat().st_size // 2
-        rows = index.execute("SELECT * FROM recordings WHERE start + samples <= ?", (end,))
+        rows = index.execute(f"SELECT * FROM recordings WHERE {_THERE}", (end,))
         return {tuple(row[:3]): Cached(*row[3:]) for row in rows}
 
     def _append(self, made: Iterable[tuple[_Key, _Decoded]]) -> None:
@@ -178,6 +247,9 @@ class AudioCache:
             self.root.mkdir(parents=True, exist_ok=True)
             with self._index() as index, self.samples_path.open("ab"):
                 index.execute("BEGIN IMMEDIATE")
+                end = self.samples_path.stat().st_size // 2
+                # samples that were lost would be found again where others are written next
+                index.execute(f"DELETE FROM recordings WHERE ({_THERE}) IS NOT TRUE", (end,))
                 (start,) = index.execute(
                     "SELECT COALESCE(MAX(start + samples), 0) FROM recordings"
                 ).fetchone()
@@ -187,13 +259,19 @@ class AudioCache:
                     for key, decoded in made:
                         if key in known:
                             continue
-                        file.write(decoded.values.astype("<i2", copy=False).tobytes())
-                        n_samples = len(decoded.values)
-                        row = (*key, start, n_samples, decoded.scale, decoded.sha256)
+                        content = decoded.values.astype("<i2", copy=False).tobytes()
+                        file.write(content)
+                        place = Cached(start, len(decoded.values), decoded.scale, decoded.sha256)
                         index.execute(
-                            "INSERT OR REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", row
+                            "INSERT OR REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)",
+                            (*key, *place),
                         )
-                        start += n_samples
+                        index.execute(
+                            "INSERT OR REPLACE INTO checksums VALUES (?, ?, ?, ?)",
+                            (*key, _checksum(key, place, [content])),
+                        )
+                        self._whole.add(key)
+                        start += place.samples
                     file.flush()
                     os.fsync(file.fileno())
                 index.execute("COMMIT")
@@ -211,11 +289,13 @@ class AudioCache:
         return self.root / _INDEX
 
     @contextmanager
-    def _index(self) -> Iterator[sqlite3.Connection]:
+    def _index(self, *, made: bool = True) -> Iterator[sqlite3.Connection]:
         try:
             index = sqlite3.connect(self._index_path, timeout=600, isolation_level=None)
             try:
-                index.execute(_SCHEMA)
+                if made:
+                    index.execute(_SCHEMA)
+                    index.execute(_CHECKSUMS)
                 yield index
             finally:
                 index.close()
@@ -240,6 +320,21 @@ def quantised(y: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
     if scale == 0.0:
         return np.zeros(y.shape, np.int16), 1.0
     return np.rint(y / np.float64(scale)).astype(np.int16), scale
+
+
+def _pieces(file: BinaryIO, n_bytes: int) -> Iterator[bytes]:
+    while n_bytes > 0 and (piece := file.read(min(n_bytes, _READ_AT_ONCE))):
+        yield piece
+        n_bytes -= len(piece)
+
+
+def _checksum(key: _Key, place: Cached, content: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a row and its samples, wherever in the file they lie."""
+    told = (key[0].hex(), *key[1:], place.samples, place.scale, place.sha256)
+    digest = hashlib.sha256(repr(told).encode())
+    for piece in content:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _decoded(_: None, path: Path) -> _Decoded | str:

@@ -283,7 +283,7 @@ def data_of(
     paths = [row.path for rows in splits.values() for row in rows]
     if what.column == "vocals_path":
         paths += [row.vocals_path for rows in splits.values() for row in rows if row.vocals_path]
-    found = store.fill(paths, workers=workers, progress=progress)
+    found = store.fill(paths, workers=workers, progress=progress, tell=tell)
     labels = labels_of(what, splits, source)
     parts: dict[str, Recordings] = {}
     hashes: dict[str, str] = {}
