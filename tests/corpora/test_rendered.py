@@ -484,6 +484,16 @@ def test_a_further_soundfont_plays_the_test_split_and_it_alone(tmp_path, monkeyp
         )
         assert np.array_equal(old, new) == (row.split != "test"), row
 
+    # A corpus that was begun is gone on with as it was, whatever was installed or removed since.
+    again = rendered("rendered-instruments", tmp_path / "one")
+    assert again.equals(one)
+    assert again.attrs["notes"] == one.attrs["notes"]
+    monkeypatch.setattr(soundfonts, "PLACES", (write_soundfont(tmp_path / "b.sf2"), font))
+    assert rendered("rendered-instruments", tmp_path / "two").attrs["notes"] == two.attrs["notes"]
+    monkeypatch.setattr(soundfonts, "PLACES", ())
+    with pytest.raises(InputError, match=r"'sine\.sf2, SHA-256 .*', which is not installed; name"):
+        rendered("rendered-instruments", tmp_path / "two")
+
     # One folder, one choice.
     with pytest.raises(
         RunError, match=r"rendered with test_soundfont 'sine.sf2, SHA-256 .*not None"

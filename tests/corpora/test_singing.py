@@ -124,5 +124,8 @@ def test_a_corpus_is_sung(festival: Path, tmp_path: Path, monkeypatch: pytest.Mo
     top = int(np.argmax(spectrum))
     assert 80.0 < top * SR / 2048 < 350.0
     assert spectrum[max(top - 6, 0) : top + 7].sum() > 0.7 * spectrum.sum()
+    monkeypatch.setattr(singing, "VOICES", ("absent_diphone",))
+    with pytest.raises(InputError, match="kal_diphone of Festival sings in the clips"):
+        index("rendered-vocals", tmp_path / "sung", out, hours=0.0084, voices="found")
     with pytest.raises(RunError, match="rendered with singers 'kal_diphone', not None"):
         index("rendered-vocals", tmp_path / "sung", out, hours=0.0084, voices="choir")

@@ -55,7 +55,7 @@ def rendered_vocals(
     voices: str = singing.CHOIR,
 ) -> pd.DataFrame:
     """Render voices with accompaniments (see `nearkin.corpora.rendered.vocals`)."""
-    singers = singing.singers(voices)
+    singers = singing.singers(voices, begun=plan.begun(Path(root), "singers"))
     return _rendered(
         "rendered-vocals", root, hours, seed, workers, progress, test_soundfont, singers
     )
@@ -73,7 +73,7 @@ def _rendered(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    font = soundfonts.further(test_soundfont)
+    font = soundfonts.further(test_soundfont, begun=plan.begun(Path(root), "test_soundfont"))
     rendering = plan.Rendering(
         name,
         Path(root),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nearkin.audio import SAMPLE_RATE
-from nearkin.corpora.rendered import scores, synthesis
+from nearkin.corpora.rendered import scores, soundfonts, synthesis
 from nearkin.corpora.rendered.ensemble import Clip
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import read_regular, sha256_of
@@ -100,6 +100,17 @@ class Rendering:
         return units
 
 
+def begun(root: Path, key: str) -> str | None:
+    """Return a setting of the corpus that a folder was taken for: empty where it has none.
+
+    None where the folder holds no corpus yet.
+    """
+    there = _read(root / _SETTINGS)
+    if not isinstance(there, dict) or "corpus" not in there:
+        return None
+    return str(there.get(key, ""))
+
+
 def begin(rendering: Rendering) -> None:
     """Take a folder for a corpus, or find that it was taken for the same one.
 
@@ -120,7 +131,7 @@ def begin(rendering: Rendering) -> None:
     }
     font = rendering.test_soundfont
     if font is not None:
-        settings["test_soundfont"] = f"{printable(font.name)}, SHA-256 {sha256_of(font)}"
+        settings["test_soundfont"] = soundfonts.known_by(font)
     if rendering.singers:
         settings["singers"] = ", ".join(rendering.singers)
     path, clips = rendering.root / _SETTINGS, rendering.root / "clips"

@@ -42,8 +42,15 @@ _SHORTEST_S = 0.12
 _TIMEOUT_S = 120.0
 
 
-def singers(kind: str) -> tuple[str, ...]:
+def singers(kind: str, *, begun: str | None = None) -> tuple[str, ...]:
     """Return the voices of Festival that are to sing; none where the choirs do.
+
+    Parameters
+    ----------
+    kind : str
+    begun : str, optional
+        The voices that sing in a corpus that was begun, with ", " between them, empty where the
+        choirs do: where `FOUND` is asked for, they are gone on with.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def singers(kind: str) -> tuple[str, ...]:
     """
     if kind not in KINDS:
         raise InputError(f"--voices {kind}: must be one of {', '.join(KINDS)}")
-    if kind == CHOIR:
+    if kind == CHOIR or (kind == FOUND and begun == ""):
         return ()
     there = shutil.which(PROGRAM) is not None
     found = tuple(voice for voice in VOICES if there and (VOICES_AT / voice).is_dir())
@@ -61,6 +68,14 @@ def singers(kind: str) -> tuple[str, ...]:
             "--voices festival: Festival or a diphone voice of it is not installed; apt-get "
             "install festival festvox-kallpc16k, or pass --voices choir"
         )
+    if kind == FOUND and begun is not None:
+        wanted = tuple(begun.split(", "))
+        if not set(wanted) <= set(found):
+            raise InputError(
+                f"--voices found: {begun} of Festival sings in the clips that are there and is "
+                "not installed; install it, or give another --root"
+            )
+        return wanted
     return found
 
 

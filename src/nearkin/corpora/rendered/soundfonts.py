@@ -14,6 +14,7 @@ from nearkin.audio import SAMPLE_RATE
 from nearkin.corpora.rendered.orchestra import FAMILIES
 from nearkin.corpora.rendered.scores import EXTRA
 from nearkin.errors import ExtraError, InputError, printable
+from nearkin.files import sha256_of
 from nearkin.optional import need
 
 FOUND, NONE = "found", "none"
@@ -48,16 +49,31 @@ def own() -> Path:
     return path
 
 
-def further(given: str) -> Path | None:
+def further(given: str, *, begun: str | None = None) -> Path | None:
     """Return the SoundFont of the test split: a path as given, or `FOUND` or `NONE`.
+
+    Parameters
+    ----------
+    given : str
+    begun : str, optional
+        What `known_by` says of the one that plays a corpus that was begun, empty where none does:
+        where nothing else is asked for, it is gone on with.
 
     Raises
     ------
     InputError
         If it is not there, or is no SoundFont with all that is played.
     """
-    if given == NONE:
+    if given == NONE or (given == FOUND and begun == ""):
         return None
+    if given == FOUND and begun is not None:
+        for path in PLACES:
+            if path.is_file() and known_by(path) == begun:
+                return path
+        raise InputError(
+            f"--test-soundfont: the clips that are there were rendered with {begun!r}, which is "
+            "not installed; name its file with --test-soundfont, or give another --root"
+        )
     if given == FOUND:
         return next((path for path in PLACES if path.is_file()), None)
     path = Path(given)
@@ -77,6 +93,11 @@ def further(given: str) -> Path | None:
             "played; name a General MIDI SoundFont"
         )
     return path
+
+
+def known_by(path: Path) -> str:
+    """Return a SoundFont's name and hash, as a corpus keeps it."""
+    return f"{printable(path.name)}, SHA-256 {sha256_of(path)}"
 
 
 def said(test: Path | None) -> str:
