@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from nearkin.encoders import resolve
+from nearkin.encoders import own_modules, resolve
 from nearkin.encoders.own_modules import imported_files
 from nearkin.encoders.protocol import Key, embed
+from nearkin.errors import InputError
 
 ENCODER = (
     "import numpy as np\n"
@@ -133,3 +139,90 @@ def test_an_encoder_whose_helper_fails_leaves_nothing_behind(tmp_path: Path) -> 
         resolve(spec)
     encoder(tmp_path, 3.0)
     assert factor_of(spec) == 3
+
+
+def imported(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What a notebook does before it asks nearkin anything."""
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(folder)
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+
+def test_a_helper_that_others_imported_before_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran as it was imported, and was filed under the hash of the file."""
+    spec = encoder(tmp_path, 1.0)
+    assert imported(tmp_path, "helper_of_test", monkeypatch).factor() == 1
+    encoder(tmp_path, 2.125)
+    assert factor_of(spec) == 2.125
+
+
+def test_what_took_from_a_changed_helper_is_imported_anew_too(tmp_path: Path) -> None:
+    """The one in between did not change, and held the old function."""
+    spec = encoder(tmp_path, 1.0)
+    write(tmp_path / "helper_of_test.py", "from inner_of_test import factor\n")
+    write(tmp_path / "inner_of_test.py", "def factor():\n    return 1.0\n")
+    assert factor_of(spec) == 1
+    write(tmp_path / "inner_of_test.py", "def factor():\n    return 4.25\n")
+    assert factor_of(spec) == 4.25
+
+
+@pytest.mark.parametrize("by", ["nearkin", "others"])
+def test_a_module_by_name_runs_as_it_stands(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder(tmp_path, 1.0)
+    (tmp_path / "enc.py").rename(tmp_path / "enc_of_test.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    if by == "nearkin":
+        first = resolve("enc_of_test:enc").sha256
+        assert factor_of("enc_of_test:enc") == 1
+        assert resolve("enc_of_test:enc").sha256 == first
+    else:
+        importlib.import_module("enc_of_test")
+    write(tmp_path / "helper_of_test.py", "def factor():\n    return 3.5\n")
+    assert factor_of("enc_of_test:enc") == 3.5
+
+
+def test_a_library_that_changed_under_the_process_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after ``pip install --upgrade`` in a notebook."""
+    home = tmp_path / "site-packages"
+    write(home / "pkg_of_test" / "__init__.py", "")
+    write(home / "pkg_of_test" / "enc.py", ENCODER.replace("helper_of_test", ".helper"))
+    helper = write(home / "pkg_of_test" / "helper.py", "def factor():\n    return 1\n")
+    monkeypatch.syspath_prepend(home)
+    try:
+        assert factor_of("pkg_of_test.enc:enc") == 1
+        assert factor_of("pkg_of_test.enc:enc") == 1
+        helper.write_text("def factor():\n    return 2\n")
+        with pytest.raises(InputError, match=r"helper\.py changed after .*; restart the process"):
+            resolve("pkg_of_test.enc:enc")
+    finally:
+        for name in [name for name in sys.modules if name.startswith("pkg_of_test")]:
+            del sys.modules[name]
+
+
+def test_what_is_older_than_the_process_is_not_imported_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = encoder(tmp_path, 1.0)
+    held = imported(tmp_path, "helper_of_test", monkeypatch)
+    monkeypatch.setattr(own_modules, "_began", lambda: time.time() + 60)
+    assert factor_of(spec) == 1
+    assert sys.modules["helper_of_test"] is held
+    now = time.time()
+    assert 0 < now - (began := os_began()) < 10 * 86_400
+    monkeypatch.undo()
+    assert own_modules._began() == pytest.approx(began, abs=1.5)
+
+
+def os_began() -> float:
+    """When this process began, as ``ps`` has it: seconds since, of the epoch."""
+    told = subprocess.run(
+        ["ps", "-o", "etimes=", "-p", str(os.getpid())], capture_output=True, text=True, check=True
+    )
+    return time.time() - float(told.stdout)

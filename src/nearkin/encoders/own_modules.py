@@ -5,6 +5,9 @@ an import inside a function counts like one at the top. Libraries (site-packages
 library) are not followed, but for the package that the encoder itself is of. A module of another
 folder, or one whose name is computed, is not seen: the digest of answers catches most of these
 (`nearkin.encoders.quick_check`).
+
+What is hashed is what runs: a module that this process imported before its file changed, or that
+may be such a one, is imported anew with all beside it, or, of a library, refused.
 """
 
 from __future__ import annotations
@@ -12,20 +15,27 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from nearkin.audio import sha256_file
+from nearkin.encoders.identity import joined
+from nearkin.errors import InputError, printable
 
 Dotted = tuple[str, ...]
 
 _loaded: dict[Path, str] = {}
 """Own modules that were imported in this process, and their hashes then."""
+_MARGIN_S = 2.0
+"""File systems and clocks count in steps; what changed this long before a process began is doubted,
+which costs an import."""
 
 
 def root_of(path: Path, name: str = "") -> Path:
@@ -95,8 +105,9 @@ def sha256_of_modules(files: Sequence[Path], root: Path) -> str:
 def own_modules(files: Sequence[Path], root: Path) -> Iterator[None]:
     """Let a file import its own modules as they stand now, and not another folder's namesakes.
 
-    A module of these files that was imported before and has changed is imported anew. A module of
-    the same name from another folder stands aside, and is back afterwards; libraries stay.
+    Where one of these files was imported before and has changed, or may have, all are imported
+    anew: what did not change may hold what it took from the one that did. A module of the same
+    name from another folder stands aside, and is back afterwards; libraries stay.
 
     Parameters
     ----------
@@ -106,14 +117,10 @@ def own_modules(files: Sequence[Path], root: Path) -> Iterator[None]:
         The folder they are imported from; it is in `sys.path` meanwhile.
     """
     now = {file: sha256_file(file) for file in files}
-    names = {file.relative_to(root).parts[0].removesuffix(".py") for file in files}
-    changed = {
-        file.relative_to(root).parts[0].removesuffix(".py")
-        for file, sha256 in now.items()
-        if _loaded.get(file, sha256) != sha256
-    }
+    names = {_dotted(file, root).partition(".")[0] for file in files}
     strangers = {name for name in names if _is_elsewhere(sys.modules.get(name), root)}
-    _taken(changed - strangers)
+    if _outdated(now, root, sys.modules.keys(), margin_s=_MARGIN_S):
+        _taken(name for name in names if _is_below(sys.modules.get(name), root))
     aside = _taken(strangers)
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
@@ -128,19 +135,120 @@ def own_modules(files: Sequence[Path], root: Path) -> Iterator[None]:
             sys.modules.update(aside)
 
 
+def sha256_of_imported(
+    module: ModuleType, before: Collection[str], again: Callable[[], ModuleType]
+) -> tuple[ModuleType, str]:
+    """Hash a module that was imported by name, with its own, and see to it that this is what runs.
+
+    Parameters
+    ----------
+    module : module
+        As `importlib.import_module` returned it.
+    before : collection of str
+        The names in `sys.modules` before that.
+    again : callable
+        Imports it.
+
+    Returns
+    -------
+    (module, str)
+        The module, anew where its files were imported before and have changed, or may have; and
+        the hash, empty where it has no file.
+
+    Raises
+    ------
+    InputError
+        If such a module is of a library, which cannot be imported twice in a process.
+    """
+    place = getattr(module, "__file__", None)
+    if not place or not Path(place).is_file():
+        return module, ""
+    name, path = module.__name__, Path(place)
+    root, own = root_of(path, name), imported_files(path, name)
+    now = {file: sha256_file(file) for file in (path.resolve(), *own)}
+    library = _is_library(root)
+    outdated = _outdated(now, root, before, margin_s=0.0 if library else _MARGIN_S)
+    if outdated and library:
+        raise InputError(
+            f"encoder '{name}': {printable(outdated[0])} changed after this process began, which "
+            "may have imported it as it was before; restart the process (in a notebook, the kernel)"
+        )
+    if outdated:
+        _taken({_dotted(file, root).partition(".")[0] for file in now})
+        importlib.invalidate_caches()
+        module = again()
+    _loaded.update(now)
+    of_own = sha256_of_modules(own, root)
+    return module, joined(now[path.resolve()], of_own)
+
+
+def _outdated(
+    now: Mapping[Path, str], root: Path, before: Collection[str], *, margin_s: float
+) -> list[Path]:
+    """Return the files that modules were imported from and that have changed, or may have."""
+    found = []
+    for file, sha256 in now.items():
+        name = _dotted(file, root)
+        place = getattr(sys.modules.get(name), "__file__", None)
+        if name not in before or not place or Path(place).resolve() != file.resolve():
+            continue
+        if _loaded[file] != sha256 if file in _loaded else _is_younger(file, _began() - margin_s):
+            found.append(file)
+    return found
+
+
+def _dotted(file: Path, root: Path) -> str:
+    """Return the name that a module's file is imported by.
+
+    Examples
+    --------
+    >>> _dotted(Path("/code/models/__init__.py"), Path("/code"))
+    'models'
+    """
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _is_younger(file: Path, moment: float) -> bool:
+    """Tell whether a file was changed, or put where it is, after a moment."""
+    try:
+        found = file.stat()
+    except OSError:
+        return True
+    return max(found.st_mtime, found.st_ctime) > moment
+
+
+def _began() -> float:
+    """Return when this process began, in seconds of `time.time`; 0 where that is not known."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_bytes().split()[0])
+        return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def _is_elsewhere(module: ModuleType | None, root: Path) -> bool:
-    if module is None:
-        return False
-    places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
-    known = [Path(place).resolve() for place in places if place]
+    known = _places(module)
     return bool(known) and not any(
         place.is_relative_to(root) or _is_library(place) for place in known
     )
 
 
-def _taken(names: set[str]) -> dict[str, ModuleType]:
+def _is_below(module: ModuleType | None, root: Path) -> bool:
+    return any(place.is_relative_to(root) for place in _places(module))
+
+
+def _places(module: ModuleType | None) -> list[Path]:
+    """Return where a module was read from; nowhere is what is built in."""
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+    return [Path(place).resolve() for place in places if place]
+
+
+def _taken(names: Iterable[str]) -> dict[str, ModuleType]:
     """Take modules, with those below them, out of `sys.modules`."""
-    held = [name for name in sys.modules if name.partition(".")[0] in names]
+    tops = set(names)
+    held = [name for name in sys.modules if name.partition(".")[0] in tops]
     return {name: sys.modules.pop(name) for name in held}
 
 

@@ -27,7 +27,13 @@ from nearkin.encoders.identity import files_in, joined, sha256_of_files
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.kinds.definitions import choose, definitions
 from nearkin.encoders.kinds.module import from_module, is_torch_module, weights_sha256
-from nearkin.encoders.own_modules import imported_files, own_modules, root_of, sha256_of_modules
+from nearkin.encoders.own_modules import (
+    imported_files,
+    own_modules,
+    root_of,
+    sha256_of_imported,
+    sha256_of_modules,
+)
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError
 from nearkin.registry import suggest
@@ -281,14 +287,9 @@ def load_module(place: str, *, spec: str) -> tuple[Any, str]:
     """
     if place.endswith(".py"):
         return _module_from_file(spec, Path(place))
+    before = set(sys.modules)
     module = _module_by_name(spec, place)
-    source = source_of(module)
-    own = [imported_files(file, module.__name__) for file in source]
-    hashes = [
-        sha256_of_modules(files, root_of(file, module.__name__))
-        for file, files in zip(source, own, strict=True)
-    ]
-    return module, joined(sha256_of_files(source), *hashes)
+    return sha256_of_imported(module, before, lambda: _module_by_name(spec, place))
 
 
 def source_of(module: Any) -> list[Path]:
