@@ -58,6 +58,14 @@ def page_faults(session: Toy, item: int) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def keeps_much(session: Toy, item: int) -> int:
+    """Keep 350 MB for later units, past the second after which loky looks; return the process."""
+    if item > 1 and not hasattr(session, "kept"):
+        session.kept = np.ones(350_000_000, np.uint8)  # type: ignore[attr-defined]
+    time.sleep(0.6)
+    return os.getpid()
+
+
 def slow_square(session: Toy, item: int) -> int:
     time.sleep(0.05)
     return square(session, item)
