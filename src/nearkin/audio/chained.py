@@ -17,6 +17,7 @@ import numpy as np
 
 from nearkin.audio.decoders import Sound, as_channels
 from nearkin.audio.signals import resample
+from nearkin.audio.unfinished import Calm
 from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Part(io.RawIOBase):
     @classmethod
     def opened(cls, file: io.BufferedReader, begin: int, end: int) -> io.BufferedReader:
         """Return the bytes from `begin` to `end` as an open file."""
-        return io.BufferedReader(cls(file, begin, end))  # type: ignore[return-value]
+        return Calm(cls(file, begin, end))  # type: ignore[arg-type]
 
     def readable(self) -> bool:
         """Return True."""

@@ -140,7 +140,13 @@ def audio_stream(container: Any, path: Path, number: int) -> Any:
             f"{printable(path)}: holds {len(streams)} audio stream{'s' * (len(streams) != 1)}, "
             f"counted from 0: has no stream {number}; name another"
         )
-    return streams[number]
+    stream = streams[number]
+    if stream.codec_context is None:
+        raise InputError(
+            f"{printable(path)}: its sound is coded in a way that nearkin cannot decode; convert "
+            "it to FLAC"
+        )
+    return stream
 
 
 class Container:

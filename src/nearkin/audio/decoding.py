@@ -20,7 +20,7 @@ import numpy as np
 from nearkin.audio.chained import Chain, Part, parts
 from nearkin.audio.decoders import UNKNOWN, Container, Sndfile, Sound, audio_stream
 from nearkin.audio.folders import irregular
-from nearkin.audio.unfinished import with_length
+from nearkin.audio.unfinished import Calm, with_length
 from nearkin.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def opened(path: Path) -> io.BufferedReader:
             f"{printable(path)}: is {kind}: must be a regular file; save the sound in one"
         )
     try:
-        return path.open("rb")
+        return Calm(path.open("rb", buffering=0))
     except FileNotFoundError as error:
         raise InputError(f"{printable(path)}: no such file; check the name") from error
     except (OSError, ValueError) as error:
@@ -82,8 +82,11 @@ def opened(path: Path) -> io.BufferedReader:
 
 def with_sound(path: Path, job: Callable[[Sound], _T]) -> _T:
     """Do a job on an opened sound file: by libsndfile where it can, else by FFmpeg's libraries."""
-    with opened(path) as file:
-        _head(file, path)
+    with opened(path) as whole:
+        _head(whole, path)
+        file = _past_tag(whole)
+        if file is not whole:
+            return _with_opened(file, path, addressed(path)[1], job)
         places = parts(file)
         if len(places) > 1:
 
@@ -130,11 +133,13 @@ def promised_s(path: Path) -> float:
         If the file is missing, empty, or its header is not that of a sound.
     """
     _, number = addressed(path)
-    with opened(path) as bytes_there:
-        file = with_length(bytes_there)
+    with opened(path) as whole:
+        _head(whole, path)
+        tagless = _past_tag(whole)
+        file = with_length(tagless)
         head = _head(file, path)
         seconds: float | None = 0.0
-        if len(parts(file)) == 1:
+        if tagless is not whole or len(parts(file)) == 1:
             seconds = None if number or _is_mpeg(head) else _sndfile_s(file)
             if seconds is None:
                 file.seek(0)
@@ -190,6 +195,24 @@ def _head(file: io.BufferedReader, path: Path) -> bytes:
                 f"fetch it with {program} first"
             )
     return head
+
+
+def _past_tag(file: io.BufferedReader) -> io.BufferedReader:
+    """Return what follows the ID3 tags that some program put before a WAV or AIFF file."""
+    begin = 0
+    while True:
+        file.seek(begin)
+        head = file.read(10)
+        if head[:3] != b"ID3" or len(head) < 10:
+            break
+        size = 0
+        for byte in head[6:10]:
+            size = size << 7 | byte & 0x7F
+        begin += 10 + size
+    if begin and head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
+        return Part.opened(file, begin, file.seek(0, io.SEEK_END))
+    file.seek(0)
+    return file
 
 
 def _is_mpeg(head: bytes) -> bool:

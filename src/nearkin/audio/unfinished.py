@@ -15,6 +15,20 @@ _HEAD = 4096
 """Bytes in which the sound has to begin."""
 
 
+class Calm(io.BufferedReader):
+    """A file that stays where it is when it is sent where no file goes.
+
+    A damaged header sends libsndfile there, whose callbacks cannot raise: Python would print it.
+    """
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, if there is one."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return self.tell()
+
+
 class Overlaid(io.RawIOBase):
     """A file of which some bytes read as others.
 
@@ -71,7 +85,7 @@ def with_length(file: io.BufferedReader) -> io.BufferedReader:
     if not start or 0 < promised <= there - start:
         return file
     lengths = struct.pack("<QQQ", there - 8, there - start, 0)
-    return io.BufferedReader(Overlaid(file, 20, lengths))
+    return Calm(Overlaid(file, 20, lengths))
 
 
 def _data_start(head: bytes) -> int:
