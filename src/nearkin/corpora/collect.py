@@ -25,6 +25,14 @@ from nearkin.corpora.manifest_table import (
 from nearkin.corpora.recordings import Recording, refuse_twins
 from nearkin.errors import InputError, printable
 
+_LISTS = frozenset(
+    [
+        *(".arrow", ".feather", ".json", ".jsonl", ".m3u", ".m3u8", ".ods", ".pls", ".tab", ".tsv"),
+        *(".txt", ".xls", ".xlsx", ".xspf", ".yaml", ".yml"),
+    ]
+)
+"""Suffixes of what names recordings in ways that are not read."""
+
 
 class Collected(tuple[Recording, ...]):
     """The recordings found, in order of their names, each file once.
@@ -90,6 +98,11 @@ def collect(
             left_out += found.left_out
         elif path.suffix.lower() in MANIFEST_SUFFIXES:
             listed += read_manifest(path, split=split)
+        elif path.suffix.lower() in _LISTS:
+            raise InputError(
+                f"{printable(path)}: is no sound; save a list of recordings as .csv or .parquet, "
+                "with a column 'path'"
+            )
         else:
             files.append(path)
     roots = [Path(given) if Path(given).is_dir() else Path(given).parent for given in inputs]

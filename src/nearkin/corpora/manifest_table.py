@@ -11,6 +11,7 @@ import csv
 import io
 import math
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -49,8 +50,9 @@ def read_texts(path: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame of str
-        Rows that are not empty throughout. The index holds the number of each row in the file and
-        its name says what is counted: ``"line"`` of a CSV file, ``"row"`` of a Parquet file.
+        The rows, but for lines of a CSV file that are empty throughout. The index holds the number
+        of each row in the file and its name says what is counted: ``"line"`` of a CSV file,
+        ``"row"`` of a Parquet file.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def read_texts(path: Path) -> pd.DataFrame:
     if twice:
         raise InputError(f"{printable(path)}: has two columns '{twice[0]}'; rename or drop one")
     table = pd.DataFrame(dict(columns), index=pd.Index(numbers, name=word), dtype=object)
-    return table[(table != "").any(axis=1)]
+    return table[(table != "").any(axis=1)] if word == "line" else table
 
 
 def place_of(path: Path, table: pd.DataFrame, number: int) -> str:
@@ -132,8 +134,14 @@ def _csv(path: Path) -> tuple[Columns, list[int]]:
     text = _decoded(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((mark for mark in ",;\t" if "path" in _header(first, mark)), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise ValueError(
+            f"line {reader.line_num}: {error}; mend the quotation marks before it (one within a "
+            "cell is written twice)"
+        ) from error
     if not rows:
         raise ValueError("it is empty")
     (_, header), *rows = rows
@@ -160,6 +168,7 @@ def _decoded(path: Path) -> str:
         text = data.decode("utf-16")
     else:
         text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    text = text.removesuffix("\x1a")  # DOS ended text so
     nul = text.find("\0")
     if nul >= 0:
         line = text.count("\n", 0, nul) + 1
@@ -268,7 +277,7 @@ def check_groups(table: pd.DataFrame, path: Path) -> None:
                 f"{', '.join(SPLITS)}; {suggest(split, SPLITS)}"
             )
         found.setdefault(group or file, set()).add(split)
-        files.setdefault(file, set()).add(split)
+        files.setdefault(posixpath.normpath(file), set()).add(split)
     crossing = {group: splits for group, splits in found.items() if len(splits) > 1}
     for group, splits in crossing.items():
         others = f" (and {len(crossing) - 1} more)" if len(crossing) > 1 else ""
@@ -301,7 +310,7 @@ def seconds(text: str, where: str) -> float | None:
     except ValueError:
         found = math.nan
     if not (math.isfinite(found) and found >= 0):
-        raise InputError(f"{where}: start_s={text!r}: must be seconds >= 0; mend it")
+        raise InputError(f"{where}: start_s={text!r}: must be seconds >= 0, such as 1.5")
     return found
 
 

@@ -1,0 +1,65 @@
+"""Manifests that are almost right: no row is lost without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nearkin.corpora.collect import collect
+from nearkin.corpora.manifest import read_labelled
+from nearkin.errors import InputError
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        collect([path])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('path,clip_id\n"a.wav,1\nb.wav,2\n', 3),
+        ('path,clip_id\na.wav,1\n"b.wav,2', 3),
+        ('path,clip_id\n"7" mix.wav",1\nb.wav,2\n', 2),
+    ],
+)
+def test_a_quotation_mark_out_of_place_swallows_no_rows(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    assert f"line {line}: " in refused(path)
+    assert "mend the quotation marks" in refused(path)
+
+
+def test_quotation_marks_in_place_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text('path,clip_id\n"7"" mix.wav",1\n7" mix.wav,2\n"two\nlines.wav",3\n\x1a')
+    found = [(one.path.name, one.name) for one in collect([path])]
+    assert found == [('7" mix.wav', "1"), ('7" mix.wav', "2"), ("two\nlines.wav", "3")]
+
+
+def test_a_row_that_is_null_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    pd.DataFrame({"path": ["a.wav", None, "b.wav"]}).to_parquet(path)
+    assert "row 2, column 'path': is empty" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["m.tsv", "list.txt", "list.M3U", "m.jsonl", "book.xlsx"])
+def test_lists_of_other_kinds_are_no_sound(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("path\na.wav\n")
+    assert "is no sound; save a list of recordings as .csv or .parquet" in refused(path)
+
+
+def test_one_file_has_one_split_however_its_path_is_written(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    path = tmp_path / "m.csv"
+    path.write_text("path,split\na.wav,train\nsub/../a.wav,test\n./a.wav,train\n")
+    with pytest.raises(InputError, match=r"file 'a.wav' is in train and test"):
+        read_labelled(path)
