@@ -210,7 +210,10 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
     with path.open("rb") as file:
         try:
-            open_parquet(file)
+            names = open_parquet(file).schema_arrow.names
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"it has two columns '{printable(min(twice))}'")
             file.seek(0)
             return pd.read_parquet(file)
         except pa.ArrowException as error:  # some of Arrow's errors are no ValueErrors

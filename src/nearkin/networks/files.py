@@ -200,7 +200,9 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(
             f"{shown}: cannot be read ({error.strerror or error}); check the path"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error),
+    ) as error:
         raise InputError(
             f"{shown}: is no model of nearkin's; pass a file that nearkin train wrote"
         ) from error

@@ -6,6 +6,7 @@ Columns that merely hold numbers (a duration, a tempo) never become dimensions: 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ def vectors_of(
     InputError
         If it is not clear which columns are meant, or what they hold is no vector of numbers.
     """
+    if table.empty:
+        raise InputError(f"encoder '{spec}': holds no rows; write one for each clip and change")
     others = [str(column) for column in table.columns if str(column) not in keys]
     columns = _chosen(chosen, others, spec)
     if columns is None:
@@ -106,6 +109,7 @@ def _found(table: pd.DataFrame, others: Sequence[str], spec: str) -> list[str]:
         raise InputError(
             f"encoder '{spec}': {told} may all be dimensions: drop the others, or {name_them}"
         )
+    _require_complete(table, others, spec)
     if numeric:
         raise InputError(
             f"encoder '{spec}': no column '{LIST}', and whether {', '.join(numeric[:6])} are "
@@ -114,6 +118,32 @@ def _found(table: pd.DataFrame, others: Sequence[str], spec: str) -> list[str]:
     raise InputError(
         f"encoder '{spec}': no column '{LIST}' and no numbered columns v0, v1 ... beside "
         "clip_id, transformation and magnitude"
+    )
+
+
+def _require_complete(table: pd.DataFrame, others: Sequence[str], spec: str) -> None:
+    """Refuse v0 to vN of which one is missing, or holds something else than numbers."""
+    for names in _families(others):
+        for name in names:
+            if any(map(_is_number, (table[one] for one in names))) and not _is_number(table[name]):
+                raise _no_dimension(table, name, spec)
+    numbered = [_NUMBERED.match(name) for name in others if _is_number(table[name])]
+    places: dict[str, set[int]] = {}
+    for match in filter(None, numbered):
+        places.setdefault(match[1], set()).add(int(match[2]))
+    for stem, there in places.items():
+        gap = set(range(min(1, *there), max(there))) - there if len(there) > 2 else set()
+        if gap and len(gap) < len(there):
+            raise InputError(
+                f"encoder '{spec}': column '{stem}{min(gap)}' is missing among {stem}{min(there)} "
+                f"to {stem}{max(there)}: number them without a gap, or name those that count with "
+                "--encoder-options '{\"columns\": [...]}'"
+            )
+
+
+def _no_dimension(table: pd.DataFrame, name: str, spec: str) -> InputError:
+    return InputError(
+        f"encoder '{spec}': column {name} is {table[name].dtype}: a dimension must be numbers"
     )
 
 
@@ -136,10 +166,7 @@ def _families(names: Sequence[str]) -> list[list[str]]:
 def _of_columns(table: pd.DataFrame, columns: Sequence[str], spec: str) -> NDArray[np.float32]:
     for name in columns:
         if not _is_number(table[name]):
-            raise InputError(
-                f"encoder '{spec}': column {name} is {table[name].dtype}: a dimension must be "
-                "numbers"
-            )
+            raise _no_dimension(table, name, spec)
     return _narrow(table[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan))
 
 
@@ -188,8 +215,9 @@ def _vector(value: Any, where: str, how: str) -> NDArray[np.float64] | None:
 
 def _numbers(value: Any) -> NDArray[np.float64]:
     raw = np.asarray(value)
-    if raw.dtype.kind in "USb" or (
-        raw.dtype.kind == "O" and any(isinstance(one, str | bytes) for one in raw.ravel())
+    if raw.dtype.kind not in "fiuO" or (
+        raw.dtype.kind == "O"
+        and any(isinstance(one, str | bytes | complex | dt.date) for one in raw.ravel())
     ):
         raise TypeError(f"holds {raw.dtype.name if raw.dtype.kind != 'O' else 'text'}")
     return raw.astype(np.float64)

@@ -115,7 +115,8 @@ def _from_arrays(
 
     def fits(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         rows = {len(table), len(usable)}
-        if len(shape) not in (2, 3) or shape[0] not in rows or dtype.kind not in "fiu":
+        wrong = len(shape) not in (2, 3) or shape[0] not in rows or min(shape) < 1
+        if wrong or dtype.kind not in "fiu":
             raise InputError(
                 f"encoder '{spec}': holds {dtype} of shape {list(shape)}: must be numbers "
                 f"[{len(table)}, D] or [{len(table)}, time, D], a row for each row of {manifest}"
@@ -132,7 +133,10 @@ def _from_parquet(path: Path, manifest: Path | None, spec: str) -> pd.DataFrame:
         table = read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         text = " ".join(str(error).split())[:200]
-        raise InputError(f"encoder '{spec}': {path} is no Parquet file ({text})") from error
+        raise InputError(
+            f"encoder '{spec}': {path} is no Parquet file ({text}); write it with pandas' "
+            "to_parquet"
+        ) from error
     if {*KEY_COLUMNS, "path"} & set(table.index.names):
         table = table.reset_index()
     table.columns = [str(column) for column in table.columns]
