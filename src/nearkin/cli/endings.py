@@ -53,13 +53,18 @@ def sentences() -> Iterator[None]:
         at = "" if error.filename is None else f"{error.filename}: "
         told = f"{at}cannot be read or written ({error.strerror}); mend that"
         fail(f"{told} and give the same command again", EXIT_INPUT)
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         end_with_trace(error)
 
 
 def end_with_trace(error: BaseException) -> NoReturn:
     """Keep the trace of an error that nobody foresaw, say where, and leave with 70."""
-    said = " ".join(str(error).split())
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # its own __str__ fails
+        said = ""
     said = said if len(said) <= 200 else f"{said[:199]}…"
     kept = _kept_trace(error)
     where = f"the trace is in {kept}" if kept else "its trace could not be written anywhere"

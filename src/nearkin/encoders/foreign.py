@@ -1,7 +1,8 @@
 """The border to foreign code: what it may not do to the program that calls it.
 
-An exit (``sys.exit``, ``quit``, argparse on import) becomes an error like any other; the working
-directory and ``sys.argv`` are what they were before. A KeyboardInterrupt is the user's, and passes.
+An exit (``sys.exit``, ``quit``, argparse on import) becomes an error like any other, and so does
+what passes by ``except Exception`` (pytest's ``skip``, a cancelled task); the working directory and
+``sys.argv`` are what they were before. A KeyboardInterrupt is the user's, and passes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 
 class ForeignExitError(Exception):
-    """Foreign code tried to end the program."""
+    """Foreign code tried to end the program, or raised what nothing but its own caller catches."""
 
 
 @contextmanager
@@ -43,6 +44,13 @@ def foreign_code(*, argv: str | None = None) -> Iterator[None]:
             f"it calls exit({code}), which would end the program; put what a script does under "
             "if __name__ == '__main__':"
         ) from error
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise ForeignExitError(
+            f"it raises {told(error)}, which is no Exception and would end the program; catch it "
+            "there"
+        ) from error
     finally:
         sys.argv = arguments
         if place is not None and _here() != place:
@@ -60,8 +68,12 @@ def told(error: BaseException) -> str:
     >>> told(ValueError())
     'ValueError: no message'
     """
-    name = "SystemExit" if isinstance(error, ForeignExitError) else type(error).__name__
-    return f"{name}: {' '.join(str(error).split())[:300] or 'no message'}"
+    cause = error.__cause__ if isinstance(error, ForeignExitError) else None
+    try:
+        said = " ".join(str(error).split())[:300]
+    except Exception:  # its own __str__ fails
+        said = ""
+    return f"{type(cause or error).__name__}: {said or 'no message'}"
 
 
 def _here() -> str | None:

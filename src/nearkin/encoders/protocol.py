@@ -252,6 +252,8 @@ def as_array(values: Any) -> NDArray[Any]:
     TypeError, ValueError, RuntimeError
         If it cannot be turned into one.
     """
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind == "f":
+        values = values.filled(np.nan)  # what is masked is no answer
     if not isinstance(values, np.ndarray):
         for step in ("detach", "cpu"):
             values = getattr(values, step, lambda same=values: same)()

@@ -7,6 +7,7 @@ names the shapes seen and the option that settles it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,7 @@ def shapes_of(answer: Any) -> str:
     >>> shapes_of({"a": np.ones((1, 2)), "b": np.ones(3)})
     'a [1, 2], b [3]'
     """
+    answer = _as_mapping(answer)
     if _is_mapping(answer):
         return _shortened([f"{name} {shapes_of(answer[name])}" for name in _names(answer)])
     if _is_several(answer):
@@ -118,6 +120,7 @@ def _chosen(answer: Any, how: Reading) -> list[Any]:
 
 
 def _output(answer: Any, how: Reading) -> Any:
+    answer = _as_mapping(answer)
     if _is_mapping(answer):
         names = _names(answer)
         if how.output is not None:
@@ -145,14 +148,19 @@ def _output(answer: Any, how: Reading) -> Any:
 
 
 def _vectors(answer: Any, *, n_rows: int, single: bool, how: Reading) -> NDArray[Any]:
+    wanted = f"must be an array [batch, {how.declared}]"
     try:
         values = as_array(answer)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise EncoderError(
-            f"returned {kind_of(answer)}: must be an array [batch, {how.declared}]"
-        ) from error
+        why = " ".join(str(error).split())[:120]
+        raise EncoderError(f"returned {kind_of(answer)} ({why}): {wanted}") from error
+    if values.ndim == 0 and values.dtype == object:
+        told = "nothing (None)" if answer is None else kind_of(answer)
+        raise EncoderError(f"returned {told}: {wanted}")
     if not np.issubdtype(values.dtype, np.floating) and not np.issubdtype(values.dtype, np.integer):
-        raise EncoderError(f"returned dtype {values.dtype}: must be float32 or convertible to it")
+        told = str(values.dtype)
+        told = told if len(told) <= 60 else f"{told[:59]}…"
+        raise EncoderError(f"returned dtype {told}: must be float32 or convertible to it")
     shape = list(values.shape)
     if single:
         if values.ndim == 3 and len(values) == 1:
@@ -201,6 +209,15 @@ def _require_size(size: int, how: Reading) -> None:
         raise EncoderError(
             f"returned {size} values but declares {how.declared}={how.size}: correct one of the two"
         )
+
+
+def _as_mapping(answer: Any) -> Any:
+    """Return a dataclass or a named tuple as its fields by name, all else as it is."""
+    if dataclasses.is_dataclass(answer) and not isinstance(answer, type | Mapping):
+        return {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
+    if isinstance(answer, tuple) and hasattr(answer, "_asdict"):
+        return answer._asdict()
+    return answer
 
 
 def _is_mapping(answer: Any) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nearkin.encoders.calling.answers import Reading, read_answer
 from nearkin.encoders.calling.windows import cut
+from nearkin.encoders.foreign import told
 from nearkin.encoders.protocol import EncoderError, Key, pool
 
 BATCH = 32
@@ -190,7 +191,7 @@ def out_of_memory(error: Exception) -> bool:
     """Tell whether a model ran out of memory, on any device."""
     if isinstance(error, MemoryError):
         return True
-    text = str(error).lower()
+    text = told(error).lower()
     return any(
         sign in text
         for sign in ("out of memory", "can't allocate memory", "failed to allocate memory")

@@ -16,13 +16,14 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options, read_options
-from nearkin.encoders.foreign import foreign_code, told
+from nearkin.encoders.foreign import ForeignExitError, foreign_code, told
 from nearkin.encoders.identity import files_in, joined, sha256_of_files
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.kinds.definitions import choose, definitions
@@ -35,7 +36,7 @@ from nearkin.encoders.own_modules import (
     sha256_of_modules,
 )
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
-from nearkin.errors import InputError
+from nearkin.errors import InputError, NearkinError
 from nearkin.registry import suggest
 
 NO_ENCODER = (
@@ -155,13 +156,26 @@ def from_object(
                 f"encoder '{spec}': {told(error).replace(':', ' while constructing it:', 1)}"
                 f"{_ARGUMENTS if isinstance(error, TypeError) else ''}"
             ) from error
-    encoder, matched = _match(thing, kind=kind, spec=spec, options=given, handling=handling)
+    try:
+        with foreign_code():
+            encoder, matched = _match(thing, kind=kind, spec=spec, options=given, handling=handling)
+            told_of = {name: getattr(thing, name, None) for name in ("encoder_name", "task")}
+            trial = getattr(thing, "trial", None)
+    except (NearkinError, ForeignExitError):
+        raise
+    except Exception as error:  # the border to foreign code: a property may raise anything
+        raise InputError(
+            f"encoder '{spec}': {told(error).replace(':', ' while its attributes were read:', 1)}"
+        ) from error
+    trial = 1 if trial is None else trial
+    if isinstance(trial, bool) or not isinstance(trial, Integral) or int(trial) < 1:
+        raise InputError(f"encoder '{spec}': trial={trial!r}: must be an int > 0; correct it")
     # its weights are what such a model is; others have files, or answers, to be known by
     weights = weights_sha256(thing) if matched.startswith("a torch module") else ""
     return ResolvedEncoder(
-        name=str(getattr(thing, "encoder_name", name)),
-        task=str(getattr(thing, "task", "") or ""),
-        trial=int(getattr(thing, "trial", 1)),
+        name=name if told_of["encoder_name"] is None else str(told_of["encoder_name"]),
+        task=str(told_of["task"] or ""),
+        trial=int(trial),
         spec=spec,
         matched=matched,
         encoder=encoder,
@@ -215,7 +229,7 @@ def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEn
         )
     try:
         rate, size = int(thing.sample_rate), int(thing.embedding_size)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"encoder '{spec}': sample_rate={thing.sample_rate!r} and embedding_size="
             f"{thing.embedding_size!r} must be ints"
@@ -224,13 +238,18 @@ def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEn
         raise InputError(
             f"encoder '{spec}': sample_rate={rate} and embedding_size={size} must be > 0"
         )
+    lengths = {name: getattr(thing, name, None) for name in ("fixed_samples", "minimum_samples")}
+    for name, length in lengths.items():
+        whole = isinstance(length, Integral) and not isinstance(length, bool) and int(length) > 0
+        if length is not None and not whole:
+            raise InputError(f"encoder '{spec}': {name}={length!r}: must be an int > 0; correct it")
     encoder = ModelEncoder(
         thing.embed,
         sample_rate=rate,
         reading=options.reading(size=size),
-        samples=options.samples or getattr(thing, "fixed_samples", None),
+        samples=options.samples or lengths["fixed_samples"],
         pad=options.handling.pad,
-        minimum_samples=getattr(thing, "minimum_samples", None),
+        minimum_samples=lengths["minimum_samples"],
         training=lambda: bool(getattr(thing, "training", False)),
         gradient=_gradient(thing),
     )
