@@ -14,12 +14,10 @@ from nearkin.results.answers import RunTables
 from nearkin.results.audibility import (
     at_level,
     audibility,
-    equal_grid,
     heard_of,
     medians,
 )
 from nearkin.results.schemas import checked
-from nearkin.transforms.grids import grid
 from nearkin.transforms.magnitudes import Point
 
 N = 20
@@ -155,20 +153,6 @@ def test_impossible_levels_are_refused():
             audibility(tables(linear), perception(), mos=level)
     with pytest.raises(InputError, match="must be > 0"):
         audibility(tables(linear), perception(), jnd=0.0)
-
-
-def test_a_grid_of_equal_audibility(tmp_path):
-    # The median of clips 9 and 10: MOS 5 - (45 - SNR) / 29.5, linear between.
-    made = equal_grid(perception(), [4.5, 4.0], jnds=[2.0])
-    expected = [45 - 29.5 * 1.0, 45 - 29.5 * 0.5]
-    assert made["PN"] == pytest.approx(expected, abs=0.15)
-    ratios = sorted((1.03**-2, 1.03**2))
-    assert made["TS"] == pytest.approx(ratios, abs=0.003)
-    file = tmp_path / "equal.yaml"
-    file.write_text(f"points: {made}")
-    assert set(grid(file).codes) == {"PN", "TS"}
-    with pytest.raises(InputError, match="no level lies between"):
-        equal_grid(perception(lambda clip, snr: 4.9), [4.5])
 
 
 def test_medians_and_words():

@@ -11,8 +11,8 @@ import pytest
 import nearkin
 from nearkin.errors import InputError
 from nearkin.ownership import MARKER
-from nearkin.results.audibility import grid_file, is_grid_file
 from nearkin.results.badge import is_badge
+from nearkin.results.equal import Reached, grid_file, is_grid_file
 from nearkin.results.gate_reports import is_junit
 from support.commands import command, refused
 from support.runs import files_of
@@ -77,11 +77,11 @@ def test_one_file_is_not_asked_to_be_two(tmp_path: Path, small_run: Path) -> Non
 
 
 def test_a_grid_that_was_edited_stays(tmp_path: Path) -> None:
-    made = grid_file({"PN": [20.5, 30.0], "MP": [64.0]})
+    made = grid_file({"PN": [Reached(20.5, 4.0), Reached(30.0, 4.5)]}, n_clips=3)
     assert is_grid_file(made)
     file = tmp_path / "equal.yaml"
     file.write_bytes(made)
-    assert set(nearkin.transforms.grids.grid(str(file)).codes) == {"PN", "MP"}
+    assert set(nearkin.transforms.grids.grid(str(file)).codes) == {"PN"}
     for edited in (made.replace(b"20.5", b"20"), made[:-9], made + b"  TS: [1.1]\n", b"PN: [0]\n"):
         assert not is_grid_file(edited)
     file.write_bytes(made + b"  TS: [1.1]\n")

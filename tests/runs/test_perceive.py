@@ -101,7 +101,7 @@ def test_a_row_is_what_the_face_says_of_the_clips_that_were_heard(run: Path) -> 
         plan, module.Shards(run / "x", ""), {clip["clip_id"]: clip},
         module.noise_library(plan), Path(),
     )  # fmt: skip
-    original = module._read_again(work, clip)
+    original = module.read_again(plan, Path(), clip)
     assert original.content_sha256 == clip["content_sha256"]
     version = module.transformed(plan, original, plan.points[1], noise=work.noise)
     before = module.centre(original.context, plan.clip_samples)

@@ -51,13 +51,9 @@ def perceive_command(
         from nearkin.files import finite, write_whole
         from nearkin.progress import unsaid
         from nearkin.results.answers import RunTables
-        from nearkin.results.audibility import (
-            audibility,
-            equal_grid,
-            grid_file,
-            heard_of,
-            is_grid_file,
-        )
+        from nearkin.results.audibility import audibility, heard_of
+        from nearkin.results.equal import equal_points, grid_file, is_grid_file
+        from nearkin.runs.audible import asked_clips, listening
         from nearkin.runs.perceive import perceive
         from nearkin.transforms.magnitudes import mildest
         from nearkin.workers import available_cores
@@ -79,10 +75,17 @@ def perceive_command(
         scores = audibility(tables, table, mos=mos, jnd=jnd)
         result.folder.write_table("audibility", scores, csv=True)
         if grid_out is not None:
-            text = grid_file(equal_grid(table, jnds=(1.0, 2.0, 5.0)))
+            asked = asked_clips(table)
+            mine = table[table["clip_id"].isin(asked)]
+            with (
+                show(quiet=bool(quiet)) as progress,
+                listening(result.folder, asked, root=root, workers=cores) as hear,
+            ):
+                points = equal_points(mine, hear, progress=progress)
+            text = grid_file(points, n_clips=len(asked))
             write_whole(grid_out, lambda file: file.write(text))
-        points = mildest(table[["transformation", "magnitude"]].itertuples(index=False, name=None))
-        told = heard_of(table, points)
+        tried = mildest(table[["transformation", "magnitude"]].itertuples(index=False, name=None))
+        told = heard_of(table, tried)
         shown = [
             *(["the mildest magnitudes: " + "; ".join(told)] if told else []),
             *_lines(scores, mos=mos, jnd=jnd),

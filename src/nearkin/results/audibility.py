@@ -8,7 +8,6 @@ audibility lies around the level; C_W is the share of clips whose margin is abov
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from nearkin.errors import InputError
 from nearkin.results.answers import RunTables, units_of
 from nearkin.statistics.intervals import share_limits
 from nearkin.tables import AUDIBILITY, AUDIO, OK, ORIGINAL
-from nearkin.transforms import TRANSFORMATIONS, magnitudes, transformation
+from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import Point
 
 Floats = NDArray[np.float64]
@@ -29,7 +28,6 @@ Floats = NDArray[np.float64]
 MOS_LEVEL = 4.5
 """Between 5, "imperceptible", and 4, "perceptible but not annoying" (ITU-R BS.1284)."""
 JND_LEVEL = 1.0
-GRID_LEVELS = (4.8, 4.5, 4.0, 3.0, 2.0)
 FEWEST = 2
 SCALES = {"MOS": "mos", "JND": "jnd"}
 """The words of requirements, and the columns of perception.parquet."""
@@ -225,90 +223,6 @@ def _places(ladder: _Ladder) -> Floats:
     identity = magnitudes.axis(ladder.code).identity
     first = ladder.magnitudes[0] if identity is None else identity
     return np.array([first, *ladder.magnitudes])
-
-
-def equal_grid(
-    perception: pd.DataFrame, levels: Iterable[float] = GRID_LEVELS, *, jnds: Iterable[float] = ()
-) -> dict[str, list[float]]:
-    """Return magnitudes at which the median clip hears equally much of every transformation.
-
-    Parameters
-    ----------
-    perception : pandas.DataFrame
-        perception.parquet of a run whose grid reaches from mild to severe.
-    levels : iterable of float
-        Mean opinion scores.
-    jnds : iterable of float
-        Just noticeable differences, for what has that scale.
-
-    Returns
-    -------
-    dict of str to list of float
-        By code, growing; three digits, whole or a codec's own where only such are possible. A level
-        that the run's grid does not reach has no magnitude.
-
-    Raises
-    ------
-    InputError
-        If there is none at all.
-    """
-    clips = sorted(perception["clip_id"].unique())
-    found: dict[str, set[float]] = {}
-    for ladder in _ladders(perception, clips):
-        wanted = [5.0 - one for one in levels] if ladder.scale == "mos" else list(jnds)
-        with np.errstate(all="ignore"):
-            median = np.nanmedian(ladder.heard, axis=0)[None]
-        places = _places(ladder)
-        if magnitudes.axis(ladder.code).identity is None:
-            median, places = median[:, 1:], places[1:]
-        for sought in wanted:
-            value = float(at_level(median, places[None], sought)[0])
-            if math.isfinite(value):
-                found.setdefault(ladder.code, set()).add(
-                    _possible(ladder.code, value, ladder.magnitudes)
-                )
-    if not found:
-        raise InputError(
-            "no level lies between the mildest and the most severe magnitude of any "
-            "transformation; run a grid that reaches further, such as paper"
-        )
-    return {code: sorted(values) for code, values in found.items()}
-
-
-_GRID_HEAD = b"# nearkin perceive --grid-out, SHA-256 of what follows: "
-
-
-def grid_file(points: Mapping[str, Sequence[float]]) -> bytes:
-    """Return a grid as YAML; its first line, a comment, tells whether it was edited since."""
-    lines = ["name: equal-audibility", "points:"]
-    lines += [f"  {c}: [{', '.join(f'{v:g}' for v in values)}]" for c, values in points.items()]
-    text = "".join(f"{line}\n" for line in lines).encode()
-    return _GRID_HEAD + hashlib.sha256(text).hexdigest().encode() + b"\n" + text
-
-
-def is_grid_file(data: bytes) -> bool:
-    """Tell whether a file is as `grid_file` made it.
-
-    Examples
-    --------
-    >>> made = grid_file({"PN": [30]})
-    >>> is_grid_file(made), is_grid_file(made.replace(b"30", b"20"))
-    (True, False)
-    """
-    head, _, text = data.partition(b"\n")
-    return head == _GRID_HEAD + hashlib.sha256(text).hexdigest().encode()
-
-
-def _possible(code: str, value: float, tried: Sequence[float]) -> float:
-    """Return the possible magnitude nearest to a value: of three digits, else one of a few."""
-    short = float(f"{value:.3g}")
-    if code in TRANSFORMATIONS:
-        tried = [*tried, *magnitudes.axis(code).defaults]
-        try:
-            return transformation(code, short).magnitude
-        except InputError:
-            pass  # whole numbers, or a codec's own rates
-    return min(tried, key=lambda one: abs(one - value))
 
 
 def heard_of(perception: pd.DataFrame, points: Iterable[Point]) -> list[str]:

@@ -158,7 +158,7 @@ def perceived(work: Work, clip_id: str) -> list[dict[str, Any]]:
     plan = work.plan
     nothing = {"effective_magnitude": math.nan, "mos": math.nan, "zimtohrli": math.nan}
     try:
-        original = _read_again(work, work.clips[clip_id])
+        original = read_again(plan, work.root, work.clips[clip_id])
         clip = centre(original.context, plan.clip_samples)
         if clip is None:
             raise InputError("is shorter than a clip now; restore the file")
@@ -205,10 +205,24 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _read_again(work: Work, row: Mapping[str, Any]) -> Original:
-    """Read a clip's context from its recording, and make sure that it is the one of the run."""
-    plan = work.plan
-    path = work.root / str(row["path"])
+def read_again(plan: Plan, root: Path, row: Mapping[str, Any]) -> Original:
+    """Read a clip's context from its recording, and make sure that it is the one of the run.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run's.
+    root : Path
+        The folder that relative paths of clips begin in.
+    row : mapping
+        The clip's row in clips.parquet.
+
+    Raises
+    ------
+    InputError, OSError
+        If its file is another one now, or cannot be read as it was.
+    """
+    path = root / str(row["path"])
     if audio.sha256_file(path) != row["content_sha256"]:
         raise InputError("its file is not the one the run heard; restore it or run anew")
     place = (float(row["start_s"]), float(row["duration_s"]))
