@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import nearkin
+from conftest import RATE
 from nearkin import audio
 from nearkin.cli import app
 from nearkin.corpora.collect import collect
@@ -19,8 +20,10 @@ from nearkin.runs.exchange import export
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import make_plan
 from nearkin.runs.queries import noise_library, transformed
+from nearkin.transforms import NoiseLibrary, OtherMusic
 from nearkin.transforms.grids import Point
 from support.runs import files_of
+from support.signals import write_float
 
 FILE = """
 points: {GN: [-20], PO: 1, TO: [100, 1500], PL: [10], RV: [0.3], OP: [16]}
@@ -89,6 +92,34 @@ def test_another_chain_is_another_run(music: Path, grid_file: Path, run: nearkin
         nearkin.evaluate(
             ["mfcc"], music, grid=str(other), references="untrained", resamples=100,
             out=grid_file.parent / "run", workers=1,
+        )  # fmt: skip
+
+
+def test_music_of_the_users_own_is_mixed_in(music: Path, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    tone = np.sin(2 * np.pi * 3_000 * np.arange(6 * RATE) / RATE)
+    write_float(others / "tone.wav", 0.3 * tone, RATE)
+    grid = tmp_path / "mx.yaml"
+    grid.write_text("points: {MX: [0]}\nchains: {AIR: {steps: [MX], levels: {1: [0]}}}")
+    result = nearkin.evaluate(
+        ["mfcc"], music, grid=str(grid), other_music=str(others), references="untrained",
+        resamples=100, clips=3, out=tmp_path / "run", workers=1,
+    )  # fmt: skip
+    library = NoiseLibrary.from_path(others)
+    assert result.run["other_music"]["sha256"] == library.sha256
+    assert result.run["inputs"]["other music"] == library.sha256
+    assert OtherMusic.method(result.run).startswith("The other music was drawn from 'others'")
+    plan = make_plan({"encoders": ["mfcc"], "grid": str(grid), "other_music": str(others)})
+    [original] = originals(plan, collect([music])[0], [])
+    for code, level in (("MX", 0.0), ("AIR", 1.0)):
+        heard = transformed(plan, original, Point(code, level), noise=noise_library(plan)).heard
+        spectrum = np.abs(np.fft.rfft(heard))  # bins of half a hertz: the tone's is the 6,000th
+        assert spectrum.argmax() == 6_000
+    with pytest.raises(nearkin.InputError, match="other_music"):
+        nearkin.evaluate(
+            ["mfcc"], music, grid=str(grid), references="untrained", resamples=100, clips=3,
+            out=tmp_path / "run", workers=1,
         )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ NAMED = {
     "vectors.parquet": ("--encoder", "embeddings:{}"),
     "weights.bin": ("--encoder", "hear:module@{}"),
     "noise.wav": ("--noise", "{}"),
+    "other.wav": ("--other-music", "{}"),
     "config.yaml": ("--config", "{}"),
 }
 
@@ -43,7 +44,7 @@ def test_run(name: str, force: tuple[str, ...], tmp_path: Path, music: Path) -> 
     assert files_of(project) == before
 
 
-@pytest.mark.parametrize("name", ["grid.yaml", "noise.wav"])
+@pytest.mark.parametrize("name", ["grid.yaml", "noise.wav", "other.wav"])
 def test_export(name: str, tmp_path: Path, music: Path) -> None:
     path = tmp_path / name
     path.write_text("{PN: [0]}")

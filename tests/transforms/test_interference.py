@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import correlate
 
-from nearkin.transforms import Crackle, Hum, OtherMusic
+from nearkin.errors import InputError
+from nearkin.transforms import Crackle, Hum, NoiseLibrary, OtherMusic, transformation
+from support import signals
 
 SR = 22_050
 Y = (0.1 * np.random.default_rng(5).standard_normal(4 * SR)).astype(np.float32)
@@ -35,6 +38,41 @@ def test_other_music_is_other_for_every_clip_and_one_at_every_level():
     assert np.corrcoef(a, b)[0, 1] > 0.9999
     c = OtherMusic(0)(Y, sr=SR, rng=rng(1)) - Y
     assert abs(np.corrcoef(a, c)[0, 1]) < 0.5
+
+
+@pytest.fixture
+def others(tmp_path):
+    for k in range(3):
+        signals.write_float(tmp_path / f"{k}.wav", 0.2 * signals.white(10, SR, seed=k), SR)
+    return NoiseLibrary.from_path(tmp_path)
+
+
+@pytest.mark.parametrize("snr_db", [-10.0, 0.0, 20.0])
+def test_own_recordings_are_mixed_in_at_an_exact_level(others, snr_db):
+    mixed = OtherMusic(snr_db, music=others)(Y, sr=SR, rng=rng(3)).astype(np.float64)
+    added = mixed - Y
+    assert 10 * np.log10(np.var(Y) / np.var(added)) == pytest.approx(snr_db, abs=0.01)
+    # What was added is a part of one of the files, times a gain: nothing else has this likeness.
+    likeness = []
+    for k in range(3):
+        whole = 0.2 * signals.white(10, SR, seed=k)
+        place = int(correlate(whole, added, "valid", "fft").argmax())
+        likeness.append(np.corrcoef(whole[place : place + len(added)], added)[0, 1])
+    assert sorted(likeness)[2] > 0.9999
+    assert sorted(likeness)[1] < 0.1
+
+
+def test_own_recordings_are_drawn_by_chance_and_the_same_at_every_level(others):
+    a, b = (OtherMusic(snr, music=others)(Y, sr=SR, rng=rng()) - Y for snr in (0, 20))
+    assert np.corrcoef(a, b)[0, 1] > 0.9999
+    c = OtherMusic(0, music=others)(Y, sr=SR, rng=rng(1)) - Y
+    assert abs(np.corrcoef(a, c)[0, 1]) < 0.1
+
+
+def test_only_a_library_is_mixed_in(others):
+    assert transformation("MX", 5, music=others) == OtherMusic(5.0, music=others)
+    with pytest.raises(InputError, match="must be a NoiseLibrary"):
+        OtherMusic(0, music="folder")
 
 
 def test_clicks_are_a_poisson_process():

@@ -82,9 +82,9 @@ def evaluate(
         encoder.
     **settings
         Any other field of `nearkin.runs.plan.Plan`: ``clips``, ``excerpts_per_file``,
-        ``clip_seconds``, ``sample_rate``, ``layer``, ``pad``, ``device``, ``noise``, ``rho``,
-        ``gallery`` (a folder of music that lies among the originals, or ``"ENCODER=FILE"`` of
-        vectors) ...
+        ``clip_seconds``, ``sample_rate``, ``layer``, ``pad``, ``device``, ``noise``,
+        ``other_music``, ``rho``, ``gallery`` (a folder of music that lies among the originals,
+        or ``"ENCODER=FILE"`` of vectors) ...
 
     Returns
     -------

@@ -20,7 +20,16 @@ from nearkin.cli.common import (
     tell,
     written_files,
 )
-from nearkin.cli.flags import Clips, ClipSeconds, Engine, ExcerptsPerFile, Mp3Rate, Noise, Split
+from nearkin.cli.flags import (
+    Clips,
+    ClipSeconds,
+    Engine,
+    ExcerptsPerFile,
+    Mp3Rate,
+    Noise,
+    OtherMusic,
+    Split,
+)
 from nearkin.cli.run import run_and_tell
 
 
@@ -40,6 +49,7 @@ def export_command(
     split: Split = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds, equal clips [0].")] = None,
     noise: Noise = None,
+    other_music: OtherMusic = None,
     engine: Engine = None,
     mp3_rate: Mp3Rate = None,
     workers: Workers = None,

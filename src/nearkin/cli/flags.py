@@ -21,6 +21,9 @@ Seed = Annotated[int | None, typer.Option(help="Equal seeds, equal results [0]."
 Noise = Annotated[
     str | None, typer.Option(help="A recording, or a folder of them, for EN [babble].")
 ]
+OtherMusic = Annotated[
+    str | None, typer.Option(help="A recording, or a folder of them, for MX [synthesised].")
+]
 Engine = Annotated[
     str | None, typer.Option(help="signalsmith, rubberband, rubberband-r3 [signalsmith].")
 ]

@@ -32,6 +32,7 @@ from nearkin.cli.flags import (
     LoudnessWindow,
     Mp3Rate,
     Noise,
+    OtherMusic,
     Seed,
     Storage,
 )
@@ -66,6 +67,7 @@ def perform_command(
     clip_seconds: ClipSeconds = None,
     seed: Seed = None,
     noise: Noise = None,
+    other_music: OtherMusic = None,
     engine: Engine = None,
     mp3_rate: Mp3Rate = None,
     storage: Storage = None,

@@ -35,13 +35,14 @@ from nearkin.registry import suggest
 from nearkin.runs.drawing import draw
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.plan import Plan, make_plan
-from nearkin.runs.queries import need_packages
+from nearkin.runs.queries import need_packages, sound_paths
 from nearkin.runs.record import (
     Clock,
     begun,
     changed_audio,
     counted,
     identity,
+    music_input,
     now,
     require_same,
 )
@@ -51,8 +52,8 @@ from nearkin.tables import OK
 from nearkin.workers import Scheduler, Workers, open_workers
 
 SETTINGS = (
-    *("grid", "seed", "clips", "clip_seconds", "working_rate", "noise", "engine", "mp3_rate"),
-    *("storage", "loudness_window", "resamples"),
+    *("grid", "seed", "clips", "clip_seconds", "working_rate", "noise", "other_music"),
+    *("engine", "mp3_rate", "storage", "loudness_window", "resamples"),
 )
 """The settings of a plan that change a task's score."""
 _TABLES = tuple(name for name in PERFORMANCE_FILES if not name.endswith(".json"))
@@ -129,8 +130,7 @@ def perform(
     """
     need_packages(plan)
     folder = RunFolder(out)
-    noise = [Path(plan.noise)] if plan.noise else []
-    given = [*manifests, *made_from, *noise]
+    given = [*manifests, *made_from, *sound_paths(plan)]
     folder.decide(given)
     tests = sets_for(models, manifests, split=split, plan=plan)
     session = TaskSession(plan, folder, {test.task: test for test in tests})
@@ -259,6 +259,7 @@ def inputs_of(session: TaskSession, heard: Mapping[str, str] | None = None) -> d
     inputs: dict[str, Any] = {
         "nearkin": metadata.version("nearkin"),
         "noise": session.noise.sha256,
+        **music_input(session.plan),
         "audio": {
             one.name: {"start_s": one.start_s, "sha256": known.get(one.name, "")}
             for test in session.tests.values()

@@ -77,6 +77,7 @@ TOLD = (
     "seed",
     "engine",
     "noise",
+    "other_music",
     "mp3_rate",
     "audio_window",
     "working_rate",

@@ -29,7 +29,7 @@ from nearkin.lease import leased
 from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress, Tell, unsaid
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings, make_plan
-from nearkin.runs.queries import need_packages, transformed
+from nearkin.runs.queries import need_packages, sound_paths, transformed
 from nearkin.runs.record import audio_differences, changed_audio, content_of, inputs_of
 from nearkin.runs.schema import read_export
 from nearkin.runs.session import Session
@@ -116,7 +116,7 @@ def export(
 
     need_packages(plan)
     owned = OwnFolder(out, "export", (MANIFEST, SETTINGS, SHARDS, SOUNDS))
-    given = [*map(Path, recordings), *([Path(plan.noise)] if plan.noise else []), *made_from]
+    given = [*map(Path, recordings), *sound_paths(plan), *made_from]
     owned.decide(given)
     found = collect(recordings, split=plan.split, out=out)
     refuse_shared_ids(plan, found)

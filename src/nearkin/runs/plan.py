@@ -73,6 +73,9 @@ class Plan(BaseModel):
         None, description="distances of the latent space from installed packages, beside the own"
     )
     noise: str | None = None
+    other_music: str | None = Field(
+        None, description="a recording, or a folder of them, that MX mixes in"
+    )
     engine: Literal["signalsmith", "rubberband", "rubberband-r3"] = "signalsmith"
     mp3_rate: Literal["paper", "true"] = "paper"
     audio_window: Literal["clip", "full"] = "clip"

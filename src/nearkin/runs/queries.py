@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -259,18 +260,35 @@ def need_packages(plan: Plan) -> None:
 
 
 def transformation_at(plan: Plan, point: Point, *, noise: NoiseLibrary) -> Transformation:
-    """Build the transformation of a point with the plan's engines, MP3 rule and noise."""
-    return plan.grid.made(point, engine=plan.engine, rate=plan.mp3_rate, noise=noise)
+    """Build the transformation of a point with the plan's engines, MP3 rule, noise and music."""
+    music = music_library(plan)
+    return plan.grid.made(point, engine=plan.engine, rate=plan.mp3_rate, noise=noise, music=music)
 
 
 def noise_library(plan: Plan) -> NoiseLibrary:
     """Return the noise that EN adds: the user's recordings, or the built-in babble."""
-    return _noise_library(plan.noise)
+    return NoiseLibrary.babble() if plan.noise is None else _library(plan.noise)
 
 
-@functools.lru_cache(maxsize=2)
-def _noise_library(path: str | None) -> NoiseLibrary:
-    return NoiseLibrary.babble() if path is None else NoiseLibrary.from_path(path)
+def music_library(plan: Plan) -> NoiseLibrary | None:
+    """Return the recordings that MX mixes in; None for the built-in synthetic pieces."""
+    return None if plan.other_music is None else _library(plan.other_music)
+
+
+def sound_paths(plan: Plan) -> list[Path]:
+    """Return where the noise and the other music lie that the user gave."""
+    return [Path(path) for path in (plan.noise, plan.other_music) if path]
+
+
+def told_of_sounds(plan: Plan) -> list[str]:
+    """Return a line for a terminal for each of them that leaves recordings out."""
+    libraries = (noise_library(plan), music_library(plan))
+    return [line for library in libraries if library is not None for line in library.told()]
+
+
+@functools.lru_cache(maxsize=4)
+def _library(path: str) -> NoiseLibrary:
+    return NoiseLibrary.from_path(path)
 
 
 def _require_window(plan: Plan, frames: NDArray[np.float32]) -> None:

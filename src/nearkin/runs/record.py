@@ -29,6 +29,7 @@ from nearkin.runs.distractors import content_of_gallery
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.opening import Opened
 from nearkin.runs.plan import Plan, changed_settings
+from nearkin.runs.queries import music_library
 from nearkin.runs.session import Session
 from nearkin.tables import OK
 from nearkin.transforms import TRANSFORMATIONS, NoiseLibrary
@@ -84,6 +85,7 @@ def inputs_of(
         "groups": key(json.dumps(groups, sort_keys=True)) if any(groups.values()) else "",
         "encoder files": {e.label: e.sha256 for e in session.encoders if e.sha256},
         "noise file": session.noise.sha256,
+        **music_input(session.plan),
         **({"gallery": laid} if laid else {}),
     }
 
@@ -312,12 +314,35 @@ def begun(
             "sha256": noise.sha256,
             "left_out": list(noise.left_out),
         },
+        **_music(plan),
         "engine": engine_of(plan),
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in LIBRARIES},
             **_packages(plan),
         },
+    }
+
+
+def music_input(plan: Plan) -> dict[str, str]:
+    """Return what the recordings are that MX mixes in, by their hash; empty where none are given.
+
+    Runs that need none keep the inputs that they had before there were any.
+    """
+    music = music_library(plan)
+    return {"other music": music.sha256} if music else {}
+
+
+def _music(plan: Plan) -> dict[str, Any]:
+    music = music_library(plan)
+    if music is None:
+        return {}
+    return {
+        "other_music": {
+            "name": music.name,
+            "sha256": music.sha256,
+            "left_out": list(music.left_out),
+        }
     }
 
 

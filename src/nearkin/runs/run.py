@@ -24,7 +24,7 @@ from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.opening import Opened, open_session
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan, references_for
-from nearkin.runs.queries import need_packages
+from nearkin.runs.queries import need_packages, sound_paths, told_of_sounds
 from nearkin.runs.record import (
     Clock,
     finished_record,
@@ -103,7 +103,7 @@ def run(
     """
     need_packages(plan)
     folder = RunFolder(out)
-    given = [*map(Path, audio), *([Path(plan.noise)] if plan.noise else []), *made_from]
+    given = [*map(Path, audio), *sound_paths(plan), *made_from]
     given += [path for source in encoders for path in source.files()]
     given += paths_of(plan.gallery or ())
     folder.decide(given)
@@ -113,7 +113,7 @@ def run(
     recordings = collect(audio, split=plan.split, out=out)  # a wrong path costs no model's opening
     refuse_shared_ids(plan, recordings)
     opened = open_session(plan, out, sources, keep_distances=keep_distances, tell=tell)
-    for sentence in [*recordings.told(), *opened.session.noise.told()]:
+    for sentence in [*recordings.told(), *told_of_sounds(plan)]:
         tell(sentence)
     if fits is not None:
         n_clips = len(recordings) * plan.excerpts_per_file

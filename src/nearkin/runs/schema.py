@@ -93,6 +93,7 @@ class Inputs(_Known):
     audio: dict[str, Heard | int]
     encoder_files: dict[str, str] = Field(alias="encoder files")
     noise_file: str = Field(alias="noise file")
+    other_music: str = Field(default="", alias="other music")
     gallery: dict[str, str | int] = {}
 
 
@@ -124,6 +125,7 @@ class RunRecord(_Known):
     n: int | None = Field(default=None, ge=0)
     grid: GridRecord
     noise: Noise
+    other_music: Noise | None = None
     engine: str
     versions: dict[str, str]
     files: dict[str, str] = {}
@@ -180,6 +182,7 @@ class PerformanceRecord(_Known):
     models: list[ScoredModel]
     test_sets: dict[str, TestSetRecord]
     noise: Noise
+    other_music: Noise | None = None
     engine: str
     versions: dict[str, str]
     files: dict[str, str] = {}

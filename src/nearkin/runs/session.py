@@ -26,7 +26,7 @@ from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.gathered import QueryArrays, gather
 from nearkin.runs.plan import DEFAULT_CALLS, Plan
-from nearkin.runs.queries import noise_library
+from nearkin.runs.queries import music_library, noise_library
 from nearkin.runs.scoring import Scorer
 from nearkin.runs.shards import AGAIN, Shards, Used
 from nearkin.runs.sources import EncoderSource, resolve_sources
@@ -112,9 +112,11 @@ class Session:
         return tuple(encoders)
 
     def identity(self) -> str:
-        """Return what encoders and noise are, for a worker that must have the same."""
+        """Return what encoders, noise and other music are, for a worker that must have the same."""
         encoders = [(one.label, one.sha256, one.sample_rate) for one in self.resolved]
-        return hashlib.sha256(json.dumps([encoders, self.noise.sha256]).encode()).hexdigest()
+        music = music_library(self.plan)
+        added = [self.noise.sha256, *([music.sha256] if music else [])]
+        return hashlib.sha256(json.dumps([encoders, *added]).encode()).hexdigest()
 
     @functools.cached_property
     def noise(self) -> NoiseLibrary:

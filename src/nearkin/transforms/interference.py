@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nearkin.audio import synthetic
+from nearkin.errors import InputError, shown
 from nearkin.transforms.axis import Axis
 from nearkin.transforms.noise import AddedNoise
+from nearkin.transforms.noise_library import NoiseLibrary
 from nearkin.transforms.protocol import Transformation, drawn
 
 if TYPE_CHECKING:
@@ -65,12 +67,15 @@ class Hum(AddedNoise):
 
 @dataclass(frozen=True, slots=True)
 class OtherMusic(AddedNoise):
-    """Mix in another piece of music, one of the built-in synthetic ones, at a level.
+    """Mix in another piece of music at a level: of your own recordings, or a synthetic one.
 
     Parameters
     ----------
     snr_db : float
         RMS of the signal over RMS of the other music, both without their means, -100 to 200 dB.
+    music : NoiseLibrary or None
+        The recordings that it is drawn from, which should be none of those that are tested; None
+        for the built-in synthetic pieces.
 
     Examples
     --------
@@ -81,6 +86,7 @@ class OtherMusic(AddedNoise):
     """
 
     snr_db: float
+    music: NoiseLibrary | None = None
 
     axis: ClassVar[Axis] = Axis(
         title="Other music",
@@ -94,13 +100,28 @@ class OtherMusic(AddedNoise):
         remedy="0 dB is as loud",
     )
 
+    def __post_init__(self) -> None:
+        """Normalise and check the fields."""
+        AddedNoise.__post_init__(self)
+        if self.music is not None and not isinstance(self.music, NoiseLibrary):
+            raise InputError(
+                f"music={shown(self.music)}: must be a NoiseLibrary; pass "
+                "NoiseLibrary.from_path(...)"
+            )
+
     @classmethod
     def method(cls, run: Mapping[str, Any]) -> str:
         """Say where the other music comes from."""
-        return "The other music was synthesised, another piece for every clip."
+        music = run.get("other_music") or {}
+        if not music.get("name"):
+            return "The other music was synthesised, another piece for every clip."
+        digest = str(music.get("sha256", ""))[:12]
+        return f"The other music was drawn from '{music['name']}' (SHA-256 {digest}…)."
 
     def noise_of(self, n: int, *, sr: int, rng: np.random.Generator) -> Signal:
-        """Return a built-in piece."""
+        """Return an excerpt of the recordings, or a built-in piece."""
+        if self.music is not None:
+            return self.music.excerpt(n, sr=sr, rng=rng)
         seed = int(rng.integers(2**31))
         rate = max(sr, 8_000)
         [(_, piece)] = synthetic.clips(1, seed=seed, seconds=max(0.5, (n + 1) / rate), sr=rate)

@@ -105,7 +105,7 @@ class NoiseLibrary:
         if not self.left_out:
             return []
         more = f" (and {len(self.left_out) - 1} more)" if len(self.left_out) > 1 else ""
-        return [f"noise left out: {self.left_out[0]}{more}"]
+        return [f"left out of '{self.name}': {self.left_out[0]}{more}"]
 
     @classmethod
     def babble(cls) -> NoiseLibrary:
