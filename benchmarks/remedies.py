@@ -1,13 +1,15 @@
 """What each remedy is worth on recordings and changes that it never saw, and what it costs.
 
-python benchmarks/remedies.py MUSIC TAGS_MANIFEST WORK [--remedies map finetuned ...] [--save]
+python benchmarks/remedies.py MUSIC TAGS_MANIFEST WORK [--instruments MANIFEST] [--save]
 
 Recordings of MUSIC are dealt to two halves. Remedies learn on one half (or, training, on the tags
-of TAGS_MANIFEST, as `nearkin corpus rendered-tags` writes it) with PN and MP alone, and are tested
-on the other half with PN, MP, EN, TS and PS: `map` of mfcc and vgg-at, `finetuned` from vgg-at;
-`augmented` and `consistent` beside `plain`, a network trained as long without either. Tags are
-scored on unchanged test clips: by the networks' own heads; for vgg-at by a ridge regression on its
-embeddings of 400 training clips, which the remedies then have to do with, and by one learnt anew.
+of TAGS_MANIFEST, as `nearkin corpus rendered-tags` writes it, and on the instruments of
+`rendered-instruments`) with PN and MP alone, and are tested on the other half with PN, MP, EN, TS
+and PS: `map` of mfcc and vgg-at, `finetuned` from vgg-at; `augmented` and `consistent` beside
+`plain`, a network of the same task trained as long without either. Tasks are scored by the
+networks' own heads (`nearkin perform`) on test clips that are unchanged and changed; for vgg-at by
+a ridge regression on its embeddings of 400 training clips, which the remedies then have to do
+with, and by one learnt anew.
 
 Every command goes on where it was stopped; those that are done are not repeated.
 """
@@ -78,35 +80,36 @@ def prepared(music: Path, work: Path) -> None:
     (work / "test.yaml").write_text(TESTED)
 
 
+def corpora(tags: Path, args: argparse.Namespace) -> dict[str, Path]:
+    """Return the manifest of each task that networks are trained in."""
+    instruments = {"ir": args.instruments} if args.instruments else {}
+    return {task: path for task, path in ({"at": tags} | instruments).items() if task in args.tasks}
+
+
 def learn(work: Path, tags: Path, args: argparse.Namespace) -> dict[str, Path]:
     """Learn every remedy; return the models by name."""
     models = work / "models"
     models.mkdir(exist_ok=True)
     common = [
-        *("--batch", "12", "--precision", "bf16-mixed", "--device", "cpu"),
-        *(
-            "--threads",
-            str(args.threads),
-            "--workers",
-            str(args.workers),
-            "--cache",
-            work / "cache",
-        ),
+        *("--batch", str(args.batch), "--precision", "bf16-mixed", "--device", "cpu"),
+        *("--threads", str(args.threads), "--workers", str(args.workers)),
+        *("--cache", args.cache or work / "cache"),
     ]
     steps = ["--max-steps", str(args.steps)]
     grid = ["--grid", work / "learn.yaml"]
     trained = {
         "plain": [],
         "augmented": ["--augment", work / "learn.yaml"],
-        "consistent": ["--consistency", "0.1", *grid],
+        "consistent": ["--consistency", str(args.weight), *grid],
     }
     found = {}
-    for name, more in trained.items():
-        asked = name in args.remedies or (name == "plain" and {*trained} & {*args.remedies})
-        if asked:
-            found[name] = models / f"{name}.safetensors"
-            words = ["train", "at", "--manifest", tags, "--out", found[name], *common, *steps]
-            run(*words, *more)
+    for task, manifest in corpora(tags, args).items():
+        for remedy, more in trained.items():
+            if remedy in args.remedies or (remedy == "plain" and {*trained} & {*args.remedies}):
+                name = f"{remedy}-{task}"
+                found[name] = models / f"{name}.safetensors"
+                words = ["train", task, "--manifest", manifest, "--out", found[name]]
+                run(*words, *common, *steps, *more)
     if "finetuned" in args.remedies:
         found["finetuned"] = models / "finetuned.safetensors"
         words = ["finetune", "vgg-at", "--manifest", work / "music.csv", *grid, *common]
@@ -130,6 +133,39 @@ def tested(work: Path, specs: dict[str, str | Path], workers: int) -> None:
             words = ["run", work / "test.csv", "--encoder", spec, "--references", "untrained"]
             words += ["--grid", work / "test.yaml", "--excerpts-per-file", "2", "--keep-distances"]
             run(*words, "--no-report", "--out", out, "--workers", str(workers))
+
+
+def performed(work: Path, name: str, model: Path, manifest: Path, args) -> Path:
+    """Score a network's own head on unchanged and changed test clips."""
+    out = work / f"performed-{name}"
+    if not (out / "performance.parquet").is_file():
+        words = ["perform", model, "--manifest", manifest, "--grid", work / "test.yaml"]
+        run(*words, "--clips", str(args.task_clips), "--out", out, "--workers", str(args.workers))
+    return out
+
+
+def task_compared(before: Path, after: Path, manifest: Path, name: str) -> pd.DataFrame:
+    """Compare task scores clip by clip, resampling clips of a group together."""
+    key = ["transformation", "magnitude"]
+    sides = [pd.read_parquet(folder / "performance_clips.parquet") for folder in (before, after)]
+    wide = [side.pivot(index="clip_id", columns=key, values="value") for side in sides]
+    wide = [side.reindex(wide[0].index) for side in wide]
+    groups = pd.read_csv(manifest).set_index("path")["group"].loc[wide[0].index]
+    tables = [pd.read_parquet(folder / "performance.parquet") for folder in (before, after)]
+    measure = str(tables[0]["measure"].iloc[0])
+    values = {
+        Where(measure, "", "", code, magnitude, fit): side[code, magnitude].to_numpy(float)
+        for fit, side in zip((BEFORE, name), wide, strict=True)
+        for code, magnitude in side.columns
+    }
+    n = len(groups)
+    none = Embeddings(np.zeros((n, 1)), np.zeros((n, 1, 1)), [], np.ones((n, 1), bool),
+                      groups.astype("category").cat.codes.to_numpy())  # fmt: skip
+    rows = rows_of(none, HeldOut(values, {}), seed=0).set_index(key)
+    for side, table in zip(("before", "after"), tables, strict=True):  # the product's intervals
+        there = table.set_index(key)
+        rows[f"{side}_low"], rows[f"{side}_high"] = there["ci_low"], there["ci_high"]
+    return rows.reset_index()
 
 
 class Seen:
@@ -243,6 +279,12 @@ def main() -> None:
     parser.add_argument("music", type=Path)
     parser.add_argument("tags", type=Path, help="a manifest with tags")
     parser.add_argument("work", type=Path)
+    parser.add_argument("--instruments", type=Path, help="a manifest with instruments")
+    parser.add_argument("--tasks", nargs="+", choices=("at", "ir"), default=["at", "ir"])
+    parser.add_argument("--weight", type=float, default=0.5, help="of the consistency")
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--cache", type=Path, help="of decoded recordings [WORK/cache]")
+    parser.add_argument("--task-clips", type=int, default=200, help="scored in a task")
     parser.add_argument("--remedies", nargs="+", choices=REMEDIES, default=list(REMEDIES))
     parser.add_argument("--steps", type=int, default=120, help="of training")
     parser.add_argument("--tuning-steps", type=int, default=50, help="of fine-tuning")
@@ -253,20 +295,31 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     prepared(args.music, args.work)
     models = learn(args.work, args.tags, args)
-    tested(args.work, {"mfcc": "mfcc", "vgg-at": "vgg-at", **models}, args.workers)
-    seen = {name: Seen(args.work / f"tested-{name}") for name in ("mfcc", "vgg-at", *models)}
+    asked = {"map", "finetuned"} & {*args.remedies}
+    specs = {**({"mfcc": "mfcc", "vgg-at": "vgg-at"} if asked else {}), **models}
+    tested(args.work, specs, args.workers)
+    seen = {name: Seen(args.work / f"tested-{name}") for name in specs}
     tables, maps = [], {}
     if "map" in args.remedies:
         for encoder in ("mfcc", "vgg-at"):
             path = args.work / f"{encoder}-map.safetensors"
             tables.append((encoder, compared(seen[encoder], seen[encoder].mapped(path), "map")))
         maps["map"] = args.work / "vgg-at-map.safetensors"
-    for name in models:
-        if name != "plain":
-            against = "vgg-at" if name == "finetuned" else "plain"
-            tables.append((against, compared(seen[against], seen[name], name)))
-    own = {"vgg-at": "vgg-at", **{n: path for n, path in models.items() if n == "finetuned"}}
-    table = pd.concat([rows.assign(encoder=encoder) for encoder, rows in tables])
+    manifests = corpora(args.tags, args)
+    tasks = []
+    for name, model in models.items():
+        remedy, _, task = name.partition("-")
+        against = f"plain-{task}" if task else "vgg-at"
+        if remedy != "plain":
+            tables.append((against, compared(seen[against], seen[name], remedy)))
+        if task:
+            out = performed(args.work, name, model, manifests[task], args)
+            if remedy != "plain":
+                before = args.work / f"performed-{against}"
+                tasks.append((against, task_compared(before, out, manifests[task], remedy)))
+    own = {n: path for n, path in specs.items() if n in ("vgg-at", "finetuned")}
+    parts = [rows.assign(encoder=encoder) for encoder, rows in [*tables, *tasks]]
+    table = pd.concat(parts, ignore_index=True)
     columns = ["encoder", "fit", "measure", "transformation", "magnitude", "before"]
     columns += ["before_low", "before_high", "after", "after_low", "after_high"]
     columns += ["difference", "ci_low", "ci_high", "p", "n", "n_groups"]
@@ -278,10 +331,12 @@ def main() -> None:
         "learned": LEARNED.split("\n")[:2],
         "remedies": args.remedies,
         "steps": args.steps,
+        "batch": args.batch,
+        "consistency": args.weight,
         "tuning_steps": args.tuning_steps,
         "rows": json.loads(table[columns].round(4).to_json(orient="records")),
-        "tags, ridge regression on vgg-at": tag_scores(args.tags, own, maps),
-        "tags, own heads": {
+        "tags, ridge regression on vgg-at": tag_scores(args.tags, own, maps) if own else {},
+        "own heads, all test clips": {
             name: read_header(path)["scores"]["test"]
             for name, path in models.items()
             if name != "finetuned"
