@@ -29,6 +29,7 @@ import yaml
 from machine import machine, save
 
 import nearkin
+from nearkin.transforms import magnitudes
 
 PLUG_INS = Path(__file__).with_name("public_encoders.py")
 MEASURED = ("GE2E", "CrepeTiny", "Pesto", "BasicPitch", "SileroVAD", "BirdNET",
@@ -97,6 +98,27 @@ def scores(result: nearkin.Result, measure: str = "C_W") -> dict[str, dict[str, 
     return found
 
 
+def by_transformation(at_100: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list]]:
+    """The mean of C_W@100 over the magnitudes of a side, and the mildest at which it is under .5.
+
+    None where it is nowhere under .5.
+    """
+    found: dict[str, dict[str, list]] = {}
+    for name, mine in at_100.items():
+        sides: dict[str, list[tuple[float, float]]] = {}
+        for point, (value, *_) in mine.items():
+            code, magnitude = point.split()[0], float(point.split()[1])
+            side = magnitudes.direction(code, magnitudes.side(code, magnitude))
+            sides.setdefault(side, []).append((magnitude, value))
+        found[name] = {}
+        for side, values in sides.items():
+            values.sort(key=lambda one: magnitudes.severity(side[:2], one[0]))
+            under = [magnitude for magnitude, value in values if value < 0.5]
+            mean = round(float(np.mean([value for _, value in values])), 3)
+            found[name][side] = [mean, under[0] if under else None]
+    return found
+
+
 def same_clips(one: nearkin.Result, two: nearkin.Result) -> bool:
     key = ["clip_id", "content_sha256", "start_s"]
     used = [side.clips.loc[side.clips["status"] == "ok", key] for side in (one, two)]
@@ -135,7 +157,8 @@ def main() -> None:
     parser.add_argument("--encoder", action="append", help=f"of {PLUG_INS.name} [the eight fast]")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--also", type=Path, help="a run of the same clips with other encoders")
-    parser.add_argument("--attacked", type=Path, help="a run with --attack")
+    parser.add_argument("--attacked", type=Path, nargs="+", default=[],
+                        help="runs with --attack")  # fmt: skip
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/DATE-...")
     arguments = parser.parse_args()
     if not (arguments.out / "consistency.parquet").is_file():
@@ -169,9 +192,11 @@ def main() -> None:
             name: {point: mine[point] for point in points if point in mine}
             for name, mine in at_100.items()
         },
+        "by_transformation": by_transformation(at_100),
+        "by_transformation_columns": ["mean C_W@100", "mildest magnitude under .5"],
         "at_mos_4.5": equally_audible(result),
         "at_mos_4.5_columns": ["magnitude", "value", "ci_low", "ci_high", "n", "n_beyond"],
-        "worst_case": worst_case(arguments.attacked) if arguments.attacked else [],
+        "worst_case": [row for folder in arguments.attacked for row in worst_case(folder)],
         "ms_an_embedding": cost(names),
         "wheels": {name: module.WHEELS[name] for name in names},
         "wheels_columns": ["package", "version", "trained for", "code", "weights"],
@@ -179,6 +204,15 @@ def main() -> None:
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in PACKAGES},
     }
+    sides = {
+        name: {
+            side: f"{mean:.2f}" + ("" if under is None else f" ({under:g})")
+            for side, (mean, under) in mine.items()
+        }
+        for name, mine in record["by_transformation"].items()
+    }
+    print("mean C_W@100 (mildest magnitude under .5)")
+    print(pd.DataFrame(sides).T.to_string())
     print(json.dumps(record["ms_an_embedding"]))
     if arguments.save:
         save(record)
