@@ -74,40 +74,44 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="these commands [all]")
     parser.add_argument("--minutes", type=float, default=1e9, help="for each command")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", default="1/1", help="K/N: the K-th of N parts of the cases")
     given = parser.parse_args()
     stage = given.stage.resolve()
     rng = random.Random(given.seed)
     rows: Counter[str] = Counter()
     faults: list[str] = []
     left: dict[str, int] = {}
+    k, n = map(int, given.part.split("/"))
     for command in build(stage, torch=not given.no_torch):
         if given.only and command.name not in given.only:
             continue
         seconds, want = undisturbed(command, stage)
-        straight, half = stage / "straight" / command.name, stage / "half" / command.name
+        straight, half = stage / "straight" / command.name, stage / "half" / f"{command.name}{k}"
         shutil.rmtree(half, ignore_errors=True)
         half.parent.mkdir(exist_ok=True)
         command.begin(stage, half)
         half_done(command.at(half), half, seconds)
-        cases = [
+        cases = [  # every part has its own
             (state, source, name, how)
             for state, source in (("half-done", half), ("finished", straight))
             for name in chosen(source)
             for how in DAMAGES
         ]
         rng.shuffle(cases)
+        cases = cases[k - 1 :: n]
         limit = time.monotonic() + 60 * given.minutes
         for number, (state, source, name, how) in enumerate(progress(cases, command.name)):
             if time.monotonic() > limit:
                 left[command.name] = len(cases) - number
                 break
-            verdict = tried(command, source, stage / "damaged", name, how, want)
+            verdict = tried(command, source, stage / f"damaged{k}", name, how, want)
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
             if verdict.partition(":")[0].isupper():
                 faults.append(f"{command.name}, {state}, {name} {how}: {verdict}")
                 print(faults[-1], flush=True)
             result = {"cases": dict(sorted(rows.items())), "not tried": left, "faults": faults}
-            path = keep("-".join(["damage", *(given.only or [])]), result)
+            title = "-".join(["damage", *(given.only or []), *([str(k)] if n > 1 else [])])
+            path = keep(title, result)
     print(f"{dict(rows)}\n{left} not tried, {len(faults)} faults: {path}")
 
 

@@ -156,7 +156,44 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
         )
         perform = ("perform", str(model), "--manifest", str(manifest), *common, "--out", "{out}")
         commands.append(Command("perform", perform))
+        tune = ("finetune", str(model), "--clips-from", str(music), "--grid", str(grid))
+        tune = (*tune, "--max-steps", "12", *cpu, *cache, "--out", "{out}/f.safetensors")
+        commands.append(Command("finetune", tune))
+        attack = ("run", str(others), "--encoder", "vgg-ae", "--references", "untrained")
+        attack = (*attack, "--attack", "--keep-attacks", *several, "--out", "{out}")
+        commands.append(Command("attack", attack))
+        labelled = labelled_tones(stage / "tones")
+        study = ("reproduce", "--trials", "1", "--max-steps", "2", "--threads", "1", *several[2:])
+        named = [
+            word for task in ("at", "ir", "vs") for word in ("--manifest", f"{task}={labelled}")
+        ]
+        where = ("--clips-from", str(music), "--grid", str(stage / "fitted.yaml"))
+        commands.append(Command("study", (*study, *named, *where, "--out", "{out}")))
     return commands
+
+
+def labelled_tones(folder: Path, n: int = 20) -> Path:
+    """Make a manifest of tones and noises, with a voice in each, that every task takes; once."""
+    import numpy as np
+    import soundfile
+
+    manifest = folder / "manifest.csv"
+    if manifest.is_file():
+        return manifest
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    t = np.arange(round(3.0 * 22_050)) / 22_050
+    lines = ["path,split,group,tags,instrument,vocals_path"]
+    for k in range(n):
+        split = {3: "valid", 4: "test"}.get(k % 5, "train")
+        voice = 0.05 * np.sin(2 * np.pi * (200 + 20 * rng.integers(20)) * t)
+        tone = 0.2 * np.sign(np.sin(2 * np.pi * (700 + 30 * rng.integers(20)) * t))
+        other, word = (tone, "organ") if k % 2 else (0.1 * rng.standard_normal(len(t)), "drum")
+        for name, y in ((f"mix{k}", voice + other), (f"voice{k}", voice)):
+            soundfile.write(folder / f"{name}.flac", y, 22_050, subtype="PCM_16")
+        lines.append(f"mix{k}.flac,{split},song{k},{word};any,{word},voice{k}.flac")
+    manifest.write_text("\n".join([*lines, ""]))
+    return manifest
 
 
 def content(folder: Path) -> dict[str, str]:
