@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib
 import os
+import py_compile
 import subprocess
 import sys
 import time
@@ -218,6 +219,57 @@ def test_what_is_older_than_the_process_is_not_imported_twice(
     assert 0 < now - (began := os_began()) < 10 * 86_400
     monkeypatch.undo()
     assert own_modules._began() == pytest.approx(began, abs=1.5)
+
+
+LATE = ENCODER.replace("from helper_of_test import factor\n", "").replace(
+    "    return", "    from helper_of_test import factor\n    return"
+)
+
+
+def test_an_import_in_a_function_is_of_the_own_folder(tmp_path: Path) -> None:
+    """It was not found, or was the helper of the encoder that was loaded before."""
+    one, two = encoder(tmp_path / "one", 1.0), encoder(tmp_path / "two", 2.0)
+    write(tmp_path / "two" / "enc.py", LATE)
+    both = [resolve(spec) for spec in (one, two)]
+    for _ in range(2):
+        assert [factor_of(one), factor_of(two)] == [1, 2]
+    audio = np.ones((1, 22_050), np.float32)
+    found = [embed(each, audio, [Key("a", "OG", 0.0)]).vectors[0, 0] for each in both]
+    assert found == [1, 2]
+    assert sys.modules["helper_of_test"].factor() == 1
+    encoder(tmp_path / "two", 4.5)
+    write(tmp_path / "two" / "enc.py", LATE)
+    assert [factor_of(two), factor_of(one)] == [4.5, 1]
+
+
+def test_packages_of_one_name_import_their_own_when_called(tmp_path: Path) -> None:
+    specs = []
+    for name, factor in (("one", 1.0), ("two", 2.0)):
+        home = tmp_path / name / "net_of_test"
+        write(
+            home / "__init__.py", "def factor():\n    from .deep import value\n    return value\n"
+        )
+        write(home / "deep.py", f"value = {factor}\n")
+        path = write(tmp_path / name / "enc.py", ENCODER.replace("helper_of_test", "net_of_test"))
+        specs.append(f"{path}:enc")
+    both = [resolve(spec) for spec in specs]
+    audio = np.ones((1, 22_050), np.float32)
+    found = [embed(each, audio, [Key("a", "OG", 0.0)]).vectors[0, 0] for each in both]
+    assert found == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["enc.py", "helper_of_test.py"])
+def test_an_edit_within_a_second_that_keeps_the_size(name: str, tmp_path: Path) -> None:
+    """Python takes its compiled code for the new text then."""
+    spec = encoder(tmp_path, 1.0)
+    write(tmp_path / "enc.py", ENCODER.replace("factor() *", "1.0 * factor() *"))
+    path = tmp_path / name
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    py_compile.compile(str(path), doraise=True)
+    assert factor_of(spec) == 1
+    write(path, path.read_text().replace("1.0", "3.0"))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert factor_of(spec) == 3
 
 
 def os_began() -> float:

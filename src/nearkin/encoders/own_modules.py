@@ -13,8 +13,10 @@ may be such a one, is imported anew with all beside it, or, of a library, refuse
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import importlib
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -22,8 +24,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from nearkin.audio import sha256_file
 from nearkin.encoders.identity import joined
@@ -101,38 +104,132 @@ def sha256_of_modules(files: Sequence[Path], root: Path) -> str:
     return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-@contextmanager
-def own_modules(files: Sequence[Path], root: Path) -> Iterator[None]:
-    """Let a file import its own modules as they stand now, and not another folder's namesakes.
-
-    Where one of these files was imported before and has changed, or may have, all are imported
-    anew: what did not change may hold what it took from the one that did. A module of the same
-    name from another folder stands aside, and is back afterwards; libraries stay.
+class OwnModules:
+    """The modules of one encoder: whatever its code imports of them, at any time, is of them.
 
     Parameters
     ----------
     files : sequence of Path
         The modules, below `root`.
     root : Path
-        The folder they are imported from; it is in `sys.path` meanwhile.
+        The folder they are imported from; it is in `sys.path` while one is.
     """
-    now = {file: sha256_file(file) for file in files}
-    names = {_dotted(file, root).partition(".")[0] for file in files}
-    strangers = {name for name in names if _is_elsewhere(sys.modules.get(name), root)}
-    if _outdated(now, root, sys.modules.keys(), margin_s=_MARGIN_S):
-        _taken(name for name in names if _is_below(sys.modules.get(name), root))
-    aside = _taken(strangers)
-    sys.path.insert(0, str(root))
-    importlib.invalidate_caches()
-    try:
-        yield
+
+    def __init__(self, files: Sequence[Path], root: Path) -> None:
+        self.files = tuple(files)
+        self.root = root
+        self._tops = {_dotted(file, root).partition(".")[0] for file in files}
+        self._held: dict[str, ModuleType] = {}
+        self._open = False
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Import them as they stand now, and not another folder's namesakes.
+
+        Where one of them was imported before and has changed, or may have, all are imported anew:
+        what did not change may hold what it took from the one that did. A module of the same name
+        from another folder stands aside, and is back afterwards; libraries stay.
+        """
+        now = {file: sha256_file(file) for file in self.files}
+        if _outdated(now, self.root, sys.modules.keys(), margin_s=_MARGIN_S):
+            _taken(name for name in self._tops if _is_below(sys.modules.get(name), self.root))
+        with self._at_home():
+            yield
         _loaded.update(now)
-    finally:
-        if str(root) in sys.path:
-            sys.path.remove(str(root))
-        if aside:
-            _taken(strangers)
-            sys.modules.update(aside)
+
+    def load(self, name: str, path: Path) -> ModuleType:
+        """Run a file as a module of this name, whose functions import from here as well.
+
+        Raises
+        ------
+        ImportError
+            If it cannot be run as Python.
+        """
+        loader = _Loader(self, name, path)
+        location = importlib.util.spec_from_file_location(name, path, loader=loader)
+        if location is None:
+            raise ImportError(f"{path} cannot be imported as Python")
+        module = importlib.util.module_from_spec(location)
+        sys.modules[name] = module
+        try:
+            with self.loading():
+                loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+    def imports(
+        self,
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Stand for ``__import__`` in their code, at its top and in functions called later."""
+        whose = str((globals or {}).get("__package__") or "") if level else name
+        if whose.partition(".")[0] not in self._tops:
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        with self._at_home():
+            return builtins.__import__(name, globals, locals, fromlist, level)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find one of them, as the finders of `sys.meta_path` do."""
+        if name.partition(".")[0] not in self._tops:
+            return None
+        places = [str(self.root)] if path is None else path
+        found = PathFinder.find_spec(name, places, target)
+        if found is not None and isinstance(found.loader, SourceFileLoader) and found.origin:
+            found.loader = _Loader(self, name, Path(found.origin))
+        return found
+
+    @contextmanager
+    def _at_home(self) -> Iterator[None]:
+        if self._open:
+            yield
+            return
+        self._open = True
+        aside = _taken([name for name in self._tops if self._is_strange(name)])
+        sys.modules.update({n: m for n, m in self._held.items() if n not in sys.modules})
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.path.insert(0, str(self.root))
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            self._open = False
+            if str(self.root) in sys.path:
+                sys.path.remove(str(self.root))
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            tops = {name for name in self._tops if _is_below(sys.modules.get(name), self.root)}
+            mine = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops}
+            self._held.update(mine)
+            if aside:
+                _taken(name.partition(".")[0] for name in aside)
+                sys.modules.update(aside)
+
+    def _is_strange(self, name: str) -> bool:
+        module = sys.modules.get(name)
+        other = name in self._held and module is not self._held[name]
+        return module is not None and (other or _is_elsewhere(module, self.root))
+
+
+class _Loader(SourceFileLoader):
+    """Runs a file as its text is now: compiled code that is kept is told apart by seconds only."""
+
+    def __init__(self, own: OwnModules, name: str, path: Path) -> None:
+        super().__init__(name, str(path))
+        self._own = own
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._own.imports}
+        super().exec_module(module)
 
 
 def sha256_of_imported(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -29,8 +28,8 @@ from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.kinds.definitions import choose, definitions
 from nearkin.encoders.kinds.module import from_module, is_torch_module, weights_sha256
 from nearkin.encoders.own_modules import (
+    OwnModules,
     imported_files,
-    own_modules,
     root_of,
     sha256_of_imported,
     sha256_of_modules,
@@ -346,16 +345,10 @@ def _module_from_file(spec: str, path: Path) -> tuple[Any, str]:
     name = f"nearkin_encoder_{hashlib.sha256(address).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name], sha256
-    location = importlib.util.spec_from_file_location(name, path)
-    if location is None or location.loader is None:
-        raise InputError(f"encoder '{spec}': {path} cannot be imported as Python")
-    module = importlib.util.module_from_spec(location)
-    sys.modules[name] = module
     try:
-        with own_modules(own, root), foreign_code(argv=str(path)):
-            location.loader.exec_module(module)
+        with foreign_code(argv=str(path)):
+            module = OwnModules(own, root).load(name, path)
     except Exception as error:  # the border to foreign code: anything may come
-        del sys.modules[name]
         raise InputError(
             f"encoder '{spec}': {told(error).replace(':', ' while importing it:', 1)}"
         ) from error
