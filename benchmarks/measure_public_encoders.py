@@ -143,7 +143,7 @@ def worst_case(folder: Path) -> list[dict[str, object]]:
     table = nearkin.load(folder).attack_scores
     if table is None:
         return []
-    rows = table[(table["space"] == "latent") & table["transformation"].isin(["AD", "PN"])]
+    rows = table[(table["space"] == "latent") & table["transformation"].isin(["AD", "AD+MP", "PN"])]
     kept = ["encoder", "task", "method", "measure", "transformation", "magnitude", "value"]
     rows = rows[[*kept, "ci_low", "ci_high", "n", "status"]].round(3)
     return json.loads(rows.to_json(orient="records"))
