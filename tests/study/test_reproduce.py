@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,12 +23,15 @@ pytest.importorskip("safetensors")
 from conftest import write_tunes
 from nearkin.errors import InputError, RunError
 from nearkin.files import sha256_of
+from nearkin.runs.folder import RunFolder
 from nearkin.study import checks, steps
+from nearkin.study.estimate import estimate
 from nearkin.study.paper import CLAIMS
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
 from nearkin.study.steps import steps_of
 from nearkin.study.study import WHOLE, _cpu_seconds, reproduce, require_possible
+from nearkin.training.place import TrainingPlace
 from nearkin.workers import open_workers
 from support.commands import command, refused
 from support.labelled_tones import make_corpus
@@ -183,9 +187,56 @@ def test_a_killed_commands_lease_is_no_obstacle(data: dict[str, Path], tmp_path:
     folder.claim()
 
 
-def test_other_settings_are_refused_by_name(study: Path, data: dict[str, Path]) -> None:
-    with pytest.raises(InputError, match=r"trials \(was 1, now 2\)"):
-        reproduce(plan_for(data, trials=2), study)
+def pretended(plan: StudyPlan, out: Path) -> StudyFolder:
+    """Return a study whose every step is recorded as done, its files with nothing real in them."""
+    folder = StudyFolder(out)
+    folder.claim()
+    run = RunFolder(folder.run)
+    run.claim()
+    done = {}
+    for step in steps_of(plan):
+        files = step.files(folder)
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if step.kind != "train":
+                path.write_text(step.name)
+                (run if folder.run in path.parents else folder).owned.own(path)
+                continue
+            place = TrainingPlace(path)
+            with place.held():
+                path.write_text(step.name)
+                place.wrote(path)
+                (place.folder / "curve.csv").write_text("step,validation_loss\n1,.9\n2,.8\n")
+        if files:
+            done[step.name] = folder.digests(files)
+    folder.write(plan.identity(), done)
+    return folder
+
+
+def test_other_settings_are_refused_by_name(data: dict[str, Path], tmp_path: Path) -> None:
+    out = pretended(plan_for(data), tmp_path / "out").root
+    with pytest.raises(InputError, match=r"batch \(was 2, now 3\), trials \(was 1, now 2\)"):
+        reproduce(plan_for(data, trials=2, batch=3), out)
+
+
+def test_a_study_may_be_given_more_trials_but_not_fewer(
+    data: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = pretended(plan_for(data), tmp_path / "out")
+    more = plan_for(data, trials=2, head_trials=1)
+    done = folder.begin(more.identity())
+    assert len(done) == 8
+    assert all(name.startswith("train ") for name in done)
+    assert folder.model("vgg", "ae", 1).is_file()
+    assert not (folder.run / "run.json").exists()  # it was of fewer networks
+    assert not (folder.run / "performance.parquet").exists()
+    assert folder.done_with(more.identity()) == done
+    for other in (plan_for(data), plan_for(data, trials=3, head_trials=1, seed=1)):
+        with pytest.raises(InputError, match="give the same settings or more trials"):
+            folder.done_with(other.identity())
+    folder.write(plan_for(data, trials=4, head_trials=1).identity(), done)
+    with pytest.raises(InputError, match=r"head_trials \(was 1, now 2\), trials \(was 4, now 3\)"):
+        folder.done_with(plan_for(data, trials=3, head_trials=2).identity())
 
 
 def test_a_model_that_went_is_trained_again(
@@ -343,6 +394,46 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert "CPU time: about " in done.stdout
     assert "nothing was written" in done.stdout
     assert not out.exists()
+
+
+def test_a_dry_run_counts_what_is_done_and_times_what_is_left(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, timed = plan_for(data), []
+
+    def seconds(settings: Any, *_: Any) -> float:
+        timed.append((settings.features, settings.task))
+        return 0.5
+
+    monkeypatch.setattr("nearkin.training.estimate.step_seconds", seconds)
+    monkeypatch.setattr("nearkin.study.estimate._clip_seconds", lambda _: (8.0, 1.0))
+    folder = pretended(plan, tmp_path / "out")
+    whole = estimate(plan, folder, workers=1)
+    assert (whole.steps_done, whole.steps, whole.trainings_done) == (14, 14, 8)
+    assert sum(whole.seconds.values()) == 0
+    assert not timed
+    more = estimate(plan_for(data, trials=3, head_trials=1), folder, workers=1)
+    assert (more.steps_done, more.trainings_done, more.trainings) == (8, 8, 16)
+    assert more.seconds["training"] == pytest.approx(2 * 4 * 2 * 0.5)
+    assert {features for features, _ in timed} == {"vgg", "mfcc"}  # the heads are scored
+    folder.clear_run()
+    record = folder.read()
+    assert record is not None
+    folder.write(record["settings"], dict(list(record["done"].items())[:3]))
+    for name in ("vgg-vs-1", "mfcc-ir-1"):  # not begun; the others are whole, though not recorded
+        shutil.rmtree(folder.root / "models" / f"{name}.safetensors.training")
+        (folder.root / "models" / f"{name}.safetensors").unlink()
+    found = estimate(plan, folder, workers=1)
+    assert (found.steps_done, found.trainings_done, found.trainings) == (6, 6, 8)
+    assert found.seconds["training"] == pytest.approx((2 + 2) * 0.5)
+    assert found.seconds["consistency"] == pytest.approx(100 * (8.0 + 4 * 1.0))
+    told = "\n".join(found.lines())
+    assert "6 of 14 steps are done and not done again, 6 of 8 trainings among them" in told
+    model = folder.model("vgg", "ir", 1)
+    model.unlink()
+    TrainingPlace(model).folder.joinpath("curve.csv").write_text("step,validation_loss\n1,.9\n")
+    found = estimate(plan, folder, workers=1)
+    assert found.seconds["training"] == pytest.approx((2 + 2 + 1) * 0.5)
 
 
 def _busy(_: None, seconds: float) -> float:

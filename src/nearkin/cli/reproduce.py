@@ -126,16 +126,19 @@ def plan_of(options: ReproduceOptions) -> StudyPlan:
 
 
 def _estimate(options: ReproduceOptions, plan: StudyPlan, workers: int) -> None:
+    from nearkin.cli.trained import keep_freed_memory
     from nearkin.optional import need
     from nearkin.study.estimate import estimate
     from nearkin.study.places import StudyFolder
     from nearkin.study.study import require_possible
 
-    require_possible(plan, StudyFolder(Path(options.out)))
+    folder = StudyFolder(Path(options.out))
+    require_possible(plan, folder)
     torch = need("torch", extra="torch")
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    found = estimate(plan, workers=workers, threads=torch.get_num_threads())
+    keep_freed_memory()
+    found = estimate(plan, folder, workers=workers, threads=torch.get_num_threads())
     for line in found.lines():
         say(line)
     if options.json_line:

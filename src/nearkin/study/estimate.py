@@ -16,8 +16,10 @@ from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.recordings import Row
 from nearkin.progress import duration
 from nearkin.study.checks import disk_mb
+from nearkin.study.places import StudyFolder
 from nearkin.study.plan import SCALES, StudyPlan
-from nearkin.study.study import hours_of
+from nearkin.study.steps import steps_of
+from nearkin.study.study import finished, hours_of
 from nearkin.tasks import TASKS, task
 from nearkin.transforms.grids import grid
 
@@ -36,8 +38,10 @@ class StudyEstimate:
     Attributes
     ----------
     trainings, points, clips, task_clips, workers : int
+    steps, steps_done, trainings_done : int
+        Steps of the study, those which are done already, and the trainings among them.
     seconds : dict of str to float
-        Wall time by kind of step; trainings take one process.
+        Wall time of what is left, by kind of step; trainings take one process.
     cpu_seconds : float
         Of all processes and threads together, the workers' too.
     disk_mb : float
@@ -51,6 +55,9 @@ class StudyEstimate:
     clips: int
     task_clips: int
     workers: int
+    steps: int
+    steps_done: int
+    trainings_done: int
     seconds: dict[str, float]
     cpu_seconds: float
     disk_mb: float
@@ -67,51 +74,61 @@ class StudyEstimate:
         told = [
             f"{self.words}: {self.trainings} trainings, {self.points} points and the originals, at "
             f"most {self.clips} test clips, {self.task_clips} of each task",
-            f"disk: about {size}",
         ]
+        if self.steps_done:
+            told.append(
+                f"{self.steps_done} of {self.steps} steps are done and not done again, "
+                f"{self.trainings_done} of {self.trainings} trainings among them; left:"
+            )
+        told.append(f"disk: about {size}")
         told += [f"{kind}: about {duration(s)}" for kind, s in self.seconds.items() if s]
         whole, used = duration(sum(self.seconds.values())), duration(self.cpu_seconds)
         told.append(f"time: about {whole} on {self.workers} workers; CPU time: about {used}")
         return [*told, "nothing was written"]
 
 
-def estimate(plan: StudyPlan, *, workers: int, threads: int = 1) -> StudyEstimate:
-    """Count a study's work, and time a little of each kind.
+def estimate(
+    plan: StudyPlan, folder: StudyFolder, *, workers: int, threads: int = 1
+) -> StudyEstimate:
+    """Count a study's work, and time a little of each kind that is left.
 
     Parameters
     ----------
     plan : StudyPlan
         With what.
+    folder : StudyFolder
+        Where; what is done there already is not timed.
     workers, threads : int
         Processes of a step, and CPU threads of a training.
 
     Raises
     ------
     InputError, ExtraError
-        If data or a library is missing.
+        If data or a library is missing, or the folder holds a study with other settings.
     """
-    seconds_a_step = {
-        (features, name): _step_seconds(plan, features, name)
-        for features in ("vgg", "mfcc")
-        for name in TASKS
-    }
-    rendering = 3600 * plan.n_hours * len(plan.rendered) / RENDERED_A_SECOND / workers
-    training = sum(
-        seconds_a_step[features, name] * _steps(plan, name) for features, name, _ in plan.models
-    )
-    one, more = _clip_seconds(plan)
+    done = finished(plan, folder)
+    missing = [name for name in plan.rendered if f"corpus {name}" not in done]
+    left = _steps_left(plan, folder, done)
     n_networks = plan.trials * len(TASKS)
     n_points = len(grid(plan.grid).points)
-    scoring = sum(
-        seconds_a_step[features, name] / plan.batch * FORWARD for features, name, _ in plan.models
-    )
+    wanted = set(left) if "performance" in done else {model[:2] for model in plan.models}
+    each = {kind: _step_seconds(plan, *kind) for kind in sorted(wanted)}
+    one = more = 0.0
+    if not {"consistency", "performance"} <= done:
+        one, more = _clip_seconds(plan)
+    comparing = plan.n_clips * (one + n_networks * more) / workers
+    scoring = len(TASKS) * one
+    if "performance" not in done:
+        scoring += n_points * FORWARD * sum(each[m[:2]] for m in plan.models) / plan.batch
+    rest = [step for step in steps_of(plan) if step.kind in ("analyze", "report")]
     seconds = {
-        "corpora": rendering,
-        "training": training,
-        "consistency": plan.n_clips * (one + n_networks * more) / workers,
-        "task scores": plan.n_task_clips * (len(TASKS) * one + n_points * scoring) / workers,
-        "analysis, figures and claims": 120.0,
+        "corpora": 3600 * plan.n_hours * len(missing) / RENDERED_A_SECOND / workers,
+        "training": sum(each[kind] * n for kind, n in left.items()),
+        "consistency": 0.0 if "consistency" in done else comparing,
+        "task scores": 0.0 if "performance" in done else plan.n_task_clips * scoring / workers,
+        "analysis, figures and claims": sum(step.weight for step in rest if step.name not in done),
     }
+    trained = sum(f"train {features} {task} {n}" in done for features, task, n in plan.models)
     busy = {"training": threads, "analysis, figures and claims": 1}
     return StudyEstimate(
         trainings=len(plan.models),
@@ -119,11 +136,31 @@ def estimate(plan: StudyPlan, *, workers: int, threads: int = 1) -> StudyEstimat
         clips=plan.n_clips,
         task_clips=plan.n_task_clips,
         workers=workers,
+        steps=sum(step.kind != "check" for step in steps_of(plan)),
+        steps_done=len(done),
+        trainings_done=trained,
         seconds=seconds,
         cpu_seconds=sum(busy.get(kind, workers) * wall for kind, wall in seconds.items()),
         disk_mb=disk_mb(plan, hours_of(plan.manifests)),
         words=f"{plan.scale} ({SCALES[plan.scale].words})",
     )
+
+
+def _steps_left(plan: StudyPlan, folder: StudyFolder, done: set[str]) -> dict[tuple[str, str], int]:
+    """Return the most steps that are left, by encoder and task; what has none left is done."""
+    from nearkin.training.place import TrainingPlace
+
+    most = {name: _steps(plan, name) for name in TASKS}
+    left: dict[tuple[str, str], int] = {}
+    for features, name, trial in plan.models:
+        place = TrainingPlace(folder.model(features, name, trial))
+        step = f"train {features} {name} {trial}"
+        n = 0 if step in done or place.is_whole(place.target) else most[name] - place.steps()
+        if n > 0:
+            left[features, name] = left.get((features, name), 0) + n
+        else:
+            done.add(step)
+    return left
 
 
 def _steps(plan: StudyPlan, name: str) -> int:

@@ -16,10 +16,15 @@ from typing import Any
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import sha256_of, write_whole
 from nearkin.ownership import OwnFolder, told_errors
+from nearkin.runs.folder import RunFolder
 
 FOLDERS = ("corpora", "cache", "models", "run", "figures")
 FILES = ("study.json", "log.csv", "claims.csv", "report.html")
 LOG = ("step", "seconds", "cpu_seconds", "peak_mb")
+TRIALS = ("trials", "head_trials")
+"""The settings of which a study may be given more."""
+KEPT = ("corpus ", "train ")
+"""How the steps are called that more trials leave as they are."""
 
 
 class StudyFolder:
@@ -89,8 +94,26 @@ class StudyFolder:
             ) from error
         return dict(found)
 
-    def require_same(self, settings: dict[str, Any]) -> dict[str, dict[str, str]]:
-        """Return the finished steps of a study with these settings.
+    def begin(self, settings: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """Begin a study, or go on with one; return its finished steps.
+
+        A study may be given more trials: its corpora and trainings are kept, and what was made of
+        them is made anew.
+
+        Raises
+        ------
+        InputError
+            If the folder holds a study with other settings, which are named.
+        """
+        done = self.done_with(settings)
+        before = self.read()
+        if before is not None and before["settings"] != settings:
+            self.clear_run()
+        self.write(settings, done)
+        return done
+
+    def done_with(self, settings: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """Return the steps that a study with these settings finds done; change nothing.
 
         Raises
         ------
@@ -100,19 +123,24 @@ class StudyFolder:
         before = self.read()
         if before is None:
             return {}
-        old = before["settings"]
+        old, done = before["settings"], before["done"]
         changed = [
-            f"{name} (was {old.get(name)}, now {settings.get(name)})"
-            for name in sorted(old.keys() | settings.keys())
-            if old.get(name) != settings.get(name)
+            name for name in old.keys() | settings.keys() if old.get(name) != settings.get(name)
         ]
-        if changed:
+        if changed and not (set(changed) <= set(TRIALS) and _more(old, settings)):
+            told = [f"{n} (was {old.get(n)}, now {settings.get(n)})" for n in sorted(changed)]
             raise InputError(
                 f"--out {printable(self.root)}: holds a study with other settings: "
-                f"{', '.join(changed)}; give the same settings, or name another --out"
+                f"{', '.join(told)}; give the same settings or more trials, or name another --out"
             )
-        done: dict[str, dict[str, str]] = before["done"]
-        return done
+        kept = {name: one for name, one in done.items() if name.startswith(KEPT) or not changed}
+        return dict(kept)
+
+    def clear_run(self) -> None:
+        """Delete what was made of models that have changed: the run, its scores and its pages."""
+        run = RunFolder(self.run)
+        if run.is_run():
+            run.clear()
 
     def write(self, settings: dict[str, Any], done: dict[str, dict[str, str]]) -> None:
         """Write study.json."""
@@ -143,3 +171,14 @@ class StudyFolder:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow([row[0], *(f"{x:.1f}" for x in row[1:])])
         self.put("log.csv", before + line.getvalue())
+
+
+def _more(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Tell whether a study has every trial of another; heads have as many as networks, or fewer."""
+    counts = [
+        (one.get("trials"), one.get("head_trials") or one.get("trials")) for one in (old, new)
+    ]
+    return all(
+        isinstance(before, int) and isinstance(now, int) and before <= now
+        for before, now in zip(*counts, strict=True)
+    )

@@ -69,8 +69,7 @@ def reproduce(
     settings = plan.identity()
     steps = steps_of(plan)
     with leased(folder.root) as lease:
-        done = folder.require_same(settings)
-        folder.write(settings, done)
+        done = folder.begin(settings)
         told = _Told(progress, steps)
         reused = 0
         for number, step in enumerate(steps):
@@ -84,14 +83,32 @@ def reproduce(
             files = folder.digests(step.files(folder))
             if not files:
                 continue
-            if files != done.get(step.name):
+            before = done.get(step.name)
+            if files != before:
                 # what comes after was made of something else
                 done = {one.name: done[one.name] for one in steps[:number] if one.name in done}
+                if before is not None and step.kind in ("corpus", "train"):
+                    folder.clear_run()
             done[step.name] = files
             folder.write(settings, done)
         if reused:
-            tell(f"{reused} of {len(steps)} steps were done before and are not done again")
+            n_steps = sum(step.kind != "check" for step in steps)
+            tell(f"{reused} of {n_steps} steps were done before and are not done again")
     return folder
+
+
+def finished(plan: StudyPlan, folder: StudyFolder) -> set[str]:
+    """Return the names of the steps that are done and would not be done again; change nothing.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a study with other settings.
+    RunError
+        If its record cannot be read.
+    """
+    done = folder.done_with(plan.identity())
+    return {step.name for step in steps_of(plan) if _is_done(folder, step, done)}
 
 
 def require_possible(plan: StudyPlan, folder: StudyFolder) -> None:

@@ -124,7 +124,7 @@ def estimate_finetuning(
     noise = noise_of(training, device)
     objective = FineTuningObjective(network, settings.anchor).to(device)
     batch = Batch(noise, None, noise)
-    each = objective_seconds(objective, network, batch)
+    each = objective_seconds(objective, network, batch, precision=training.precision)
     each += settings.batch * changing_seconds(training)
     paths = {row.path for part in splits.values() for row in part}
     return _estimated(training, splits, paths, settings.max_steps, each, workers)
@@ -200,7 +200,8 @@ def step_seconds(
         target = torch.from_numpy(np.stack(known)).to(device) if known else None
     network.train()
     batch = Batch(audio, target, audio)
-    seconds = objective_seconds(TaskObjective(what, settings.consistency), network, batch)
+    objective = TaskObjective(what, settings.consistency)
+    seconds = objective_seconds(objective, network, batch, precision=settings.precision)
     return seconds + settings.batch * changing_seconds(settings)
 
 
@@ -230,9 +231,20 @@ def noise_of(settings: Settings, device: Any) -> Any:
     return torch.from_numpy(noise.astype(np.float32)).to(device)
 
 
-def objective_seconds(objective: Objective, network: Any, batch: Batch) -> float:
+HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16"}
+"""What a step computes in, where not in single precision."""
+
+
+def objective_seconds(
+    objective: Objective, network: Any, batch: Batch, *, precision: str = "32-true"
+) -> float:
     """Return the seconds of a step of learning, the making of its batch left out."""
     device = batch.audio.device
+    network.to(memory_format=torch.channels_last)
+    half = HALF.get(precision)
+    mixed = torch.autocast(
+        device.type, getattr(torch, half or "bfloat16"), enabled=half is not None
+    )
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=objective.learning_rate)
     begun = 0.0
@@ -240,7 +252,9 @@ def objective_seconds(objective: Objective, network: Any, batch: Batch) -> float
         if step == WARM_UP:
             begun = _now(device)
         optimizer.zero_grad()
-        objective(network, batch).backward()
+        with mixed:
+            loss = objective(network, batch)
+        loss.backward()
         optimizer.step()
     return (_now(device) - begun) / TIMED
 

@@ -94,6 +94,14 @@ class TrainingPlace:
         known = self._beside().get(path.name, "")
         return known != "" and known == sha256_of(path)
 
+    def steps(self) -> int:
+        """Return how many steps a training has taken and kept; 0 if it has not begun."""
+        try:
+            last = (self.folder / "curve.csv").read_text("utf-8").splitlines()[-1]
+            return int(last.split(",")[0])
+        except (OSError, ValueError, IndexError):  # not there, the heading alone, or damaged
+            return 0
+
     def _beside(self) -> dict[str, str]:
         if not self.owned.owns(self.folder / _BESIDE):
             return {}
