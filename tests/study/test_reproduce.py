@@ -95,6 +95,7 @@ def test_a_study_leaves_claims_a_page_and_a_run(study: Path) -> None:
     assert all(f'id="{claim.name}"' in page for claim in CLAIMS)
     assert page.count("data:image/svg+xml") >= 8
     assert 'id="figure_14"' in page
+    assert "prefers-color-scheme: dark" in page
     assert "http" not in page.split("</style>")[1]
     models = sorted(path.name for path in (study / "models").glob("*.safetensors"))
     assert len(models) == 8
