@@ -1,14 +1,15 @@
 """Settings that people write, in YAML or JSON: read strictly, so that none is lost or misread.
 
-A key that stands twice, an alias, a number beyond 64 bits, a text longer than `LONGEST` or with
-control characters, nesting deeper than a reader's stack: each is refused in one
-sentence. Nothing in such a text runs.
+A key that stands twice, an alias, a number beyond 64 bits or one that YAML reads otherwise (010), a
+text longer than `LONGEST` or with control characters, nesting deeper than a reader's stack: each is
+refused in one sentence. Nothing in such a text runs.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import re
 import stat
 import unicodedata
 from pathlib import Path
@@ -19,6 +20,8 @@ from nearkin.errors import InputError, printable
 LONGEST = 4096
 LARGEST_FILE = 1_000_000
 _LARGEST = 2**64
+_MISREAD = re.compile(r"[-+]?0\d[\d_]*|.*:.*")
+"""Numbers that YAML takes for octal or for minutes: 010 is 8 to it, and 1:30 is 90."""
 _FAULTS = (LookupError, TypeError, AttributeError, ArithmeticError)
 """What PyYAML raises where a tag such as ``!!int`` or ``!!timestamp`` marks something else."""
 
@@ -86,6 +89,10 @@ def _loader() -> type[Any]:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in getattr(node, "value", ()):
+                if getattr(key, "tag", "").endswith(":merge"):
+                    raise yaml.constructor.ConstructorError(
+                        None, None, "merge keys (<<) are not read; write them out", key.start_mark
+                    )
                 name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
                 if isinstance(name, (str, int, float, bool, type(None))):
                     if name in seen:
@@ -99,6 +106,8 @@ def _loader() -> type[Any]:
             value = super().construct_object(node, deep=deep)  # type: ignore[no-untyped-call]
             try:
                 _check(value, deep=False)
+                if isinstance(value, int | float) and _MISREAD.fullmatch(str(node.value)):
+                    raise ValueError(f"{node.value} is read as {value}; write that, or 'quote' it")
             except ValueError as error:
                 raise yaml.constructor.ConstructorError(
                     None, None, str(error), node.start_mark

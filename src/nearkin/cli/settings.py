@@ -384,7 +384,11 @@ def _read(config: Path | None, names: Collection[str]) -> dict[str, Any]:
 
 
 def _misread(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[str]:
-    """Name the booleans where none is taken, and what stands where only they are."""
+    """Name the booleans where none is taken, what stands where only they are, a grid in place."""
+    grid = values.get("grid", "")
+    if not isinstance(grid, str | bool):
+        told = "must be a grid's name, or the file that holds it, such as grid.yaml"
+        return [f"grid={_short(grid)}: {told}"]
     return [
         f"{name}={_short(value)}: must {'' if takes else 'not '}be true or false, without quotes"
         for name, value in values.items()

@@ -96,9 +96,9 @@ class Plan(BaseModel):
     rho_clips: int = Field(
         2000, ge=10, description="with more clips, C_B_rho is taken over this many, drawn"
     )
-    n_fft: int = Field(2048, ge=64)
-    hop_length: int = Field(512, ge=16)
-    n_mels: int = Field(128, ge=26)
+    n_fft: int = Field(2048, ge=64, le=131_072)
+    hop_length: int = Field(512, ge=16, le=131_072)
+    n_mels: int = Field(128, ge=26, le=4096)
     n_mfcc: int = Field(25, ge=3)
     simple_window: int = Field(50, ge=2, description="frames of a SiMPle window")
     resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples")

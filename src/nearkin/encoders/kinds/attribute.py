@@ -45,6 +45,7 @@ NO_ENCODER = (
 )
 
 
+LARGEST_RATE = 9_999_999
 _ARGUMENTS = (
     "; pass what it takes with --encoder-options '{\"NAME\": VALUE}', or make the object in a file "
     "and name that, as ./file.py:OBJECT"
@@ -236,6 +237,10 @@ def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEn
     if rate < 1 or size < 1:
         raise InputError(
             f"encoder '{spec}': sample_rate={rate} and embedding_size={size} must be > 0"
+        )
+    if rate > LARGEST_RATE:
+        raise InputError(
+            f"encoder '{spec}': sample_rate={rate}: must be at most {LARGEST_RATE} Hz; correct it"
         )
     lengths = {name: getattr(thing, name, None) for name in ("fixed_samples", "minimum_samples")}
     for name, length in lengths.items():

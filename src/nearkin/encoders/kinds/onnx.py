@@ -85,8 +85,10 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
 
     about = session.get_modelmeta().custom_metadata_map
     stated, least = about.get("sample_rate", ""), about.get("minimum_samples", "")
-    has_rate = stated.isdecimal() and int(stated) > 0
-    rate = chosen.handling.rate if chosen.rate_stated or not has_rate else int(stated)
+    has_rate = _count(stated) is not None
+    rate = _count(stated) or 1
+    if chosen.rate_stated or not has_rate:
+        rate = chosen.handling.rate
     samples = taken.samples or chosen.samples
     single = taken.batch == 0
     axis = 1 if single else _time_axis(session, names, chosen.output)
@@ -101,7 +103,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         single=single,
         batch=taken.batch or BATCH,
         alone=chosen.handling.device == "cpu",
-        minimum_samples=int(least) if least.isdecimal() else None,
+        minimum_samples=_count(least),
     )
     source = "" if has_rate or chosen.rate_stated else " (the file states none)"
     length = "any length" if samples is None else f"{samples} samples, longer clips in windows"
@@ -109,12 +111,18 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     return ResolvedEncoder(
         name=about.get("nearkin.encoder", "") or path.stem,
         task=about.get("nearkin.task", ""),
-        trial=int(trial) if trial.isdecimal() and int(trial) > 0 else 1,
+        trial=_count(trial) or 1,
         spec=spec,
         matched=f"matched an ONNX graph: {rate} Hz{source}, {length}",
         encoder=encoder,
         sha256=sha256_of_files([path, *beside]),
     )
+
+
+def _count(text: str) -> int | None:
+    """Return a number that a file's metadata states; None where it is none that anything has."""
+    plain = text.isascii() and text.isdecimal() and len(text) < 8
+    return int(text) or None if plain else None
 
 
 def _provider(spec: str, device: str) -> str:
