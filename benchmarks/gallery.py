@@ -253,7 +253,9 @@ def main() -> None:
         "dimensions": D,
         "rows": rows,
         "versions": {
-            package: version(package) for package in ("nearkin", "numpy", "numba", "faiss-cpu")
+            package: version(package)
+            for package in ("nearkin", "numpy", "numba", "faiss-cpu")
+            if package != "faiss-cpu" or any("peer" in row for row in rows)
         },
     }
     print(json.dumps(record))
