@@ -263,3 +263,14 @@ def test_every_error_of_arrow_is_one_sentence(
     monkeypatch.setattr(pd, "read_parquet", fail)
     with pytest.raises(RunError, match=r"cannot be read \(Unknown error: Wrapping x y failed\)"):
         read_checked(lambda: read_parquet(path), "clips", path)
+
+
+def test_bytes_that_are_no_utf8_are_one_sentence(small_run: Path, tmp_path: Path) -> None:
+    """Arrow reads such a file, and fails where its texts are looked at."""
+    content = (small_run / "clips.parquet").read_bytes()
+    name = str(pd.read_parquet(small_run / "clips.parquet")["path"][0]).encode()
+    assert name in content
+    path = tmp_path / "clips.parquet"
+    path.write_bytes(content.replace(name[-8:], b"\x9f\xff" + name[-6:]))
+    with pytest.raises(RunError, match=r"column [a-z_]+: holds bytes that are no text"):
+        read_checked(lambda: read_parquet(path), "clips", path)

@@ -343,6 +343,8 @@ def checked(table: pd.DataFrame, name: str, file: Path | str) -> pd.DataFrame:
         If a column is missing, named twice or of another type, a value is out of range, or two rows
         are about the same thing.
     """
+    import pyarrow as pa
+
     schema = SCHEMAS[name]
 
     def refuse(what: str) -> RunError:
@@ -364,7 +366,10 @@ def checked(table: pd.DataFrame, name: str, file: Path | str) -> pd.DataFrame:
     plain |= {one: kind for one, kind in schema.optional.items() if one in table.columns}
     made = table.copy()
     for column, kind in plain.items():
-        values = _PLAIN[kind](table[column])
+        try:
+            values = _PLAIN[kind](table[column])
+        except (pa.ArrowException, UnicodeError) as error:
+            raise refuse(f"column {column}: holds bytes that are no text in UTF-8") from error
         if isinstance(values, int):
             value = table[column].iloc[values]
             plainly = value.item() if isinstance(value, np.generic) else value
