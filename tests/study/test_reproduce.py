@@ -30,7 +30,7 @@ from nearkin.study.paper import CLAIMS
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
 from nearkin.study.steps import steps_of
-from nearkin.study.study import WHOLE, _cpu_seconds, reproduce, require_possible
+from nearkin.study.study import WHOLE, _cpu_seconds, _Told, reproduce, require_possible
 from nearkin.training.place import TrainingPlace
 from nearkin.workers import open_workers
 from support.commands import command, refused
@@ -462,6 +462,21 @@ def test_progress_over_the_whole_never_goes_back(data: dict[str, Path], study: P
     reproduce(plan_for(data), study, progress=progress)
     assert told == sorted(told)
     assert told[-1] == 100
+
+
+def test_progress_of_task_scores_goes_through_all_tasks() -> None:
+    found = steps_of(StudyPlan(trials=1))
+    number = [step.kind for step in found].index("performance")
+    told: list[int] = []
+    within = _Told(lambda stage, done, _: told.append(done) if stage == WHOLE else None, found)
+    progress = within.within(number)
+    for name in ("ae", "at", "ir", "vs"):
+        for done in (0, 8, 16):
+            progress(f"{name}: clips changed and scored", done, 16)
+    within.finished(number)
+    assert told == sorted(told)
+    # with one trial scoring outweighs all but the comparison: half-way is not near the end
+    assert told[6] < (told[0] + told[-1]) / 2 + 2
 
 
 def test_every_kind_of_step_has_a_weight_and_a_name() -> None:

@@ -20,7 +20,7 @@ from nearkin.study import checks
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
 from nearkin.study.steps import KINDS, STAGES, Step, Work, steps_of
-from nearkin.tasks import task
+from nearkin.tasks import TASKS, task
 
 WHOLE = "the study, in hundredths"
 
@@ -193,15 +193,23 @@ class _Told:
 
     def within(self, number: int) -> Progress:
         """Return the progress of one step."""
-        stages = STAGES.get(self._steps[number].kind, ())
+        kind = self._steps[number].kind
+        stages = STAGES.get(kind, ())
+        n_unnamed = len(TASKS) if kind == "performance" else 1  # tasks are scored one by one
         self._tell(number, 0.0)
+        seen: list[str] = []
 
         def told(stage: str, done: int, total: int) -> None:
             share = done / total if total else 1.0
             if stages and stage not in stages:
                 return
-            place = stages.index(stage) if stages else 0
-            self._tell(number, min((place + share) / max(len(stages), 1), 1.0))
+            if stage not in seen:
+                seen.append(stage)
+            if stages:
+                whole = (stages.index(stage) + share) / len(stages)
+            else:
+                whole = (len(seen) - 1 + share) / n_unnamed
+            self._tell(number, min(whole, 1.0))
 
         return told
 
