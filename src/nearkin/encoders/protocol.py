@@ -266,6 +266,11 @@ def as_array(values: Any) -> NDArray[Any]:
         if dtype.startswith("torch.") and any(sign in dtype for sign in ("bfloat16", "float8")):
             values = values.float()
         values = getattr(values, "numpy", lambda same=values: same)()
+        if hasattr(values, "__dlpack_device__") and not hasattr(values, "__array__"):
+            try:
+                values = np.from_dlpack(values)
+            except BufferError as error:
+                raise TypeError(str(error)) from error
     array = np.asarray(values)
     if array.dtype.kind == "V" and array.dtype.name.startswith(("bfloat16", "float")):
         array = array.astype(np.float32)  # a type that another package adds to numpy

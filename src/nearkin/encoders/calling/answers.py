@@ -46,6 +46,10 @@ class Reading:
     declared: str = "embedding_size"
 
 
+_ARRAYS = ("__array__", "__dlpack__", "detach")
+"""One of these methods makes an answer an array."""
+
+
 def read_answer(answer: Any, *, n_rows: int, single: bool, how: Reading) -> list[NDArray[Any]]:
     """Read a model's answer as vectors.
 
@@ -212,7 +216,12 @@ def _require_size(size: int, how: Reading) -> None:
 
 
 def _as_mapping(answer: Any) -> Any:
-    """Return a dataclass or a named tuple as its fields by name, all else as it is."""
+    """Return a dataclass or a named tuple as its fields by name, all else as it is.
+
+    A record that is itself an array, or can be made one, is as it is too.
+    """
+    if any(callable(getattr(answer, name, None)) for name in _ARRAYS):
+        return answer
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type | Mapping):
         return {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
     if isinstance(answer, tuple) and hasattr(answer, "_asdict"):
