@@ -63,6 +63,45 @@ def test_records_are_read_by_their_fields(make: Any) -> None:
     assert embed(chosen, AUDIO, KEYS).vectors == pytest.approx(2 * AUDIO[:, :3])
 
 
+@dataclasses.dataclass
+class Scaled:
+    """An array with a record's fields, as quantised ones are."""
+
+    data: Any
+    scale: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.data.shape)
+
+
+class ByNumpy(Scaled):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray(self.data * self.scale, dtype)
+
+
+class ByDetach(Scaled):
+    def detach(self) -> Any:
+        return self.data * self.scale
+
+
+class ByDlpack(Scaled):
+    def __dlpack__(self, **options: Any) -> Any:
+        return (self.data * self.scale).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.data.__dlpack_device__()
+
+
+@pytest.mark.parametrize("make", [ByNumpy, ByDetach, ByDlpack])
+def test_a_record_that_is_an_array_is_not_taken_apart(make: Any) -> None:
+    found = embed(resolve(answering(lambda v: make(v, 2.0))), AUDIO, KEYS)
+    assert found.vectors == pytest.approx(2 * AUDIO[:, :3])
+    layered = resolve(answering(lambda v: make(v, 2.0)), options={"output": 0})
+    with pytest.raises(EncoderError, match=r"has no output 0: it returned \[2, 3\]"):
+        embed(layered, AUDIO, KEYS)
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -112,9 +151,12 @@ def test_what_no_handler_catches_costs_the_clip(error: BaseException, said: str)
     ("name", "value", "said"),
     [
         ("sample_rate", float("inf"), "sample_rate=inf and embedding_size=3 must be ints"),
-        ("trial", "first", "trial='first': must be an int > 0"),
-        ("trial", 0, "trial=0: must be an int > 0"),
+        ("trial", "first", "trial='first': must be an int >= 0"),
+        ("trial", -1, "trial=-1: must be an int >= 0"),
+        ("trial", 1.5, r"trial=1\.5: must be an int >= 0"),
         ("fixed_samples", "44100", "fixed_samples='44100': must be an int > 0"),
+        ("fixed_samples", -1, "fixed_samples=-1: must be an int > 0"),
+        ("fixed_samples", float("inf"), "fixed_samples=inf: must be an int > 0"),
         ("minimum_samples", 0.5, "minimum_samples=0.5: must be an int > 0"),
     ],
 )
@@ -123,6 +165,35 @@ def test_attributes_are_held_to_what_they_must_be(name: str, value: Any, said: s
     setattr(thing, name, value)
     with pytest.raises(InputError, match=said):
         resolve(thing)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("trial", "2", 2),
+        ("trial", 0, 0),
+        ("trial", 3.0, 3),
+        ("trial", np.int64(4), 4),
+        ("fixed_samples", 22_050.0, 22_050),
+        ("fixed_samples", np.float32(22_050), 22_050),
+        ("fixed_samples", 0, None),
+        ("minimum_samples", 0, None),
+        ("minimum_samples", 11_025.0, 11_025),
+    ],
+)
+def test_whole_numbers_of_any_type_are_taken(name: str, value: Any, taken: int | None) -> None:
+    """Configurations read from YAML or JSON hold texts, whole floats, and 0 for none."""
+    thing = Plain()
+    setattr(thing, name, value)
+    found = resolve(thing)
+    kept = {
+        "trial": lambda: found.trial,
+        "fixed_samples": lambda: found.encoder.samples,  # type: ignore[attr-defined]
+        "minimum_samples": lambda: found.encoder.minimum_samples,  # type: ignore[attr-defined]
+    }[name]()
+    assert kept == taken
+    assert kept is None or type(kept) is int
+    assert embed(found, AUDIO, KEYS).vectors == pytest.approx(AUDIO[:, :3])
 
 
 @pytest.mark.parametrize("name", ["sample_rate", "embed", "trial", "encoder_name"])

@@ -15,7 +15,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -167,15 +166,15 @@ def from_object(
         raise InputError(
             f"encoder '{spec}': {told(error).replace(':', ' while its attributes were read:', 1)}"
         ) from error
-    trial = 1 if trial is None else trial
-    if isinstance(trial, bool) or not isinstance(trial, Integral) or int(trial) < 1:
-        raise InputError(f"encoder '{spec}': trial={trial!r}: must be an int > 0; correct it")
+    number = 1 if trial is None else _count(int(trial) if _is_digits(trial) else trial)
+    if number is None:
+        raise InputError(f"encoder '{spec}': trial={trial!r}: must be an int >= 0; correct it")
     # its weights are what such a model is; others have files, or answers, to be known by
     weights = weights_sha256(thing) if matched.startswith("a torch module") else ""
     return ResolvedEncoder(
         name=name if told_of["encoder_name"] is None else str(told_of["encoder_name"]),
         task=str(told_of["task"] or ""),
-        trial=int(trial),
+        trial=number,
         spec=spec,
         matched=matched,
         encoder=encoder,
@@ -242,10 +241,11 @@ def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEn
         raise InputError(
             f"encoder '{spec}': sample_rate={rate}: must be at most {LARGEST_RATE} Hz; correct it"
         )
-    lengths = {name: getattr(thing, name, None) for name in ("fixed_samples", "minimum_samples")}
-    for name, length in lengths.items():
-        whole = isinstance(length, Integral) and not isinstance(length, bool) and int(length) > 0
-        if length is not None and not whole:
+    lengths = {}
+    for name in ("fixed_samples", "minimum_samples"):
+        length = getattr(thing, name, None)
+        lengths[name] = _count(length) or None  # 0 is none
+        if length is not None and _count(length) is None:
             raise InputError(f"encoder '{spec}': {name}={length!r}: must be an int > 0; correct it")
     encoder = ModelEncoder(
         thing.embed,
@@ -258,6 +258,21 @@ def _own(thing: Any, *, kind: str, spec: str, options: Options) -> tuple[ModelEn
         gradient=_gradient(thing),
     )
     return encoder, f"{kind} with embed(): {rate} Hz, {size} values"
+
+
+def _count(value: Any) -> int | None:
+    """Return a whole number from 0 on, whatever its type; None for all else."""
+    if isinstance(value, bool | str | bytes):
+        return None
+    try:
+        number = int(value)
+        return number if number >= 0 and bool(number == value) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_digits(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().isdecimal()
 
 
 def _gradient(thing: Any) -> Callable[[Any], Any] | None:
