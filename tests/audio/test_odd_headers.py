@@ -31,21 +31,27 @@ def aiff(y: np.ndarray) -> bytes:
     return b"FORM" + struct.pack(">I", len(body)) + body
 
 
-def id3(size: int) -> bytes:
-    """A tag of a picture (ID3v2.3, section 3.1: its size is four times seven bits)."""
+def id3(size: int, *, footer: bool = False) -> bytes:
+    """A tag of a picture (ID3v2.3, section 3.1: its size is four times seven bits).
+
+    A footer (ID3v2.4, section 3.4) is a copy of the head behind it, which the size leaves out.
+    """
     frame = b"APIC" + struct.pack(">IH", size, 0) + b"\0image/png\0\3\0".ljust(size, b"\xaa")
     length = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    if footer:
+        return b"ID3\4\0\x10" + length + frame + b"3DI\4\0\x10" + length
     return b"ID3\3\0\0" + length + frame
 
 
 @pytest.mark.parametrize("container", [wav, aiff])
 @pytest.mark.parametrize("tags", [(500,), (40_001, 300)])
+@pytest.mark.parametrize("footer", [False, True])
 def test_sound_behind_tags_is_heard(
-    container: Callable[[np.ndarray], bytes], tags: tuple[int, ...], tmp_path: Path
+    container: Callable[[np.ndarray], bytes], tags: tuple[int, ...], footer: bool, tmp_path: Path
 ) -> None:
     y = tune(0)
     path = tmp_path / "a.wav"
-    path.write_bytes(b"".join(map(id3, tags)) + container(y))
+    path.write_bytes(b"".join(id3(size, footer=footer) for size in tags) + container(y))
     heard = audio.read(path, sr=RATE)
     assert heard == pytest.approx((y * 32767).astype("<i2") / 32768, abs=1e-7)
     assert promised_s(path) == pytest.approx(len(y) / RATE, abs=1e-9)

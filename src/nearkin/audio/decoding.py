@@ -208,7 +208,8 @@ def _past_tag(file: io.BufferedReader) -> io.BufferedReader:
         size = 0
         for byte in head[6:10]:
             size = size << 7 | byte & 0x7F
-        begin += 10 + size
+        footer = head[3] == 4 and head[5] & 0x10  # ID3v2.4, section 3.1: not counted in its size
+        begin += 10 + size + (10 if footer else 0)
     if begin and head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
         return Part.opened(file, begin, file.seek(0, io.SEEK_END))
     file.seek(0)
