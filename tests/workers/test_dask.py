@@ -200,6 +200,29 @@ def test_a_scheduler_that_is_lost_before_the_first_unit_is_told_in_a_sentence(to
     assert not (toy.root / "work" / dask.FOLDER).exists()
 
 
+def test_transports_of_other_packages_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package names them as entry points; its addresses need hold no port."""
+    from importlib.metadata import EntryPoint
+
+    from distributed.comm import registry
+
+    made = {
+        "mpi": EntryPoint("mpi", f"{__name__}:Transport", "distributed.comm.backends"),
+        "gone": EntryPoint("gone", "no_such_module:Transport", "distributed.comm.backends"),
+    }
+    monkeypatch.setattr(registry, "backends", dict(registry.backends))
+    monkeypatch.setattr(registry, "_entry_points", lambda *, name, group: [made[name]])
+    dask._require_address("mpi://rank-0", "--scheduler mpi://rank-0")
+    with pytest.raises(InputError, match="must be like tcp://host:8786"):
+        dask._require_address("mpi://", "--scheduler mpi://")
+    with pytest.raises(InputError, match=r"'gone' cannot be loaded \(ModuleNotFoundError: No mod"):
+        dask._require_address("gone://rank-0", "--scheduler gone://rank-0")
+
+
+class Transport:
+    """What another package brings."""
+
+
 def unseen(path: str, token: str) -> dict[str, Any]:
     return remote.look(f"{path} elsewhere", token)
 

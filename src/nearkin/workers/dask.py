@@ -376,7 +376,7 @@ def _client(scheduler: Scheduler) -> Iterator[Any]:
 def _require_address(where: str, told: str) -> None:
     """Refuse an address that no client can reach: distributed would stand still at its end."""
     from distributed.comm.addressing import parse_host_port
-    from distributed.comm.registry import backends
+    from distributed.comm.registry import get_backend
     from distributed.security import Security
 
     protocol, _, place = where.partition("://")
@@ -386,9 +386,17 @@ def _require_address(where: str, told: str) -> None:
             "tcp://host:8786 or file:scheduler.json"
         )
     try:
-        is_one = protocol in backends and bool(parse_host_port(place)[0])
+        backend = get_backend(protocol)
+        # what stands in the address of another package's transport is its own affair
+        foreign = not type(backend).__module__.startswith("distributed.")
+        is_one = bool(place if foreign else parse_host_port(place)[0])
     except ValueError:
         is_one = False
+    except (ImportError, AttributeError, OSError) as error:
+        raise InputError(
+            f"{told}: the transport '{printable(protocol)}' cannot be loaded "
+            f"({type(error).__name__}: {printable(error)}); mend the package that brings it"
+        ) from error
     if not is_one:
         raise InputError(f"{told}: must be like tcp://host:8786 or file:scheduler.json")
     if protocol == "tls" and not Security().get_connection_args("client").get("ssl_context"):
