@@ -9,6 +9,7 @@ import pytest
 
 from nearkin.corpora.collect import collect
 from nearkin.corpora.manifest import read_labelled
+from nearkin.corpora.manifest_table import read_texts
 from nearkin.errors import InputError
 
 
@@ -22,9 +23,13 @@ def refused(path: Path) -> str:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('path,clip_id\n"a.wav,1\nb.wav,2\n', 3),
+        ('path,clip_id\n"a.wav,1\nb.wav,2\n', 2),
         ('path,clip_id\na.wav,1\n"b.wav,2', 3),
         ('path,clip_id\n"7" mix.wav",1\nb.wav,2\n', 2),
+        ('path,clip_id\na.wav,1\n"b.wav,2\n"c.wav,3\n', 3),
+        ('path,clip_id\r\na.wav,1\r\nb.wav,"2\r\nc.wav,"3"\r\n', 3),
+        ('path\tclip_id\na.wav\t"Heroes\nb.wav\tx\n', 2),
+        ('path,clip_id\na.wav,"' + 140_000 * "x" + "\n", 2),
     ],
 )
 def test_a_quotation_mark_out_of_place_swallows_no_rows(
@@ -41,6 +46,42 @@ def test_quotation_marks_in_place_are_read(tmp_path: Path) -> None:
     path.write_text('path,clip_id\n"7"" mix.wav",1\n7" mix.wav,2\n"two\nlines.wav",3\n\x1a')
     found = [(one.path.name, one.name) for one in collect([path])]
     assert found == [('7" mix.wav', "1"), ('7" mix.wav', "2"), ("two\nlines.wav", "3")]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_text_behind_a_closed_quotation_is_read(mark: str, tmp_path: Path) -> None:
+    """As Python's csv, R and spreadsheets read it: the marks go, the rest stays."""
+    path = tmp_path / "m.csv"
+    rows = [
+        ("path", "title"),
+        ("a.wav", '"Heroes" (live)'),
+        ('"b.wav" ', "x"),
+        ("c.wav", '12" mix'),
+        ("d.wav", f'"one{mark}\ntwo"" three" '),
+        ("e.wav", '"Heroes" and "Ashes"'),
+    ]
+    path.write_text("".join(f"{mark.join(row)}\n" for row in rows))
+    assert read_texts(path).to_numpy().tolist() == [
+        ["a.wav", "Heroes (live)"],
+        ["b.wav ", "x"],
+        ["c.wav", '12" mix'],
+        ["d.wav", f'one{mark}\ntwo" three '],
+        ["e.wav", 'Heroes and "Ashes"'],
+    ]
+
+
+@pytest.mark.parametrize("cell", [140_000 * "x", f'"{140_000 * "x"}"', f'"a" {140_000 * "x"}'])
+def test_a_cell_that_is_too_long_is_told(cell: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(f"path,title\na.wav,x\nb.wav,{cell}\n")
+    assert "line 3: a cell of it is longer than 131,072 characters; shorten it" in refused(path)
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\r\n\x1a", "\r\n\x1a\r\n", "\n\x1a\n\n"])
+def test_the_end_that_dos_wrote_is_no_row(end: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes(f"path,title\r\na.wav,x{end}".encode())
+    assert read_texts(path).to_numpy().tolist() == [["a.wav", "x"]]
 
 
 def test_a_row_that_is_null_is_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import io
 import math
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -134,14 +135,16 @@ def _csv(path: Path) -> tuple[Columns, list[int]]:
     text = _decoded(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((mark for mark in ",;\t" if "path" in _header(first, mark)), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise ValueError(
-            f"line {reader.line_num}: {error}; mend the quotation marks before it (one within a "
-            "cell is written twice)"
-        ) from error
+        rows = _rows(text, delimiter, strict=True)
+    except csv.Error:
+        line = _misquoted(text, delimiter)
+        if line is not None:
+            raise ValueError(
+                f"line {line}: nothing closes a quotation mark in it; mend the quotation marks "
+                "(one within a cell is written twice)"
+            ) from None
+        rows = _rows(text, delimiter, strict=False)
     if not rows:
         raise ValueError("it is empty")
     (_, header), *rows = rows
@@ -162,13 +165,48 @@ def _csv(path: Path) -> tuple[Columns, list[int]]:
     return columns, [line for line, _ in rows]
 
 
+def _rows(text: str, delimiter: str, *, strict: bool) -> list[tuple[int, list[str]]]:
+    """Return the rows that hold anything, each with the line on which it ends."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
+    try:
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        limit = csv.field_size_limit()
+        if strict or str(limit) not in str(error):
+            raise
+        raise ValueError(
+            f"line {reader.line_num}: a cell of it is longer than {limit:,} characters; shorten it"
+        ) from error
+
+
+def _misquoted(text: str, delimiter: str) -> int | None:
+    """Return the line of the first cell whose quotation marks do not come out even.
+
+    ``"Heroes" (live)`` does, and is read as ``Heroes (live)``; a quoted part that ends lines, and
+    has text behind it, is one that was closed by another cell's mark.
+    """
+    cell = re.compile(
+        rf'(?:"([^"]*(?:""[^"]*)*)("?)([^{delimiter}\r\n]*)|[^{delimiter}\r\n]*)'
+        rf"(?:{delimiter}|\r\n|\r|\n|\Z)"
+    )
+    for match in cell.finditer(text):
+        quoted, closing, behind = match.groups()
+        if quoted is None:
+            continue
+        ends_lines = "\n" in quoted or "\r" in quoted
+        if not closing or behind.count('"') % 2 or (ends_lines and behind.strip()):
+            return len(re.findall(r"\r\n|\r|\n", text[: match.start()])) + 1
+    return None
+
+
 def _decoded(path: Path) -> str:
     data = path.read_bytes()
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         text = data.decode("utf-16")
     else:
         text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
-    text = text.removesuffix("\x1a")  # DOS ended text so
+    if text.rstrip("\r\n").endswith("\x1a"):  # DOS ended text so
+        text = text.rstrip("\r\n").removesuffix("\x1a")
     nul = text.find("\0")
     if nul >= 0:
         line = text.count("\n", 0, nul) + 1
