@@ -177,7 +177,7 @@ def test_rows_that_are_not_finite_are_marked(clips: Any) -> None:
         (np.ones((3, 5)), "returned 5 values but declares embedding_size=2"),
         (np.ones((3, 2), complex), "returned dtype complex128"),
         ("text", "returned dtype <U4"),
-        ([[1, 2], [3]], "returned list: must be an array"),
+        ([[1, 2], [3]], "returned list \\(.*\\): must be an array"),
     ],
 )
 def test_broken_answers(answer: Any, sentence: str, clips: Any) -> None:
@@ -319,5 +319,7 @@ def test_an_answer_that_has_no_values_is_named_with_its_type(clips: Any) -> None
         def embed(self, audio: Any) -> Any:
             return torch.empty(3, 2, device="meta")
 
-    with pytest.raises(EncoderError, match=r"returned Tensor of dtype torch.float32: must be an"):
+    with pytest.raises(
+        EncoderError, match=r"returned Tensor of dtype torch.float32 \(.*no data.*: must be an"
+    ):
         embed(resolve(Answers()), clips, KEYS)
