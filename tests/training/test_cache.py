@@ -107,6 +107,35 @@ def test_a_cache_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
         store.fill([path])
 
 
+def test_an_old_cache_that_may_only_be_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of before there were checksums, and its index opened as a read-only file would be."""
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path in paths:
+        soundfile.write(path, np.full(SR, 0.5), SR)
+    root = tmp_path / "cache"
+    made = AudioCache(root).fill(paths[:1])
+    with sqlite3.connect(root / "index.sqlite") as index:
+        index.execute("DROP TABLE checksums")
+    index.close()
+    before = {path.name: path.read_bytes() for path in root.iterdir()}
+    connect = sqlite3.connect
+
+    def read_only(path: Path, **options: Any) -> sqlite3.Connection:
+        return connect(f"{path.as_uri()}?mode=ro", uri=True, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    assert AudioCache(root).fill(paths[:1]) == made
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda path, mode: Path(path) != root)
+        patch.setattr("nearkin.ownership.OwnFolder.claim", lambda *_: pytest.fail("written to"))
+        assert AudioCache(root).fill(paths[:1]) == made
+    with pytest.raises(RunError, match="readonly database"):  # and what it lacks is told
+        AudioCache(root).fill(paths)
+    assert {path.name: path.read_bytes() for path in root.iterdir()} == before
+
+
 @pytest.mark.parametrize("where", ["samples", "scale", "start", "length", "far", "before"])
 def test_one_flipped_bit_is_told_and_decoded_again(where: str, tmp_path: Path) -> None:
     paths = []

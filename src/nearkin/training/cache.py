@@ -13,7 +13,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -167,10 +167,11 @@ class AudioCache:
         unread = {key: place for key, place in known.items() if key not in self._whole}
         if not unread:
             return {}
-        with self._index() as index:
-            rows = index.execute("SELECT * FROM checksums").fetchall()
+        with self._index(made=False) as index:
+            there = _holds(index, "checksums")
+            rows = index.execute("SELECT * FROM checksums").fetchall() if there else []
         checksums = {tuple(row[:3]): row[3] for row in rows}
-        damaged = {}
+        known_before, damaged = set(checksums), {}
         with self.samples_path.open("rb") as file:
             for key, place in sorted(unread.items(), key=lambda one: one[1].start):
                 # one of before there were checksums is taken as it is, and has one from now on
@@ -180,9 +181,10 @@ class AudioCache:
                     self._whole.add(key)
                 else:
                     damaged[key] = place
-        new = [(*key, checksums[key]) for key in unread if key in self._whole]
-        with self._index() as index:
-            index.executemany("INSERT OR IGNORE INTO checksums VALUES (?, ?, ?, ?)", new)
+        new = [(*key, checksums[key]) for key in unread if key not in known_before]
+        if new:
+            with suppress(RunError), self._index() as index:  # it may be one that is only read
+                index.executemany("INSERT OR IGNORE INTO checksums VALUES (?, ?, ?, ?)", new)
         return damaged
 
     def _forget(self, damaged: dict[_Key, Cached]) -> None:
@@ -220,6 +222,8 @@ class AudioCache:
     def _claim(self) -> None:
         """Take the folder as nearkin's own; several commands may fill it at a time."""
         files = (self.samples_path, self._index_path)
+        if all(map(self._owned.owns, files)) and not os.access(self.root, os.W_OK):
+            return  # it is read; what it lacks cannot be kept, which `_append` tells
         if not self._owned.is_own() and all(path.is_file() for path in files):
             with self._index(made=False) as index:  # of before folders were marked: by its tables
                 rows = index.execute("SELECT sql FROM sqlite_schema").fetchall()
@@ -232,8 +236,8 @@ class AudioCache:
     def _known(self) -> dict[_Key, Cached]:
         if not self._index_path.is_file() or not self.samples_path.is_file():
             return {}
-        with self._index() as index:
-            return self._rows(index)
+        with self._index(made=False) as index:
+            return self._rows(index) if _holds(index, "recordings") else {}
 
     def _rows(self, index: sqlite3.Connection) -> dict[_Key, Cached]:
         """Return the recordings whose samples are there in full."""
@@ -304,6 +308,11 @@ class AudioCache:
                 f"{printable(self._index_path)}: cannot be used ({error}); make room, delete the "
                 "folder (it is made anew), or name another with --cache"
             ) from error
+
+
+def _holds(index: sqlite3.Connection, table: str) -> bool:
+    found = index.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,))
+    return found.fetchone() is not None
 
 
 def quantised(y: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
