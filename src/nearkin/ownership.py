@@ -371,7 +371,8 @@ def refuse_other_file(path: Path, is_ours: Callable[[bytes], bool], *, told: str
     path : Path
         Nothing need be there; an empty file is no obstacle, and a link always is.
     is_ours : callable
-        Tells by its bytes whether a file is one that nearkin writes here.
+        Tells by its bytes whether a file is one that nearkin writes here; the line ends
+        of Windows, which git writes where it is told to, are given to it as a plain line feed.
     told : str
         What the message begins with; the path by default.
 
@@ -389,13 +390,14 @@ def refuse_other_file(path: Path, is_ours: Callable[[bytes], bool], *, told: str
     if not path.exists():
         return
     try:
-        ours = is_ours(data) if (data := read_regular(path)) else True
+        ours = is_ours(data.replace(b"\r\n", b"\n")) if (data := read_regular(path)) else True
     except OSError as error:
         kind = "is no regular file" if not path.is_file() else f"cannot be read ({error.strerror})"
         raise InputError(f"{told}: {kind}; name another file") from error
     if not ours:
         raise InputError(
-            f"{told}: is there and was not written by nearkin; move it or name another file"
+            f"{told}: is there and was not written by nearkin, or was edited since; "
+            "move it or name another file"
         )
 
 

@@ -43,7 +43,7 @@ def test_theirs_stay_and_ours_are_written_anew(name: str, tmp_path: Path, small_
     for theirs in THEIRS.values():
         file.write_bytes(theirs)
         told = refused(*words(name, small_run, file))
-        assert f"{file}: is there and was not written by nearkin; move it or name" in told
+        assert f"{file}: is there and was not written by nearkin, or was edited since; move" in told
         assert file.read_bytes() == theirs
     file.write_bytes(b"")  # nothing is lost with it
     for _ in range(2):  # a CI writes it at every run
@@ -86,7 +86,57 @@ def test_a_grid_that_was_edited_stays(tmp_path: Path) -> None:
         assert not is_grid_file(edited)
     file.write_bytes(made + b"  TS: [1.1]\n")
     told = refused("perceive", tmp_path / "no run", "--grid-out", file)
-    assert "was not written by nearkin; move it or name another file" in told
+    assert "was not written by nearkin, or was edited since; move it or name another" in told
+
+
+OLD_GRIDS = [
+    b"name: equal-audibility\npoints:\n  PN: [10.9, 23, 28.2]\n  EN: [-14, 6.01]\n"
+    b"  PS: [-0.5, 1e-05]\n",
+    b"name: equal-audibility\npoints:\n  TS: []\n",
+    b"name: equal-audibility\npoints:\n",
+]
+
+
+@pytest.mark.parametrize("made", OLD_GRIDS)
+def test_a_grid_of_before_checksums_is_ours(made: bytes, tmp_path: Path) -> None:
+    """The first is docs/perception.md as it stood then, and two numbers."""
+    assert is_grid_file(made)
+    for edited in (
+        b"# mine\n" + made,
+        made + b"# mine\n",
+        made + b"  PN: [30]  # mine\n",
+        made.replace(b"equal-audibility", b"mine"),
+        made.replace(b"points:", b"encoders: [mfcc]\npoints:"),
+        made + b"  PN: [30,]\n",
+    ):
+        assert not is_grid_file(edited)
+    file = tmp_path / "equal.yaml"
+    file.write_bytes(made)
+    assert "no run" in refused("perceive", tmp_path / "no run", "--grid-out", file)
+
+
+def test_line_ends_that_git_made_are_no_edit(tmp_path: Path, small_run: Path) -> None:
+    """With core.autocrlf a checked-out file has other line ends than the one that was written."""
+    for name in NAMED:
+        file = tmp_path / name
+        assert command(*words(name, small_run, file)).exit_code == 0
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+        assert command(*words(name, small_run, file)).exit_code == 0, name
+        assert b"\r" not in file.read_bytes()
+    grid = tmp_path / "equal.yaml"
+    for made in (grid_file({"PN": [Reached(30.0, 4.5)]}, n_clips=3), OLD_GRIDS[0]):
+        grid.write_bytes(made.replace(b"\n", b"\r\n"))
+        assert "no run" in refused("perceive", tmp_path / "no run", "--grid-out", grid)
+    mapped = ("repair", small_run, "--encoder", "mfcc", "--out", tmp_path / "map.safetensors")
+    assert command(*mapped).exit_code == 0
+    for beside in (tmp_path / "map.csv", tmp_path / "map.svg"):
+        beside.write_bytes(beside.read_bytes().replace(b"\n", b"\r\n"))
+    assert command(*mapped).exit_code == 0
+    page = tmp_path / "page.html"
+    result = nearkin.load(small_run)
+    result.report(page, sounds="none")
+    page.write_bytes(page.read_bytes().replace(b"\n", b"\r\n"))
+    result.report(page, sounds="none")
 
 
 @pytest.mark.parametrize("name", ["map.csv", "map.svg"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -264,6 +265,12 @@ def _not_identity(best: float, axis: Axis, mild: float, severe: float) -> float:
 _GRID_HEAD = b"# nearkin perceive --grid-out, SHA-256 of what follows: "
 
 
+_OLD_GRID = re.compile(
+    rb"name: equal-audibility\npoints:\n"
+    rb"(?:  [^\s:#]+: \[(?:-?[0-9.]+(?:e[-+][0-9]+)?(?:, (?!\])|(?=\])))*\]\n)*"
+)
+
+
 def grid_file(found: Mapping[str, Iterable[Reached]], *, n_clips: int) -> bytes:
     """Return an equally audible grid as YAML, with what is heard at each magnitude as a comment.
 
@@ -282,7 +289,7 @@ def grid_file(found: Mapping[str, Iterable[Reached]], *, n_clips: int) -> bytes:
 
 
 def is_grid_file(data: bytes) -> bool:
-    """Tell whether a file is as `grid_file` made it.
+    """Tell whether a file is as `grid_file` made it, or as it did before it wrote checksums.
 
     Examples
     --------
@@ -291,7 +298,8 @@ def is_grid_file(data: bytes) -> bool:
     (True, False)
     """
     head, _, text = data.partition(b"\n")
-    return head == _GRID_HEAD + hashlib.sha256(text).hexdigest().encode()
+    made = head == _GRID_HEAD + hashlib.sha256(text).hexdigest().encode()
+    return made or _OLD_GRID.fullmatch(data) is not None
 
 
 def _scale(code: str) -> str:
