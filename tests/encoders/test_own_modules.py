@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from nearkin.encoders import own_modules, resolve
+from nearkin.encoders import resolve, running_code
 from nearkin.encoders.own_modules import imported_files
 from nearkin.encoders.protocol import Key, embed
 from nearkin.errors import InputError
@@ -212,13 +212,190 @@ def test_what_is_older_than_the_process_is_not_imported_twice(
 ) -> None:
     spec = encoder(tmp_path, 1.0)
     held = imported(tmp_path, "helper_of_test", monkeypatch)
-    monkeypatch.setattr(own_modules, "_began", lambda: time.time() + 60)
+    monkeypatch.setattr(running_code, "began", lambda: time.time() + 60)
     assert factor_of(spec) == 1
     assert sys.modules["helper_of_test"] is held
     now = time.time()
     assert 0 < now - (began := os_began()) < 10 * 86_400
     monkeypatch.undo()
-    assert own_modules._began() == pytest.approx(began, abs=1.5)
+    assert running_code.began() == pytest.approx(began, abs=1.5)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of installed packages; pytest alters what is named ``*_test.py``, so use folders."""
+    home = tmp_path / "site-packages"
+    home.mkdir()
+    monkeypatch.syspath_prepend(home)
+    return home
+
+
+ALONE = (
+    "import numpy as np\nBY = 1\ndef enc(audio, sample_rate):\n    return BY * np.abs(audio[:8])\n"
+)
+
+
+@pytest.mark.parametrize("start", ["known", "unknown"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_library_installed_while_the_process_runs_is_an_encoder(
+    start: str, cached: bool, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after ``%pip install`` in a notebook; it was refused once it had been imported."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", not cached)
+    if start == "unknown":
+        monkeypatch.setattr(running_code, "began", lambda: None)
+    path = write(site / "late_of_test" / "__init__.py", ALONE)
+    importlib.import_module("late_of_test")
+    assert factor_of("late_of_test:enc") == 1
+    os.utime(path)  # touched, not changed
+    assert factor_of("late_of_test:enc") == 1
+
+
+def test_libraries_are_encoders_where_nothing_tells_when_the_process_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on macOS and Windows, where all that was imported was refused."""
+    monkeypatch.setattr(running_code, "began", lambda: None)
+    assert resolve("colorsys:rgb_to_hsv").sha256
+    held = importlib.import_module("textwrap")
+    assert resolve("textwrap:dedent").sha256
+    assert sys.modules["textwrap"] is held
+
+
+@pytest.mark.parametrize("start", ["known", "unknown"])
+@pytest.mark.parametrize(
+    ("was", "becomes"), [("audio[:8]", "audio[:9]"), ("\ndef", "\n\ndef"), ("BY = 1", "BY = 2")]
+)
+def test_a_library_that_was_upgraded_after_others_imported_it_is_refused(
+    was: str, becomes: str, start: str, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its compiled code with it, as ``pip install --upgrade`` does."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = write(site / "old_of_test" / "__init__.py", ALONE)
+    importlib.import_module("old_of_test")
+    write(path, ALONE.replace(was, becomes))
+    if start == "known":
+        py_compile.compile(str(path), doraise=True)
+    else:
+        monkeypatch.setattr(running_code, "began", lambda: None)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    with pytest.raises(InputError, match=r"__init__\.py changed after .*; restart the process"):
+        resolve("old_of_test:enc")
+
+
+def test_a_change_after_the_module_was_seen_is_known(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(site / "seen_of_test" / "__init__.py", ALONE.replace("BY = 1", "BY = int('1')"))
+    module = importlib.import_module("seen_of_test")
+    monkeypatch.setitem(running_code._SEEN, "seen_of_test", module.__spec__)
+    monkeypatch.setattr(running_code, "_SINCE", time.time() + 5)
+    write(path, ALONE.replace("BY = 1", "BY = int('2')"))
+    py_compile.compile(str(path), doraise=True)
+    assert not running_code.is_not_of(module, path)
+    os.utime(path, (time.time() + 9, time.time() + 9))
+    py_compile.compile(str(path), doraise=True)
+    assert running_code.is_not_of(module, path)
+    importlib.reload(module)
+    assert not running_code.is_not_of(module, path)
+
+
+def test_what_runs_is_what_the_text_compiles_to() -> None:
+    """Of all that this process imported from files; instruments of tests have other loaders."""
+    import scipy.signal
+
+    assert scipy.signal.firwin
+    names = [name for name in sys.modules if name.partition(".")[0] in ("ast", "json", "scipy")]
+    held = [sys.modules[name] for name in names if name.startswith(("ast", "json", "scipy.signal"))]
+    files = [str(getattr(module, "__file__", None)) for module in held]
+    pairs = [(m, Path(file)) for m, file in zip(held, files, strict=True) if file.endswith(".py")]
+    assert len(pairs) > 20
+    assert not [file for module, file in pairs if running_code.is_not_of(module, file)]
+
+
+@pytest.mark.parametrize("imports", ["import {0}.mine\n", "from {0} import mine\n"])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_namespace_keeps_what_a_library_has_in_it(
+    imports: str, by_name: bool, tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state was lost, and the library was imported twice."""
+    space = f"space_{abs(hash((imports, by_name)))}_of_test"
+    own = tmp_path / "own"
+    write(site / space / "theirs.py", "STATE = []\n")
+    mine = write(own / space / "mine.py", "BY = 1.0\n")
+    text = imports.format(space) + ENCODER.replace("factor()", f"{space}.mine.BY")
+    if imports.startswith("from"):
+        text = text.replace(f"{space}.mine.BY", "mine.BY")
+    write(own / "enc_of_test.py", text.replace("from helper_of_test import factor\n", ""))
+    monkeypatch.syspath_prepend(own)
+    importlib.invalidate_caches()
+    held = importlib.import_module(f"{space}.theirs")
+    old = importlib.import_module(f"{space}.mine")
+    write(mine, "BY = 2.5\n")
+    spec = "enc_of_test:enc" if by_name else f"{own / 'enc_of_test.py'}:enc"
+    if by_name:
+        importlib.import_module("enc_of_test")
+    assert factor_of(spec) == 2.5
+    assert sys.modules[f"{space}.theirs"] is held
+    assert sys.modules[space].theirs is held
+    assert sys.modules[f"{space}.mine"] is not old
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_what_cannot_be_imported_anew_is_as_it_was(
+    by_name: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notebook that had imported it lost it."""
+    encoder(tmp_path, 1.0)
+    (tmp_path / "enc.py").rename(tmp_path / "enc_of_test.py")
+    spec = "enc_of_test:enc" if by_name else f"{tmp_path / 'enc_of_test.py'}:enc"
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("enc_of_test")
+    held = {name: module for name, module in sys.modules.items() if name.endswith("_of_test")}
+    assert len(held) >= 2
+    write(tmp_path / "helper_of_test.py", "def factor(:\n")
+    for _ in range(2):
+        with pytest.raises(InputError, match="SyntaxError while importing it"):
+            resolve(spec)
+        assert {name: sys.modules.get(name) for name in held} == held
+    encoder(tmp_path, 3.0)
+    assert factor_of(spec) == 3
+
+
+@pytest.mark.parametrize("start", ["long ago", "unknown"])
+def test_nearkin_itself_is_never_imported_twice(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of one class are not one: its errors were no longer caught."""
+    monkeypatch.setattr(
+        running_code, "began", lambda: None if start == "unknown" else time.time() - 1e9
+    )
+    held = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == "nearkin"}
+    found = resolve("nearkin.encoders.references.untrained:MfccEncoder")
+    assert found.sha256
+    write(tmp_path / "nearkin" / "__init__.py", "raise RuntimeError\n")
+    encoder(tmp_path, 2.0)
+    helper = "import nearkin.errors\ndef factor():\n    return 2.0\n"
+    write(tmp_path / "helper_of_test.py", helper)
+    assert factor_of(f"{tmp_path / 'enc.py'}:enc") == 2
+    assert {name: sys.modules.get(name) for name in held} == held
+    assert imported_files(tmp_path / "enc.py") == [tmp_path / "helper_of_test.py"]
+
+
+def test_the_start_is_never_later_than_what_was_done_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The uptime of a container counts from another moment than the ticks of its processes."""
+    began = os_began()
+    real = Path.read_bytes
+
+    def uptime(self: Path) -> bytes:
+        return b"0.50 0.10" if str(self) == "/proc/uptime" else real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", uptime)
+    assert running_code.began() == pytest.approx(began, abs=1.5)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: 0.25)
+    assert running_code.began() is None
 
 
 LATE = ENCODER.replace("from helper_of_test import factor\n", "").replace(

@@ -7,7 +7,8 @@ folder, or one whose name is computed, is not seen: the digest of answers catche
 (`nearkin.encoders.quick_check`).
 
 What is hashed is what runs: a module that this process imported before its file changed, or that
-may be such a one, is imported anew with all beside it, or, of a library, refused.
+may be such a one, is imported anew with all beside it. A library, and nearkin itself, cannot be:
+it is refused where it is known to run another text than its file's.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ import builtins
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
 import sysconfig
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -30,6 +29,7 @@ from types import CodeType, ModuleType
 
 from nearkin.audio import sha256_file
 from nearkin.encoders.identity import joined
+from nearkin.encoders.running_code import is_not_of, may_be_older
 from nearkin.errors import InputError, printable
 
 Dotted = tuple[str, ...]
@@ -39,6 +39,7 @@ _loaded: dict[Path, str] = {}
 _MARGIN_S = 2.0
 """File systems and clocks count in steps; what changed this long before a process began is doubted,
 which costs an import."""
+_HOUSE = __name__.partition(".")[0]
 
 
 def root_of(path: Path, name: str = "") -> Path:
@@ -80,14 +81,14 @@ def imported_files(path: Path, name: str = "") -> list[Path]:
     """
     root, itself = root_of(path, name), path.resolve()
     parts = tuple(name.split(".")) if name else (path.stem,)
-    only = parts[0] if _is_library(root) else ""
+    only = parts[0] if _stays(root, parts[0]) else ""
     package = parts if path.name == "__init__.py" else parts[:-1]
     found: set[Path] = set()
     waiting: list[tuple[Path, Dotted]] = [(itself, package)]
     while waiting:
         file, inside = waiting.pop()
         for wanted in _imports(file, inside):
-            if only and wanted[0] != only:
+            if wanted[0] != only and (only or wanted[0] == _HOUSE):
                 continue
             for source, home in _files_of(root, wanted):
                 if source not in found and source != itself:
@@ -131,9 +132,8 @@ class OwnModules:
         from another folder stands aside, and is back afterwards; libraries stay.
         """
         now = {file: sha256_file(file) for file in self.files}
-        if _outdated(now, self.root, sys.modules.keys(), margin_s=_MARGIN_S):
-            _taken(name for name in self._tops if _is_below(sys.modules.get(name), self.root))
-        with self._at_home():
+        outdated = _outdated(now, self.root, sys.modules.keys())
+        with _anew(self._tops if outdated else (), self.root), self._at_home():
             yield
         _loaded.update(now)
 
@@ -209,7 +209,7 @@ class OwnModules:
             self._held.update(mine)
             if aside:
                 _taken(name.partition(".")[0] for name in aside)
-                sys.modules.update(aside)
+                _give_back(aside)
 
     def _is_strange(self, name: str) -> bool:
         module = sys.modules.get(name)
@@ -263,33 +263,43 @@ def sha256_of_imported(
     name, path = module.__name__, Path(place)
     root, own = root_of(path, name), imported_files(path, name)
     now = {file: sha256_file(file) for file in (path.resolve(), *own)}
-    library = _is_library(root)
-    outdated = _outdated(now, root, before, margin_s=0.0 if library else _MARGIN_S)
+    library = _stays(root, name.partition(".")[0])
+    outdated = _outdated(now, root, before, library=library)
     if outdated and library:
         raise InputError(
-            f"encoder '{name}': {printable(outdated[0])} changed after this process began, which "
-            "may have imported it as it was before; restart the process (in a notebook, the kernel)"
+            f"encoder '{name}': {printable(outdated[0])} changed after this process imported it, "
+            "which runs it as it was before; restart the process (in a notebook, the kernel)"
         )
     if outdated:
-        _taken({_dotted(file, root).partition(".")[0] for file in now})
-        importlib.invalidate_caches()
-        module = again()
+        with _anew({_dotted(file, root).partition(".")[0] for file in now}, root):
+            importlib.invalidate_caches()
+            module = again()
     _loaded.update(now)
     of_own = sha256_of_modules(own, root)
     return module, joined(now[path.resolve()], of_own)
 
 
 def _outdated(
-    now: Mapping[Path, str], root: Path, before: Collection[str], *, margin_s: float
+    now: Mapping[Path, str], root: Path, before: Collection[str], *, library: bool = False
 ) -> list[Path]:
-    """Return the files that modules were imported from and that have changed, or may have."""
+    """Return the files that modules were imported from before they changed.
+
+    Where that cannot be told, those of an own folder are among them, those of a library not.
+    """
     found = []
     for file, sha256 in now.items():
         name = _dotted(file, root)
-        place = getattr(sys.modules.get(name), "__file__", None)
-        if name not in before or not place or Path(place).resolve() != file.resolve():
+        module = sys.modules.get(name)
+        place = getattr(module, "__file__", None)
+        if module is None or name not in before or not place:
             continue
-        if _loaded[file] != sha256 if file in _loaded else _is_younger(file, _began() - margin_s):
+        if Path(place).resolve() != file.resolve():
+            continue
+        if file in _loaded:
+            outdated = _loaded[file] != sha256
+        else:
+            outdated = may_be_older(file, margin_s=_MARGIN_S)
+        if outdated and (not library or file in _loaded or is_not_of(module, file)):
             found.append(file)
     return found
 
@@ -304,25 +314,6 @@ def _dotted(file: Path, root: Path) -> str:
     """
     parts = file.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _is_younger(file: Path, moment: float) -> bool:
-    """Tell whether a file was changed, or put where it is, after a moment."""
-    try:
-        found = file.stat()
-    except OSError:
-        return True
-    return max(found.st_mtime, found.st_ctime) > moment
-
-
-def _began() -> float:
-    """Return when this process began, in seconds of `time.time`; 0 where that is not known."""
-    try:
-        ticks = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_bytes().split()[0])
-        return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return 0.0
 
 
 def _is_elsewhere(module: ModuleType | None, root: Path) -> bool:
@@ -342,11 +333,61 @@ def _places(module: ModuleType | None) -> list[Path]:
     return [Path(place).resolve() for place in places if place]
 
 
-def _taken(names: Iterable[str]) -> dict[str, ModuleType]:
-    """Take modules, with those below them, out of `sys.modules`."""
-    tops = set(names)
-    held = [name for name in sys.modules if name.partition(".")[0] in tops]
-    return {name: sys.modules.pop(name) for name in held}
+@contextmanager
+def _anew(tops: Collection[str], root: Path) -> Iterator[None]:
+    """Let what is imported from a folder be imported again; where that fails it is as it was."""
+    with_own = {name for name in tops if _is_below(sys.modules.get(name), root)}
+    taken = _taken(with_own, lambda module: _is_below_by_file(module, root))
+    try:
+        yield
+    except BaseException:
+        if taken:
+            _taken(with_own, lambda module: _is_below_by_file(module, root))
+            _give_back(taken)
+        raise
+    kept = [name for name in sys.modules if name.partition(".")[0] in with_own]
+    for name in kept if taken else ():
+        above, _, last = name.rpartition(".")
+        if above in taken and above in sys.modules and not hasattr(sys.modules[above], last):
+            setattr(sys.modules[above], last, sys.modules[name])
+
+
+def _taken(
+    names: Iterable[str], which: Callable[[ModuleType], bool] = lambda _: True
+) -> dict[str, ModuleType]:
+    """Take modules, with those below them, out of `sys.modules`; what is of a library stays."""
+    tops = set(names) - {_HOUSE}
+    held = {
+        name: module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in tops and not _is_of_library(module) and which(module)
+    }
+    for name, module in held.items():
+        del sys.modules[name]
+        above, _, last = name.rpartition(".")
+        parent = sys.modules.get(above) if above not in held else None
+        # `from package import module` does not look further where the package has it
+        if parent is not None and vars(parent).get(last) is module:
+            delattr(parent, last)
+    return held
+
+
+def _give_back(taken: Mapping[str, ModuleType]) -> None:
+    sys.modules.update(taken)
+    for name, module in taken.items():
+        above, _, last = name.rpartition(".")
+        if above in sys.modules and above not in taken:
+            setattr(sys.modules[above], last, module)
+
+
+def _is_below_by_file(module: ModuleType, root: Path) -> bool:
+    place = getattr(module, "__file__", None)
+    return bool(place) and Path(str(place)).resolve().is_relative_to(root)
+
+
+def _is_of_library(module: ModuleType) -> bool:
+    place = getattr(module, "__file__", None)
+    return bool(place) and _is_library(Path(str(place)).resolve())
 
 
 def _imports(file: Path, inside: Dotted) -> list[Dotted]:
@@ -384,6 +425,11 @@ def _files_of(root: Path, wanted: Dotted) -> Iterator[tuple[Path, Dotted]]:
         elif not folder.is_dir():
             return
         place = folder
+
+
+def _stays(root: Path, top: str) -> bool:
+    """Tell what a process imports once only: libraries and nearkin itself, wherever it lies."""
+    return top == _HOUSE or _is_library(root)
 
 
 @cache
