@@ -35,7 +35,7 @@ from nearkin.registry import suggest
 from nearkin.runs.drawing import draw
 from nearkin.runs.folder import PERFORMANCE_FILES, RunFolder
 from nearkin.runs.plan import Plan, make_plan
-from nearkin.runs.queries import need_packages, sound_paths
+from nearkin.runs.queries import forget_sounds, need_packages, sound_paths
 from nearkin.runs.record import (
     Clock,
     begun,
@@ -133,6 +133,7 @@ def perform(
     given = [*manifests, *made_from, *sound_paths(plan)]
     folder.decide(given)
     tests = sets_for(models, manifests, split=split, plan=plan)
+    forget_sounds()
     session = TaskSession(plan, folder, {test.task: test for test in tests})
     settings = {name: plan.settings()[name] for name in SETTINGS} | {"split": split}
     folder.claim([*given, *(one.path for test in tests for one in test.recordings())])

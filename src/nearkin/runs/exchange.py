@@ -29,7 +29,7 @@ from nearkin.lease import leased
 from nearkin.ownership import OwnFolder
 from nearkin.progress import Progress, Tell, unsaid
 from nearkin.runs.plan import EncoderChoice, Plan, changed_settings, make_plan
-from nearkin.runs.queries import need_packages, sound_paths, transformed
+from nearkin.runs.queries import forget_sounds, need_packages, sound_paths, transformed
 from nearkin.runs.record import audio_differences, changed_audio, content_of, inputs_of
 from nearkin.runs.schema import read_export
 from nearkin.runs.session import Session
@@ -122,6 +122,7 @@ def export(
     refuse_shared_ids(plan, found)
     owned.claim([*given, *(recording.path for recording in found)])
     with leased(out):
+        forget_sounds()
         session = Session(plan, out / SHARDS, ())
         settings = {
             "nearkin": metadata.version("nearkin"),

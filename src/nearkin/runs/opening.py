@@ -12,6 +12,7 @@ from nearkin.encoders.quick_check import rate_ignored
 from nearkin.errors import InputError
 from nearkin.progress import Tell, unsaid
 from nearkin.runs.plan import Plan
+from nearkin.runs.queries import forget_sounds
 from nearkin.runs.session import Session
 from nearkin.runs.sources import EncoderSource, resolve_sources
 
@@ -57,6 +58,7 @@ def open_session(
     InputError
         If an encoder cannot be had or used; see `_check`.
     """
+    forget_sounds()
     resolved = resolve_sources(plan, sources)
     found = _check(plan, resolved, tell)
     unsteady = {

@@ -280,6 +280,11 @@ def sound_paths(plan: Plan) -> list[Path]:
     return [Path(path) for path in (plan.noise, plan.other_music) if path]
 
 
+def forget_sounds() -> None:
+    """Forget the user's recordings, which may have changed since: every new work reads them."""
+    _library.cache_clear()
+
+
 def told_of_sounds(plan: Plan) -> list[str]:
     """Return a line for a terminal for each of them that leaves recordings out."""
     libraries = (noise_library(plan), music_library(plan))
