@@ -250,6 +250,17 @@ def _memory() -> int:
         return 2**40
 
 
+def real_path(path: Path) -> Path:
+    """Return a path without links; one that leads in a circle stays as it is.
+
+    Examples
+    --------
+    >>> real_path(Path("/nowhere/../a"))
+    PosixPath('/a')
+    """
+    return Path(os.path.realpath(path))  # Path.resolve raises where links go round
+
+
 def refuse_links(root: Path, names: Iterable[str]) -> None:
     """Refuse a folder whose content is not all its own: links, pipes and devices lead elsewhere.
 

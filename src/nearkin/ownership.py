@@ -27,6 +27,7 @@ from nearkin.files import (
     LEASE,
     disk_full,
     read_regular,
+    real_path,
     refuse_links,
     sha256_of,
     write_whole,
@@ -35,6 +36,9 @@ from nearkin.files import (
 MARKER = ".nearkin"
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp", re.DOTALL)
 """Names that `nearkin.files.write_whole` gives to files in work."""
+
+LITTER = frozenset([".DS_Store", ".localized", "Thumbs.db", "desktop.ini", ".directory"])
+"""What file managers leave in a folder that somebody looked at: no obstacle, and never deleted."""
 
 
 class OwnFolder:
@@ -140,9 +144,10 @@ class OwnFolder:
         told = f"{self.option} {printable(self.root)}"
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"{told}: is a file; name a folder")
-        own = self.root.resolve()
+        own = real_path(self.root)
         for path in inputs:
-            if own in (path.resolve(), *path.resolve().parents):
+            real = real_path(path)
+            if own in (real, *real.parents):
                 raise InputError(
                     f"{told}: holds {printable(path)}, which is an input; name another folder"
                 )
@@ -160,11 +165,12 @@ class OwnFolder:
             with told_errors(self.root, self.option):
                 # what a command left that was killed before it could mark the folder is no
                 # obstacle, nor are the leases of an array's jobs
-                names_there = [path.name for path in self.root.iterdir()]
-                if any(not (TEMPORARY.fullmatch(n) or n.startswith(LEASE)) for n in names_there):
+                names_there = sorted(path.name for path in self.root.iterdir())
+                other = [n for n in names_there if not _is_no_obstacle(n)]
+                if other:
                     raise InputError(
                         f"{told}: holds something that is no nearkin {self.kind}; "
-                        "name another folder"
+                        f"name another folder ('{printable(other[0])}' is in it)"
                     )
             return
         refuse_links(self.root, self.content)
@@ -361,6 +367,11 @@ class OwnFolder:
             f"{self.option} {printable(self.root)}: '{name}' in it was "
             "not written by nearkin and is in the way; move it or name another folder"
         )
+
+
+def _is_no_obstacle(name: str) -> bool:
+    """Tell whether a name is of what killed commands, an array's jobs or file managers leave."""
+    return bool(TEMPORARY.fullmatch(name)) or name.startswith(LEASE) or name in LITTER
 
 
 def refuse_other_file(path: Path, is_ours: Callable[[bytes], bool], *, told: str = "") -> None:

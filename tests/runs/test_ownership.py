@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from conftest import write_tunes
 from nearkin.errors import InputError
 from nearkin.lease import leased
 from nearkin.ownership import MARKER, OwnFolder
@@ -243,3 +246,32 @@ def test_a_marker_of_before_it_held_checksums_is_read(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text('{"nearkin folder": "run"}\n"a.txt"\n"figures/"\n"cut sho')
     folder = OwnFolder(tmp_path, "run", ("a.txt",))
     assert folder.digests() == {"a.txt": "", "figures/": ""}
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini"])
+def test_a_folder_that_a_file_manager_looked_at_is_taken(
+    name: str, tmp_path: Path, music: Path
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / name).write_bytes(b"of the file manager")
+    run_small(music, out)
+    run_small(music, out, seed=1, force=True)
+    assert (out / name).read_bytes() == b"of the file manager"
+    assert json.loads((out / "run.json").read_text())["finished"]
+
+
+def test_what_is_in_the_way_is_named(tmp_path: Path, music: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"name another folder \('notes.txt' is in it\)"):
+        run_small(music, tmp_path)
+
+
+def test_links_that_go_round_are_left_out_of_a_folder_of_music(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "music", 2)
+    (tmp_path / "music" / "round.wav").symlink_to("round.wav")
+    out = tmp_path / "run"
+    run_small(tmp_path / "music", out)
+    rows = pd.read_parquet(out / "clips.parquet").set_index("clip_id")["status"]
+    assert (rows == "ok").sum() == 2
+    assert rows["round.wav"].startswith("failed: ")
