@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import nearkin
 from conftest import write_tunes
+from nearkin.cli.summary import summary
 from support.commands import command, refused
 
 CODE = (
@@ -53,3 +56,21 @@ def test_a_name_that_no_table_can_hold_is_refused(place: Path) -> None:
     sentence = refused(*words(place, "enc\udcff", out=str(place / "other")))
     assert r"enc\xff.py:f': is no UTF-8" in sentence
     assert not (place / "other").exists()
+
+
+def test_a_line_break_in_an_encoders_name_breaks_no_line(place: Path) -> None:
+    class Named:
+        encoder_name = "two\nlines"
+        sample_rate = 22_050
+        embedding_size = 8
+
+        def embed(self, audio: Any) -> Any:
+            return np.abs(np.fft.rfft(audio))[:, :8]
+
+    result = nearkin.evaluate(
+        Named(), place / "music", grid=str(place / "g.yaml"), references="untrained", progress=False
+    )
+    said = summary(result)
+    assert not any("\n" in line for line in [*said.lines(), said.result()])
+    assert any(line.startswith("two\\nlines ") for line in said.lines())
+    assert said.encoders[0]["name"] == "two\nlines"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,42 @@ def test_an_installed_modules_file_counts(tmp_path: Path, monkeypatch: pytest.Mo
     source = (tmp_path / "installed_encoder.py").read_bytes()
     assert found.sha256 == hashlib.sha256(source).hexdigest()
     assert found.sample_rate == RATE
+
+
+# -- standard streams ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closing", ["sys.stdout.close()", "sys.stdout.detach()"])
+def test_a_command_still_answers_where_an_encoder_closes_the_standard_output(
+    closing: str, tmp_path: Path
+) -> None:
+    spec = written(tmp_path / "closes.py", "import sys", embed=closing)
+    command = [sys.executable, "-m", "nearkin", "check", spec]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in (0, 1), done.stderr  # fit or unfit, but no fault of nearkin's own
+    assert "to be tested" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_an_encoder_without_a_name_is_refused_before_the_work(name: str) -> None:
+    class Nameless:
+        sample_rate = RATE
+        embedding_size = 4
+        encoder_name = name
+
+        def embed(self, audio: Any) -> Any:
+            return audio[:, :4]
+
+    with pytest.raises(InputError, match=r"encoder_name is empty; write what tables shall call it"):
+        resolve(Nameless())
+
+
+@pytest.mark.parametrize("spec", ["./model:embed", "models/own:Encoder", "/models/own:Encoder"])
+def test_a_path_without_py_is_told_how_a_file_is_named(spec: str) -> None:
+    place, _, attribute = spec.partition(":")
+    with pytest.raises(InputError, match=rf"write {place}\.py:{attribute} for a file"):
+        resolve(spec)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nearkin.errors import printable
 from nearkin.results.verdicts import verdict
 from nearkin.tables import OK
 from nearkin.transforms import magnitudes
@@ -68,7 +69,7 @@ class Summary:
         """Return the one line that ``--quiet`` leaves."""
         tested = [row for row in self.encoders if row["role"] == "tested"] or self.encoders
         parts = [
-            f"{row['name']}: (i) {row['assumption_i']}, (ii) {row['assumption_ii']}"
+            f"{printable(row['name'])}: (i) {row['assumption_i']}, (ii) {row['assumption_ii']}"
             for row in tested
         ]
         if self.failed:
@@ -78,14 +79,15 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return the lines for a terminal."""
-        width = max(12, *(len(encoder["name"]) for encoder in self.encoders))
+        names = [printable(encoder["name"]) for encoder in self.encoders]
+        width = max(12, *map(len, names))
         head = f"{'encoder':{width}}  {'C_W mild':>8}  {'worst':14}  {'C_W severe':>10}  worst"
         rows = []
-        for encoder in self.encoders:
-            mild, severe = (_number(encoder[name]) for name in ("C_W_mild", "C_W_severe"))
-            at_mild, at_severe = (encoder[name] for name in ("worst_mild", "worst_severe"))
+        for name, encoder in zip(names, self.encoders, strict=True):
+            mild, severe = (_number(encoder[at]) for at in ("C_W_mild", "C_W_severe"))
+            at_mild, at_severe = (encoder[at] for at in ("worst_mild", "worst_severe"))
             rows += [
-                f"{encoder['name']:{width}}  {mild:>8}  {at_mild:14}  {severe:>10}  {at_severe}",
+                f"{name:{width}}  {mild:>8}  {at_mild:14}  {severe:>10}  {at_severe}",
                 f"   (i)  {encoder['assumption_i_line']}",
                 f"   (ii) {encoder['assumption_ii_line']}",
             ]
@@ -164,7 +166,7 @@ def _notes(result: Result) -> list[str]:
     notes = []
     for encoder in result.run["encoders"]:
         if encoder["status"] != OK:
-            notes.append(f"encoder {encoder['label']} failed: {encoder['status']}")
+            notes.append(f"encoder {printable(encoder['label'])} failed: {encoder['status']}")
     clips = result.clips[result.clips["status"] != OK].sort_values("status", kind="stable")
     for row in clips.head(LISTED).itertuples(index=False):  # "failed" comes before "skipped"
         notes.append(f"{row.clip_id}: {row.status}")

@@ -2,7 +2,8 @@
 
 An exit (``sys.exit``, ``quit``, argparse on import) becomes an error like any other, and so does
 what passes by ``except Exception`` (pytest's ``skip``, a cancelled task); the working directory and
-``sys.argv`` are what they were before. A KeyboardInterrupt is the user's, and passes.
+``sys.argv`` are what they were before, and standard streams that it closed are open again. A
+KeyboardInterrupt is the user's, and passes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 
 class ForeignExitError(Exception):
@@ -53,6 +55,7 @@ def foreign_code(*, argv: str | None = None) -> Iterator[None]:
         ) from error
     finally:
         sys.argv = arguments
+        _reopen_streams()
         if place is not None and _here() != place:
             with suppress(OSError):  # the code may have deleted it
                 os.chdir(place)
@@ -74,6 +77,23 @@ def told(error: BaseException) -> str:
     except Exception:  # its own __str__ fails
         said = ""
     return f"{type(cause or error).__name__}: {said or 'no message'}"
+
+
+def _reopen_streams() -> None:
+    """Open standard output and error again where the code closed them: their numbers stay open."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is not None and _is_closed(stream):
+            with suppress(OSError):  # the number is closed too
+                again = os.fdopen(number, "w", 1, encoding="utf-8", closefd=False)
+                setattr(sys, name, again)
+
+
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except ValueError:  # its buffer was taken away
+        return True
 
 
 def _here() -> str | None:

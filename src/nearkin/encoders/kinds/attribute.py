@@ -67,6 +67,11 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         attribute = ""
     elif not place or not attribute:
         raise InputError(f"encoder '{spec}': must be MODULE:ATTRIBUTE or FILE.py:ATTRIBUTE")
+    if not place.endswith(".py") and ("/" in place or place.startswith(".")):
+        raise InputError(
+            f"encoder '{spec}': {place} is neither FILE.py nor a module's name; write "
+            f"{place}.py:{attribute or 'ATTRIBUTE'} for a file, or package.module:ATTRIBUTE"
+        )
     if not attribute:
         _require_whole(place, spec=spec)
     module, sha256 = load_module(place, spec=spec)
@@ -166,6 +171,10 @@ def from_object(
         raise InputError(
             f"encoder '{spec}': {told(error).replace(':', ' while its attributes were read:', 1)}"
         ) from error
+    if told_of["encoder_name"] is not None and not str(told_of["encoder_name"]).strip():
+        raise InputError(
+            f"encoder '{spec}': encoder_name is empty; write what tables shall call it"
+        )
     number = 1 if trial is None else _count(int(trial) if _is_digits(trial) else trial)
     if number is None:
         raise InputError(f"encoder '{spec}': trial={trial!r}: must be an int >= 0; correct it")
