@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import tune, write_tunes
+from conftest import RATE, tune, write_tunes
 from nearkin.errors import InputError, RunError
 from nearkin.runs import run as runs_run
 from nearkin.runs.folder import RunFolder
@@ -227,3 +227,33 @@ def test_a_wrong_path_is_told_before_an_encoder_is_opened(tmp_path: Path) -> Non
         small_run(tmp_path / "nothing", tmp_path / "run", encoders=(f"{file}:enc",))
     assert not mark.exists()
     assert not (tmp_path / "run").exists()
+
+
+def test_noise_that_changed_is_seen_within_one_process(tmp_path: Path, music: Path) -> None:
+    """A notebook that replaces its noise has the new one, alone or in a folder, by any path."""
+    grid = tmp_path / "noise.yaml"
+    grid.write_text("{EN: [0]}")
+    out, folder = tmp_path / "run", tmp_path / "noise"
+    folder.mkdir()
+    write_float(folder / "one.wav", tune(7, seconds=3), RATE)
+    settings: dict[str, Any] = {"grid": str(grid), "noise": str(folder)}
+    small_run(music, out, **settings)
+    table = (out / "queries.parquet").read_bytes()
+    write_float(folder / "one.wav", tune(8, seconds=3), RATE)
+    with pytest.raises(InputError, match=r"holds a run with other settings: noise file \(was "):
+        small_run(music, out, **settings)
+    small_run(music, out, force=True, **settings)
+    assert (out / "queries.parquet").read_bytes() != table
+    write_float(folder / "two.wav", tune(9, seconds=3), RATE)
+    with pytest.raises(InputError, match=r"holds a run with other settings: noise file \(was "):
+        small_run(music, out, **settings)
+
+
+def test_the_points_that_a_grid_gained_and_lost_are_named(tmp_path: Path, music: Path) -> None:
+    grid = tmp_path / "mine.yaml"
+    grid.write_text("{PN: [0, 10]}")
+    small_run(music, tmp_path / "run", grid=str(grid))
+    grid.write_text("{PN: [0, 20], MP: [64]}")
+    told = r"grid \(mine: PN 20, MP 64 added, PN 10 gone\)"
+    with pytest.raises(InputError, match=told):
+        small_run(music, tmp_path / "run", grid=str(grid))

@@ -264,12 +264,16 @@ def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str
     --------
     >>> changed_settings({"seed": 0}, {"seed": 1})
     ['seed (was 0, now 1)']
+    >>> grids = [{"grid": {"name": "mine", "points": [["PN", snr_db]]}} for snr_db in (20.0, 10.0)]
+    >>> changed_settings(*grids)
+    ['grid (mine: PN 10 added, PN 20 gone)']
     """
     differences = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
         if before != after:
-            differences.append(f"{name} (was {_short(before)}, now {_short(after)})")
+            told = _points_told(before, after) or f"was {_short(before)}, now {_short(after)}"
+            differences.append(f"{name} ({told})")
     return differences
 
 
@@ -310,6 +314,24 @@ def _sentence(problem: Any) -> str:
     value = problem.get("input")
     shown = f"={value!r}" if isinstance(value, (int, float, str)) else ""
     return f"{name}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _points_told(before: Any, after: Any) -> str:
+    """Name points that two grids of one name do not share; empty where they have two names."""
+    grids = [value for value in (before, after) if isinstance(value, dict) and "points" in value]
+    if len(grids) < 2 or before.get("name") != after.get("name"):
+        return ""
+    old, new = ([f"{code} {value:g}" for code, value in grid["points"]] for grid in grids)
+    sides = {
+        "added": [point for point in new if point not in old],
+        "gone": [point for point in old if point not in new],
+    }
+    found = [
+        f"{', '.join(points[:3])}{f' and {len(points) - 3} more' if len(points) > 3 else ''} {how}"
+        for how, points in sides.items()
+        if points
+    ]
+    return f"{after.get('name')}: {', '.join(found)}" if found else ""
 
 
 def _short(value: Any) -> str:

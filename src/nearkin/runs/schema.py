@@ -262,6 +262,10 @@ def _read(path: Path, remedy: str) -> Any:
         return json.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise RunError(
+            f"{printable(path.parent)}: is a file; name the folder in which {path.name} lies"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())
         raise RunError(f"{printable(path)}: cannot be read ({told}); {remedy}") from error
