@@ -261,3 +261,12 @@ def test_an_interruption_in_a_library_s_callback_is_obeyed_soon() -> None:
     assert done.stderr.startswith("nearkin: interrupted")
     assert "Traceback" not in done.stderr
     assert time.monotonic() - begun < 60
+
+
+def test_a_deleted_working_directory_is_named(tmp_path: Path) -> None:
+    gone = shlex.quote(str(tmp_path / "gone"))
+    done = shell(f"mkdir {gone}; cd {gone}; rmdir {gone}; {NEARKIN} run song.wav")
+    assert done.returncode == 2
+    assert (
+        "nearkin: the working directory, which was deleted or is hidden: cannot be" in done.stderr
+    )

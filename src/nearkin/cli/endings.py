@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -51,12 +52,23 @@ def sentences() -> Iterator[None]:
         if error.strerror is None:
             end_with_trace(error)
         at = "" if error.filename is None else f"{error.filename}: "
+        if not at and _is_nowhere():
+            at = "the working directory, which was deleted or is hidden: "
         told = f"{at}cannot be read or written ({error.strerror}); mend that"
         fail(f"{told} and give the same command again", EXIT_INPUT)
     except SystemExit:
         raise
     except BaseException as error:
         end_with_trace(error)
+
+
+def _is_nowhere() -> bool:
+    """Tell whether the folder that the command was given in is gone."""
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def end_with_trace(error: BaseException) -> NoReturn:
