@@ -346,8 +346,11 @@ def test_a_command_still_answers_where_an_encoder_closes_the_standard_output(
 # -- names -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["", " ", "\t\n"])
-def test_an_encoder_without_a_name_is_refused_before_the_work(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "is empty; write"), (" ", "is empty"), ("\t\n", "is empty"), ("\ud800", "is no UTF-8")],
+)
+def test_an_encoder_without_a_fit_name_is_refused_before_the_work(name: str, said: str) -> None:
     class Nameless:
         sample_rate = RATE
         embedding_size = 4
@@ -356,7 +359,7 @@ def test_an_encoder_without_a_name_is_refused_before_the_work(name: str) -> None
         def embed(self, audio: Any) -> Any:
             return audio[:, :4]
 
-    with pytest.raises(InputError, match=r"encoder_name is empty; write what tables shall call it"):
+    with pytest.raises(InputError, match=f"encoder_name.*{said}"):
         resolve(Nameless())
 
 

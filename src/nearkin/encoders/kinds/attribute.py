@@ -175,6 +175,11 @@ def from_object(
         raise InputError(
             f"encoder '{spec}': encoder_name is empty; write what tables shall call it"
         )
+    if any("\ud800" <= character <= "\udfff" for character in str(told_of["encoder_name"])):
+        raise InputError(
+            f"encoder '{spec}': encoder_name {str(told_of['encoder_name'])!r} is no UTF-8, which "
+            "tables need; write another name"
+        )
     number = 1 if trial is None else _count(int(trial) if _is_digits(trial) else trial)
     if number is None:
         raise InputError(f"encoder '{spec}': trial={trial!r}: must be an int >= 0; correct it")
