@@ -254,6 +254,6 @@ def test_the_points_that_a_grid_gained_and_lost_are_named(tmp_path: Path, music:
     grid.write_text("{PN: [0, 10]}")
     small_run(music, tmp_path / "run", grid=str(grid))
     grid.write_text("{PN: [0, 20], MP: [64]}")
-    told = r"grid \(mine: PN 20, MP 64 added, PN 10 gone\)"
+    told = r"grid \(was mine with 2 points, now .* 3 points: PN 20, MP 64 added, PN 10 gone\)"
     with pytest.raises(InputError, match=told):
         small_run(music, tmp_path / "run", grid=str(grid))

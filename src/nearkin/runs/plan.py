@@ -266,13 +266,13 @@ def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str
     ['seed (was 0, now 1)']
     >>> grids = [{"grid": {"name": "mine", "points": [["PN", snr_db]]}} for snr_db in (20.0, 10.0)]
     >>> changed_settings(*grids)
-    ['grid (mine: PN 10 added, PN 20 gone)']
+    ['grid (was mine with 1 points, now mine with 1 points: PN 10 added, PN 20 gone)']
     """
     differences = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
         if before != after:
-            told = _points_told(before, after) or f"was {_short(before)}, now {_short(after)}"
+            told = f"was {_short(before)}, now {_short(after)}{_points_told(before, after)}"
             differences.append(f"{name} ({told})")
     return differences
 
@@ -331,7 +331,7 @@ def _points_told(before: Any, after: Any) -> str:
         for how, points in sides.items()
         if points
     ]
-    return f"{after.get('name')}: {', '.join(found)}" if found else ""
+    return f": {', '.join(found)}" if found else ""
 
 
 def _short(value: Any) -> str:
