@@ -10,7 +10,8 @@ import pytest
 
 import nearkin
 from nearkin.errors import InputError
-from nearkin.ownership import MARKER
+from nearkin.files import sha256_of
+from nearkin.ownership import MARKER, OwnFolder
 from nearkin.results.badge import is_badge
 from nearkin.results.equal import Reached, grid_file, is_grid_file
 from nearkin.results.gate_reports import is_junit
@@ -165,6 +166,35 @@ def test_a_page_and_figures_of_a_users_own_folder(small_run: Path, tmp_path: Pat
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["figure_7.svg"]
     for _ in range(2):
         result.report(tmp_path / "ours.html", sounds="none")
+
+
+def test_figures_of_before_folders_were_marked_are_drawn_again(
+    small_run: Path, tmp_path: Path
+) -> None:
+    result, folder = nearkin.load(small_run), tmp_path / "figures"
+    written = result.figures(folder)
+    digests = OwnFolder(folder, "figures", ()).digests() or {}
+    assert {path.name: digests[path.name] for path in written} == {
+        path.name: sha256_of(path) for path in written
+    }
+    (folder / MARKER).unlink()
+    (folder / "notes.txt").write_text("mine")
+    assert result.figures(folder) == written
+    assert (folder / "notes.txt").read_text() == "mine"
+    for _ in range(2):
+        words = ("figures", small_run, "--out", folder, "--figure", "6", "--format", "svg")
+        assert command(*words).exit_code == 0
+        assert OwnFolder(folder, "figures", ()).changed() == []
+    mine = b'<svg xmlns="http://www.w3.org/2000/svg"><text>mine</text></svg>'
+    for name, theirs in (("figure_6.svg", mine), ("figure_6.pdf", b"%PDF-1.7 mine")):
+        (folder / MARKER).unlink(missing_ok=True)
+        ours = (folder / name).read_bytes()
+        (folder / name).write_bytes(theirs)
+        before = files_of(folder)
+        with pytest.raises(InputError, match=r"'figure_6.*' in it was not written by nearkin"):
+            result.figures(folder)
+        assert files_of(folder) == before
+        (folder / name).write_bytes(ours)
 
 
 def test_a_folder_of_another_kind_keeps_its_marker(small_run: Path, tmp_path: Path) -> None:

@@ -417,6 +417,7 @@ class Result:
             If a file is in the way that nearkin did not write.
         """
         from nearkin.report.figures import PICTURES
+        from nearkin.report.figures.files import is_drawn
 
         own = self.folder.root / "figures"
         if folder is None or Path(folder).resolve() == own.resolve():
@@ -428,9 +429,20 @@ class Result:
                 return written
         target = Path(folder)
         owned = OwnFolder(target, "figures", PICTURES, option="folder", shared=True)
+        # drawn before folders of figures were marked
+        there = [path for path in map(target.joinpath, PICTURES) if os.path.lexists(path)]
+        older = [path for path in there if not owned.owns(path) and is_drawn(path)]
+        if owned.is_own():
+            owned.own(*older)
+        elif older:
+            others = [path.name for path in there if path not in older]
+            OwnFolder(target, "figures", others, option="folder", shared=True).decide()
+            owned.adopt(*older)
         owned.claim()
         owned.expect(target / name for name in PICTURES)
-        return self._figures(target)
+        written = self._figures(target)
+        owned.wrote(*written)
+        return written
 
     def _figures(self, target: Path) -> list[Path]:
         from nearkin.report.figures import write_all, write_means, write_projection

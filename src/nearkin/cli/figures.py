@@ -81,6 +81,7 @@ def figures_command(
         owned.expect(out / file for file in files)
         for name, spec in specs.items():
             for path in write_spec(spec, out / known[name], forms):
+                owned.wrote(path)
                 if not quiet:
                     say(str(path))
         for told in left_out:

@@ -16,7 +16,7 @@ import altair as alt
 import vl_convert
 
 from nearkin.errors import RunError
-from nearkin.files import write_whole
+from nearkin.files import read_regular, write_whole
 
 RESERVED = 64 * 2**30
 """Bytes of addresses that vl-convert (V8) reserves: 48 GiB were too few, 96 enough."""
@@ -73,6 +73,21 @@ def write_spec(
         write_whole(path, functools.partial(_put, write[form]()))
         paths.append(path)
     return paths
+
+
+def is_drawn(path: Path) -> bool:
+    """Tell whether a file is as `write_spec` draws figures: an SVG by its fonts and colours.
+
+    A PDF holds too little to be known by; it is a figure where its SVG lies beside it.
+    """
+    try:
+        data = read_regular(path)
+        if path.suffix == ".pdf":
+            return b"/Producer (svg2pdf)" in data and is_drawn(path.with_suffix(".svg"))
+    except OSError:
+        return False
+    signs = (b'class="marks"', b'font-family="Helvetica, Arial, sans-serif"', b'"#222222"')
+    return data.startswith(b"<svg ") and all(sign in data for sign in signs)
 
 
 def svg_of(spec: dict[str, Any]) -> str:
