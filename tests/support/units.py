@@ -30,6 +30,19 @@ class Toy:
         return self.path(item).is_file()
 
 
+class SlowToBegin(Toy):
+    """A session that lasts 2 s to unpack, and leaves a file for each process that does."""
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return unpacked_slowly, (self.root,)
+
+
+def unpacked_slowly(root: Path) -> Toy:
+    (root / f"{os.getpid()}.began").touch()
+    time.sleep(2)
+    return Toy(root)
+
+
 def square(session: Toy, item: int) -> int:
     write_whole(session.path(item), lambda file: file.write(str(item * item).encode()))
     return item * item

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from nearkin.workers import open_workers
@@ -11,3 +16,44 @@ from support.units import Toy, keeps_much
 def test_a_worker_that_keeps_much_for_later_units_is_not_replaced(tmp_path: Path) -> None:
     with open_workers(Toy(tmp_path), workers=2) as pool:
         assert len({process for _, process in pool.map(keeps_much, range(8))}) == 2
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from nearkin.workers import open_workers
+from support.units import SlowToBegin, square
+with open_workers(SlowToBegin(Path(sys.argv[1])), workers=2) as pool:
+    list(pool.map(square, range(4)))
+"""
+
+
+def test_workers_end_whose_command_was_killed_while_they_began(tmp_path: Path) -> None:
+    here = str(Path(__file__).parents[1])
+    command = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([here, *filter(None, sys.path)])},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: any(tmp_path.glob("*.began")))
+        workers = [int(path.stem) for path in tmp_path.glob("*.began")]
+    finally:
+        command.kill()
+        command.wait()
+    wait_for(lambda: not any(map(lives, workers)))
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

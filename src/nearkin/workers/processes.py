@@ -30,7 +30,10 @@ def open_processes(session: Any, *, workers: int) -> Iterator[Processes]:
     from loky import ProcessPoolExecutor
 
     executor = ProcessPoolExecutor(
-        max_workers=workers, initializer=_begin, initargs=(session,), env=_ONE_THREAD | _KEEPS
+        max_workers=workers,
+        initializer=_begin,
+        initargs=(session, os.getpid()),
+        env=_ONE_THREAD | _KEEPS,
     )
     try:
         yield Processes(executor, workers)
@@ -75,11 +78,14 @@ class Processes:
             ) from error
 
 
-def _begin(session: Any) -> None:
-    """Make this process a worker of one session, for as long as its parent lives."""
+def _begin(session: Any, parent: int) -> None:
+    """Make this process a worker of one session, for as long as its parent lives.
+
+    The parent is told by its number: one that was killed already is no longer the parent here.
+    """
     global _session
     _session = session
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 def _leave_with(parent: int) -> None:
