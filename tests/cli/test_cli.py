@@ -514,7 +514,7 @@ def encoder_run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         ("WrongShape", "returned shape [1, 3, 3, 3] for a batch of 1"),
         ("OtherSize", "returned 30 values but declares embedding_size=31"),
         ("Text", "returned dtype <U1"),
-        ("Nothing", "returned dtype object"),
+        ("Nothing", "returned nothing (None)"),
         ("grows", "for 'tune01.wav': must be one embedding_size for all"),
     ],
 )

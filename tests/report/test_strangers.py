@@ -155,5 +155,18 @@ def test_a_hard_link_that_is_overwritten_is_left_alone(run: Path, secret: Path) 
     (run / ".nearkin").unlink()  # a stranger's run: nothing in it is known as ours
     (run / "report.html").unlink(missing_ok=True)
     (run / "report.html").hardlink_to(secret)
-    nearkin.load(run).report()
+    with pytest.raises(InputError, match=r"report\.html: is there and was not written by nearkin"):
+        nearkin.load(run).report()
     assert secret.read_text() == before
+
+
+def test_a_page_with_a_second_name_is_replaced_under_its_own_alone(
+    run: Path, tmp_path: Path
+) -> None:
+    nearkin.load(run).report()
+    page, other = run / "report.html", tmp_path / "other.html"
+    other.hardlink_to(page)
+    before = other.read_bytes()
+    nearkin.load(run).report(sounds="none")
+    assert other.read_bytes() == before
+    assert not page.samefile(other)

@@ -306,8 +306,8 @@ def test_the_gain_of_a_clip_is_that_of_what_stays_with_it(tune_file: Path) -> No
     assert changed.gain_db < -3
 
 
-class Ends(BaseException):
-    """What ends a process: nothing catches it."""
+class Ends(KeyboardInterrupt):
+    """What ends a process: nothing that calls foreign code catches it."""
 
 
 class Deadly:
