@@ -12,17 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-from machine import machine, save
+from machine import machine, save, versions
 from thousands import write_pieces
 
 
@@ -64,11 +61,7 @@ def main() -> None:
         "wall_s": round(statistics.median(walls), 2),
         "cpu_s": round(statistics.median(spent), 2),
         "machine": machine(),
-        "versions": {
-            "python": platform.python_version(),
-            "nearkin": metadata.version("nearkin"),
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
     }
     print(json.dumps(record, indent=1))
     if given.save:

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import time
-from importlib import metadata
 
 import numpy as np
-from machine import machine, save
+from machine import machine, save, versions
 from threadpoolctl import threadpool_limits
 
 from nearkin.consistency import RankedSpace, rho, rho_replicates
@@ -107,11 +105,7 @@ def main() -> None:
             "point": one_point(arguments.clips),
             "drawing": drawing(4000),
             "machine": machine(),
-            "versions": {
-                "python": platform.python_version(),
-                "nearkin": metadata.version("nearkin"),
-                "numpy": np.__version__,
-            },
+            "versions": versions(),
         }
     print(json.dumps(record, indent=1))
     if arguments.save:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 
 
@@ -15,6 +16,12 @@ def machine() -> dict[str, object]:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     cpu = names[0] if names else platform.processor()
     return {"cpu": cpu, "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result is of."""
+    names = ("nearkin", "numpy")
+    return {"python": platform.python_version()} | {n: metadata.version(n) for n in names}
 
 
 def save(record: dict) -> None:

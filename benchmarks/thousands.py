@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-from machine import machine, save
+from machine import machine, save, versions
 
 SECONDS, RATE = 4.5, 22_050
 GRID = "PN: [30, 6]\nTS: [0.9]\nMP: [64]\n"
@@ -123,11 +120,7 @@ def main() -> None:
         }
         | {path.name + "/": folder_mb(path) for path in sorted(out.iterdir()) if path.is_dir()},
         "machine": machine(),
-        "versions": {
-            "python": platform.python_version(),
-            "nearkin": metadata.version("nearkin"),
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
     }
     print(json.dumps(record, indent=1))
     if arguments.save:

@@ -16,7 +16,7 @@ PACKAGE = Path(nearkin.__file__).parent
 
 # From the ground up; a room imports rooms of lower layers only.
 LAYERS = (
-    ("errors", "seeds", "progress", "tables"),
+    ("errors", "memory", "seeds", "progress", "tables"),
     ("registry", "optional", "files", "written", "bars"),
     ("ownership", "lease"),
     ("audio", "workers"),

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from kills import hit, start
-from stage import Command, content, differences, keep, living, timeless
+from stage import Command, content, differences, keep, labelled_tones, living, timeless
 
 NAMES = {"K": "KILL", "T": "TERM", "I": "INT", "H": "HUP", "S": "STOP"}
 RECORDS = ("study.json", "run/run.json", "run/performance.json")
@@ -32,33 +32,16 @@ STEPS = 14
 
 
 def build(stage: Path) -> Command:
-    """Make 20 mixtures of tones or noise with a voice, four recordings, and the command."""
-    import numpy as np
+    """Make labelled tones, four recordings, and the command."""
     import soundfile
 
     from nearkin.audio.synthetic import clips
 
-    stage.mkdir(parents=True, exist_ok=True)
-    manifest, music, grid = stage / "manifest.csv", stage / "music", stage / "grid.yaml"
-    if not manifest.is_file():
-        rng = np.random.default_rng(0)
-        t = np.arange(round(3.0 * 22_050)) / 22_050
-        lines = ["path,split,group,tags,instrument,vocals_path"]
-        for k in range(20):
-            split = {3: "valid", 4: "test"}.get(k % 5, "train")
-            voice = 0.05 * np.sin(2 * np.pi * (200 + 20 * rng.integers(20)) * t)
-            word = "organ" if k % 2 else "drum"
-            tone = np.sign(np.sin(2 * np.pi * (700 + 30 * rng.integers(20)) * t))
-            other = 0.2 * (tone if k % 2 else rng.standard_normal(len(t)))
-            for name, y in (("mix", voice + other), ("voice", voice)):
-                path = stage / f"{name}{k}.wav"
-                soundfile.write(path, np.clip(y, -1, 1), 22_050, subtype="PCM_16")
-            lines.append(f"mix{k}.wav,{split},song{k},{word};any,{word},voice{k}.wav")
-        music.mkdir(exist_ok=True)
-        for name, y in clips(4):
-            soundfile.write(music / f"{name}.flac", y[: 4 * 22_050], 22_050, subtype="PCM_16")
-        grid.write_text(GRID)
-        manifest.write_text("\n".join([*lines, ""]))
+    manifest, music, grid = labelled_tones(stage), stage / "music", stage / "grid.yaml"
+    music.mkdir(exist_ok=True)
+    for name, y in clips(4):
+        soundfile.write(music / f"{name}.flac", y[: 4 * 22_050], 22_050, subtype="PCM_16")
+    grid.write_text(GRID)
     given = [word for task in ("at", "ir", "vs") for word in ("--manifest", f"{task}={manifest}")]
     few = ("--trials", "1", "--max-steps", "2", "--clips", "4", "--task-clips", "2")
     how = ("--threads", "1", "--workers", "2", "--quiet", "--precision", "bf16-mixed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 
 from conftest import RATE, tune, write_tunes
 from nearkin.errors import InputError, RunError
+from nearkin.performance.units import TaskSession
 from nearkin.runs import run as runs_run
 from nearkin.runs.folder import RunFolder
+from nearkin.runs.plan import make_plan
+from nearkin.runs.session import Session
 from nearkin.runs.shards import Shards
 from support.runs import files_of, small_run, write_record
 from support.signals import write_float
@@ -247,6 +251,21 @@ def test_noise_that_changed_is_seen_within_one_process(tmp_path: Path, music: Pa
     write_float(folder / "two.wav", tune(9, seconds=3), RATE)
     with pytest.raises(InputError, match=r"holds a run with other settings: noise file \(was "):
         small_run(music, out, **settings)
+
+
+def test_a_worker_that_lives_longer_than_a_run_reads_the_noise_again(tmp_path: Path) -> None:
+    write_float(tmp_path / "noise.wav", tune(7, seconds=3), RATE)
+    noise = str(tmp_path / "noise.wav")
+    plan = make_plan({"encoders": ["mfcc"], "grid": "quick", "noise": noise})
+    sessions = (
+        Session(plan, tmp_path, ()),
+        TaskSession(plan, RunFolder(tmp_path), {}),
+    )
+    before = [pickle.loads(pickle.dumps(one)).noise.sha256 for one in sessions]
+    write_float(tmp_path / "noise.wav", tune(8, seconds=3), RATE)
+    after = [pickle.loads(pickle.dumps(one)).noise.sha256 for one in sessions]
+    assert len(set(before)) == len(set(after)) == 1
+    assert before != after
 
 
 def test_the_points_that_a_grid_gained_and_lost_are_named(tmp_path: Path, music: Path) -> None:

@@ -126,7 +126,7 @@ def plan_of(options: ReproduceOptions) -> StudyPlan:
 
 
 def _estimate(options: ReproduceOptions, plan: StudyPlan, workers: int) -> None:
-    from nearkin.cli.trained import keep_freed_memory
+    from nearkin.memory import keep_freed_memory
     from nearkin.optional import need
     from nearkin.study.estimate import estimate
     from nearkin.study.places import StudyFolder
@@ -147,7 +147,7 @@ def _estimate(options: ReproduceOptions, plan: StudyPlan, workers: int) -> None:
 
 def _reproduce(options: ReproduceOptions, plan: StudyPlan, workers: int) -> NoReturn:
     from nearkin.cli.bars import show
-    from nearkin.cli.trained import keep_freed_memory
+    from nearkin.memory import keep_freed_memory
     from nearkin.optional import need
     from nearkin.study.study import reproduce
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -76,27 +75,13 @@ def prepared(options: LearningOptions) -> int:
     """Set this process up for a training; return how many workers decode."""
     import torch
 
+    from nearkin.memory import keep_freed_memory
     from nearkin.workers import available_cores
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     keep_freed_memory()
     return options.workers or available_cores()
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep the memory of freed tensors for the next ones.
-
-    Otherwise it goes back to the system at every step and is fetched anew: a third and more of a
-    step's time on the CPU. This process does nothing but train, so that it may.
-    """
-    import ctypes
-
-    m_mmap_max, m_trim_threshold = -4, -1
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(m_mmap_max, 0)
-        mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def cache_folder() -> Path:

@@ -28,7 +28,7 @@ from nearkin.runs.clips import Original, Version
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.originals import originals
 from nearkin.runs.plan import Plan
-from nearkin.runs.queries import noise_library, transformed
+from nearkin.runs.queries import forget_sounds, noise_library, transformed
 from nearkin.runs.shards import AGAIN, Shards
 from nearkin.tables import OK
 from nearkin.transforms import NoiseLibrary
@@ -94,6 +94,10 @@ class TaskSession:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("plan", "folder", "tests", "of")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        forget_sounds()  # a worker of a cluster lives longer than a run
 
     @functools.cached_property
     def noise(self) -> NoiseLibrary:

@@ -26,7 +26,7 @@ from nearkin.runs.clips import Original
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.gathered import QueryArrays, gather
 from nearkin.runs.plan import DEFAULT_CALLS, Plan
-from nearkin.runs.queries import music_library, noise_library
+from nearkin.runs.queries import forget_sounds, music_library, noise_library
 from nearkin.runs.scoring import Scorer
 from nearkin.runs.shards import AGAIN, Shards, Used
 from nearkin.runs.sources import EncoderSource, resolve_sources
@@ -93,6 +93,10 @@ class Session:
     def __getstate__(self) -> dict[str, Any]:
         names = ("plan", "folder", "shards", "sources", "keep_distances", "unsteady")
         return {name: self.__dict__[name] for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        forget_sounds()  # a worker of a cluster lives longer than a run
 
     @functools.cached_property
     def resolved(self) -> tuple[ResolvedEncoder, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import hashlib
 import importlib
@@ -21,6 +20,7 @@ from typing import Any
 
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import only_while, sha256_of, write_whole
+from nearkin.memory import keep_freed_memory
 from nearkin.progress import watched
 from nearkin.workers.protocol import Unit
 
@@ -30,8 +30,8 @@ _SAME = ("nearkin", "source", "python", "numpy", "scipy", "numba", "librosa", "s
          "pyloudnorm", "python-stretch", "onnxruntime")  # fmt: skip
 """What must be equal on all workers: what computes, and what is computed."""
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""What ``malloc.h`` calls the options of ``mallopt``."""
+_KEPT_BYTES = 256 * 2**20
+"""Freed memory that a worker keeps for its next unit."""
 
 _sessions: dict[str, tuple[Any, str]] = {}
 _one_unit = threading.Lock()
@@ -85,25 +85,14 @@ def _session(path: Path, digest: str) -> tuple[Any, str]:
         if hashlib.sha256(content).hexdigest() != digest:
             raise RunError(f"{printable(path)}: is not what the command wrote")
         session, cwd, same = cloudpickle.loads(content)
-        _keep_memory()
+        if "MALLOC_TRIM_THRESHOLD_" in os.environ:  # as nannies set it; else it is as it was meant
+            keep_freed_memory(_KEPT_BYTES)
         told = differences(same, facts())
         if told:
             raise InputError(f"worker on {socket.gethostname()}: {told}")
         _sessions.clear()
         _sessions[digest] = (session, cwd)
     return _sessions[digest]
-
-
-def _keep_memory() -> None:
-    """Let glibc keep what a unit frees for the next one.
-
-    Dask's nannies set ``MALLOC_TRIM_THRESHOLD_`` low in their workers, so that every larger array
-    is mapped, page by page, and given back at once: a third of a run's seconds were the kernel's.
-    """
-    if "MALLOC_TRIM_THRESHOLD_" in os.environ and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-        libc.mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
 
 
 def look(path: str, token: str) -> dict[str, Any]:
