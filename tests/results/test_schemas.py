@@ -210,6 +210,17 @@ def test_damaged_tables_are_refused_or_read(
     read_all(nearkin.load(small_run).run, parts)
 
 
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[ns]", "category", "object"])
+def test_a_column_without_a_value_is_missing_whatever_its_type(
+    tables: dict[str, pd.DataFrame], kind: str
+) -> None:
+    none = pd.Series([None] * len(tables["queries"]), dtype=kind)
+    read = checked(tables["queries"].assign(error=none), "queries", "queries.parquet")
+    assert read["error"].isna().all()
+    with pytest.raises(RunError, match=r"row 1, column magnitude: .*: must be a finite number"):
+        checked(tables["queries"].assign(magnitude=none), "queries", "queries.parquet")
+
+
 def test_what_analyze_wrote_is_checked_too(small_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(small_run, run)

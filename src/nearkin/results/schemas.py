@@ -418,7 +418,10 @@ def _numbers(values: pd.Series[Any], *, missing: bool, infinite: bool = False) -
         return 0 if known.empty else int(known.index[0])
     if pd.api.types.is_complex_dtype(values.dtype):
         return 0
-    found = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    if values.isna().all():  # whatever they would be: dates, say, are no numbers
+        found = np.full(len(values), np.nan)
+    else:
+        found = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
     wrong = np.isinf(found) & (not infinite) if missing else ~np.isfinite(found)
     if wrong.any():
         return int(wrong.argmax())
