@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import nearkin
 from nearkin.errors import RunError
 from nearkin.files import read_arrays, write_arrays
 from nearkin.runs import run as runs_run
+from nearkin.runs.folder import RunFolder
 from support.runs import files_of, small_run
 
 Damage = Callable[[bytes], bytes]
@@ -123,6 +125,46 @@ def test_a_finished_run_that_was_damaged_is_made_again(
     found = files_of(out)
     for one in TABLES:
         assert found[one] == truth[one]
+
+
+@pytest.mark.parametrize("state", ["finished", "killed while the tables were written"])
+def test_a_run_whose_record_is_gone_leaves_nothing_of_before(
+    state: str, tmp_path: Path, music: Path, truth: dict[str, bytes]
+) -> None:
+    """Nothing says of which run they are: the new record would list them as its own."""
+    out = tmp_path / "run"
+    small_run(music, out, seed=5)
+    folder = RunFolder(out)
+    for place, name in (("audio", "older.mp3"), ("analysis", "gam.csv"), (".", "gallery.csv")):
+        folder.write(folder.open_folder(place) / name, lambda file: file.write(b"of before"))
+    folder.write(out / "performance.csv", lambda file: file.write(b"of others"))
+    (out / "notes.txt").write_text("the user's")
+    if state == "finished":
+        sounds = [n for n in files_of(out) if n.startswith("audio/")]
+        assert len(sounds) > 1
+    else:
+        for name in ("clips.parquet", "failures.parquet"):
+            (out / name).unlink()
+    (out / "run.json").unlink()
+    told = small_run(music, out)
+    assert any("has no run.json, which says what the" in one for one in told)
+    found = files_of(out)
+    for name in TABLES:
+        assert found[name] == truth[name]
+    assert found.keys() - truth.keys() == {"performance.csv", "notes.txt"}
+    assert truth.keys() <= found.keys()
+    record = json.loads(found["run.json"])
+    assert record["files"].keys() == json.loads(truth["run.json"])["files"].keys()
+    assert not any("has no run.json" in one for one in small_run(music, out))
+
+
+def test_a_run_beside_task_scores_alone_takes_nothing_away(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim()
+    for name in ("performance.json", "figures/figure_11.svg", "report.html", "work/a.npz"):
+        folder.open_folder("figures")
+        folder.write(folder.root / name, lambda file: file.write(b"of task scores"))
+    assert folder.without_record() == []
 
 
 def test_a_damaged_table_is_not_read(tmp_path: Path, music: Path) -> None:

@@ -177,6 +177,21 @@ class RunFolder:
             clear_shards(self.work)
         self._make_work()
 
+    def without_record(self) -> list[str]:
+        """Return what is there of a run, by name, where nothing says which run it is of.
+
+        Pages and figures are left out: task scores alone have some, too.
+        """
+        if (self.root / "run.json").exists():
+            return []
+        others = {"work", DEMO, "figures", "report.html", *PERFORMANCE_FILES}
+        names = sorted(self.owned.names() or ())
+        return [
+            name
+            for name in names
+            if name.split("/")[0] not in others and (self.root / name).is_file()
+        ]
+
     def finish(self) -> None:
         """Delete the shards of the run."""
         for name in SHARDS:

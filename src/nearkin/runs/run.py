@@ -331,7 +331,7 @@ def _begun(
     """Return run.json where a run may go on, or is finished; None where one is to begin.
 
     A finished run whose files were damaged, or of whose recordings some could not be used and can
-    be now, begins again: its tables go.
+    be now, begins again: its tables go. So does what a run left whose record is gone.
 
     Raises
     ------
@@ -340,6 +340,14 @@ def _begun(
     """
     before = folder.read_run()
     if before is None:
+        lost = folder.without_record()
+        if lost:
+            tell(
+                f"{printable(folder.root)}: has no run.json, which says what the {len(lost)} files "
+                f"of a run in it are of, such as {lost[0]}; they are removed and the run is made "
+                "again"
+            )
+            folder.clear(keep=(*PERFORMANCE_FILES, "work"))
         return None
     plan, session = opened.session.plan, opened.session
     heard: dict[str, str] = {}
