@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nearkin.encoders.references.trained import WEIGHTS
 from nearkin.errors import InputError, RunError
 from nearkin.networks.files import Model, load, read_header, save
 from nearkin.networks.onnx import export_onnx
@@ -147,6 +149,17 @@ def test_onnx_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"m\.onnx: cannot be written"):
         export_onnx(model(), tmp_path / "m.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_onnx_says_nothing_of_the_machine_that_wrote_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    onnx = pytest.importorskip("onnx")
+    export_onnx(model(), tmp_path / "m.onnx")
+    for path in (tmp_path / "m.onnx", *WEIGHTS.glob("*.onnx")):
+        data = path.read_bytes()
+        assert not re.findall(rb"stack_trace|site-packages|, line \d", data), path
+        stated = {entry.key for entry in onnx.load_from_string(data).metadata_props}
+        assert {"sample_rate", "nearkin.task", "nearkin.training_sha256"} <= stated
 
 
 def test_onnx_computes_the_same(tmp_path: Path) -> None:

@@ -72,6 +72,16 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     return weights, {entry.key: entry.value for entry in model.metadata_props}
 
 
+def _strip(message: Any) -> None:
+    """Take out what an exporter notes of itself, such as stack traces: paths of a machine."""
+    for field, value in list(message.ListFields()):
+        if field.name in ("doc_string", "metadata_props"):
+            message.ClearField(field.name)
+        elif field.type == field.TYPE_MESSAGE:
+            for one in [value] if hasattr(value, "ListFields") else value:
+                _strip(one)
+
+
 def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model's encoder, front end and all, as ONNX: waveforms in, latent vectors out.
 
@@ -119,6 +129,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
     finally:
         logger.setLevel(level)
     proto = exported.model_proto
+    _strip(proto)
     stated = {
         "sample_rate": SAMPLE_RATE,
         "minimum_samples": MINIMUM_SAMPLES,
