@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from nearkin.workers import open_workers
-from support.units import Toy, keeps_much
+from support.units import Toy, keeps_much, square
 
 
 def test_a_worker_that_keeps_much_for_later_units_is_not_replaced(tmp_path: Path) -> None:
@@ -42,6 +45,16 @@ def test_workers_end_whose_command_was_killed_while_they_began(tmp_path: Path) -
         command.kill()
         command.wait()
     wait_for(lambda: not any(map(lives, workers)))
+
+
+def test_workers_work_that_a_script_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sites wrap Python so, to set libraries up: then workers are no children of the command."""
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\n{shlex.quote(sys.executable)} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with open_workers(Toy(tmp_path), workers=2) as pool:
+        assert list(pool.map(square, range(4))) == [(i, i * i) for i in range(4)]
 
 
 def wait_for(is_so: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -78,21 +78,37 @@ class Processes:
             ) from error
 
 
-def _begin(session: Any, parent: int) -> None:
-    """Make this process a worker of one session, for as long as its parent lives.
+def _begin(session: Any, command: int) -> None:
+    """Make this process a worker of one session, for as long as its command lives.
 
-    The parent is told by its number: one that was killed already is no longer the parent here.
+    The command is told by its number: one that was killed already cannot be asked for it here.
     """
     global _session
     _session = session
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(command,), daemon=True).start()
 
 
-def _leave_with(parent: int) -> None:
-    """End the process once its parent was killed: nobody is left to collect what it makes."""
-    while os.getppid() == parent:
+def _leave_with(command: int) -> None:
+    """End the process once its command was killed: nobody is left to collect what it makes.
+
+    Its parent is the command, or a script between them that starts Python.
+    """
+    parent = os.getppid()
+    while os.getppid() == parent and (parent == command or _lives(command)):
         time.sleep(1)
     os._exit(1)
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # a signal would end it there
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is there, and another user's
+        return True
+    return True
 
 
 def _call(unit: Unit, item: Any) -> Any:
