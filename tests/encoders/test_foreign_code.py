@@ -343,6 +343,38 @@ def test_a_command_still_answers_where_an_encoder_closes_the_standard_output(
     assert "Traceback" not in done.stderr
 
 
+class Tee:
+    """What programs put in the place of standard output to keep a log: it has no more than this."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_stream_that_cannot_say_whether_it_is_closed_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tee = Tee()
+    monkeypatch.setattr(sys, "stdout", tee)
+    with foreign_code():
+        pass
+    assert sys.stdout is tee
+
+
+def test_a_stream_that_was_closed_before_stays_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number may be another file's by now, into which text would go."""
+    closed = (tmp_path / "log.txt").open("w")
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    with foreign_code():
+        pass
+    assert sys.stdout is closed
+
+
 # -- names -----------------------------------------------------------------------------------------
 
 

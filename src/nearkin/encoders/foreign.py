@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+_STREAMS = {"stdout": 1, "stderr": 2}
+"""Standard streams that are written, and their numbers."""
 
 
 class ForeignExitError(Exception):
@@ -36,6 +39,7 @@ def foreign_code(*, argv: str | None = None) -> Iterator[None]:
     """
     place = _here()
     arguments = sys.argv
+    streams = [name for name in _STREAMS if not _is_closed(getattr(sys, name))]
     if argv is not None:
         sys.argv = [argv]
     try:
@@ -55,7 +59,7 @@ def foreign_code(*, argv: str | None = None) -> Iterator[None]:
         ) from error
     finally:
         sys.argv = arguments
-        _reopen_streams()
+        _reopen(streams)
         if place is not None and _here() != place:
             with suppress(OSError):  # the code may have deleted it
                 os.chdir(place)
@@ -79,19 +83,19 @@ def told(error: BaseException) -> str:
     return f"{type(cause or error).__name__}: {said or 'no message'}"
 
 
-def _reopen_streams() -> None:
-    """Open standard output and error again where the code closed them: their numbers stay open."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = getattr(sys, name)
-        if stream is not None and _is_closed(stream):
+def _reopen(names: Iterable[str]) -> None:
+    """Open standard streams again where the code closed them: their numbers stay open."""
+    for name in names:
+        if _is_closed(getattr(sys, name)):
             with suppress(OSError):  # the number is closed too
-                again = os.fdopen(number, "w", 1, encoding="utf-8", closefd=False)
+                again = os.fdopen(_STREAMS[name], "w", 1, encoding="utf-8", closefd=False)
                 setattr(sys, name, again)
 
 
 def _is_closed(stream: Any) -> bool:
+    """Tell whether a stream is closed; what a program put in its place need not say so."""
     try:
-        return bool(stream.closed)
+        return bool(getattr(stream, "closed", False))
     except ValueError:  # its buffer was taken away
         return True
 
