@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import importlib
 import os
@@ -283,18 +284,54 @@ def test_a_library_that_was_upgraded_after_others_imported_it_is_refused(
         resolve("old_of_test:enc")
 
 
+@pytest.mark.parametrize(
+    "sets", ["from . import state\nstate.READY = True\n", "setattr({0}.state, 'READY', True)\n"]
+)
+def test_a_value_that_a_library_sets_in_a_module_of_its_own_is_no_change(
+    sets: str, site: Path
+) -> None:
+    """Many keep in a module whether they were set up; they were told to have changed."""
+    name = f"keeps_{len(sets)}_of_test"
+    write(site / name / "__init__.py", f"from . import state\n{ALONE}")
+    write(site / name / "state.py", "READY = False\n")
+    write(site / name / "setup.py", f"import {name}.state\n{sets.format(name)}")
+    importlib.import_module(f"{name}.setup")
+    assert sys.modules[f"{name}.state"].READY is True
+    assert factor_of(f"{name}:enc") == 1
+
+
+def test_what_is_older_than_the_moment_when_it_was_not_yet_imported_has_not_changed(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was set in it since; and nothing of an own folder is imported twice for it."""
+    path = write(site / "set_of_test" / "__init__.py", ALONE)
+    encoder(tmp_path / "own", 1.0)
+    module = importlib.import_module("set_of_test")
+    helper = imported(tmp_path / "own", "helper_of_test", monkeypatch)
+    module.BY = 3  # type: ignore[attr-defined]
+    monkeypatch.setattr(running_code, "began", lambda: 0.0)
+    with pytest.raises(InputError, match="was set by other code"):
+        resolve("set_of_test:enc")
+    monkeypatch.setattr(running_code, "_SINCE", path.stat().st_ctime + 60)
+    assert factor_of("set_of_test:enc") == 3
+    assert factor_of(f"{tmp_path / 'own' / 'enc.py'}:enc") == 1
+    assert sys.modules["helper_of_test"] is helper
+
+
 def test_a_change_after_the_module_was_seen_is_known(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(site / "seen_of_test" / "__init__.py", ALONE.replace("BY = 1", "BY = int('1')"))
     module = importlib.import_module("seen_of_test")
     monkeypatch.setitem(running_code._SEEN, "seen_of_test", module.__spec__)
-    monkeypatch.setattr(running_code, "_SINCE", time.time() + 5)
+    since = time.time() - 5
+    monkeypatch.setattr(running_code, "_SINCE", since)
     write(path, ALONE.replace("BY = 1", "BY = int('2')"))
-    py_compile.compile(str(path), doraise=True)
-    assert not running_code.is_not_of(module, path)
-    os.utime(path, (time.time() + 9, time.time() + 9))
-    py_compile.compile(str(path), doraise=True)
+    for moment, is_known in ((since - 9, False), (since + 1, True), (since + 3600, False)):
+        os.utime(path, (moment, moment))
+        py_compile.compile(str(path), doraise=True)
+        assert running_code.is_not_of(module, path) == is_known  # clocks differ: of the future
+    os.utime(path)
     assert running_code.is_not_of(module, path)
     importlib.reload(module)
     assert not running_code.is_not_of(module, path)
@@ -417,6 +454,33 @@ def test_an_import_in_a_function_is_of_the_own_folder(tmp_path: Path) -> None:
     encoder(tmp_path / "two", 4.5)
     write(tmp_path / "two" / "enc.py", LATE)
     assert [factor_of(two), factor_of(one)] == [4.5, 1]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_an_encoder_adds_to_the_builtins_is_there_for_its_functions(
+    late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As icecream's and snoop's ``install()`` do, and gettext's."""
+    monkeypatch.setattr(builtins, "by_of_test", 1.0, raising=False)
+    monkeypatch.delattr(builtins, "by_of_test")
+    spec = encoder(tmp_path, 2.0)
+    text = LATE if late else ENCODER
+    text = f"import builtins\nbuiltins.by_of_test = 3.0\n{text.replace('factor()', '6 / factor()')}"
+    write(tmp_path / "enc.py", text.replace("6", "by_of_test"))
+    assert factor_of(spec) == 1.5
+
+
+def test_an_import_in_a_function_of_what_is_there_costs_no_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoders are called for every query: it took 0.7 ms each time."""
+    spec = encoder(tmp_path, 2.0)
+    write(tmp_path / "enc.py", LATE)
+    assert factor_of(spec) == 2
+    searches: list[None] = []
+    monkeypatch.setattr(importlib, "invalidate_caches", lambda: searches.append(None))
+    assert [factor_of(spec) for _ in range(3)] == [2, 2, 2]
+    assert not searches
 
 
 def test_packages_of_one_name_import_their_own_when_called(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ class OwnModules:
         self._tops = {_dotted(file, root).partition(".")[0] for file in files}
         self._held: dict[str, ModuleType] = {}
         self._open = False
+        self.builtins: dict[str, object] = {}
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -167,12 +168,31 @@ class OwnModules:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Stand for ``__import__`` in their code, at its top and in functions called later."""
-        whose = str((globals or {}).get("__package__") or "") if level else name
-        if whose.partition(".")[0] not in self._tops:
+        """Stand for ``__import__`` in code of theirs that imports when it is called."""
+        package = str((globals or {}).get("__package__") or "")
+        above = package.split(".")[: 1 - level or None] if level else []
+        whole = ".".join([*above, *filter(None, [name])])
+        is_own = whole.partition(".")[0] in self._tops
+        if not is_own or self._is_there(whole, fromlist or ()):
             return builtins.__import__(name, globals, locals, fromlist, level)
         with self._at_home():
             return builtins.__import__(name, globals, locals, fromlist, level)
+
+    def imports_late(self, file: Path) -> bool:
+        """Tell whether functions of a file may import what is of the own folder."""
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
+            if isinstance(node, ast.Name) and node.id in ("__import__", "exec", "eval"):
+                return True
+            for each in ast.walk(node) if isinstance(node, functions) else ():
+                names = [alias.name for alias in each.names] if isinstance(each, ast.Import) else []
+                if isinstance(each, ast.ImportFrom):
+                    if each.level:
+                        return True
+                    names = [each.module or ""]
+                if any(name.partition(".")[0] in self._tops for name in names):
+                    return True
+        return False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -205,11 +225,21 @@ class OwnModules:
                 sys.path.remove(str(self.root))
             sys.meta_path.remove(self)  # type: ignore[arg-type]
             tops = {name for name in self._tops if _is_below(sys.modules.get(name), self.root)}
-            mine = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops}
+            mine = {n: m for n, m in list(sys.modules.items()) if n.partition(".")[0] in tops}
             self._held.update(mine)
+            self.builtins |= {**vars(builtins), "__import__": self.imports}  # some are added late
             if aside:
                 _taken(name.partition(".")[0] for name in aside)
                 _give_back(aside)
+
+    def _is_there(self, whole: str, wanted: Sequence[str]) -> bool:
+        """Tell whether what is imported is in its place already, so that nothing runs."""
+        parts = whole.split(".")
+        names = [".".join(parts[: depth + 1]) for depth in range(len(parts))]
+        held = [self._held.get(name) for name in names]
+        if any(m is None or sys.modules.get(n) is not m for n, m in zip(names, held, strict=True)):
+            return False
+        return all(hasattr(held[-1], name) for name in wanted)
 
     def _is_strange(self, name: str) -> bool:
         module = sys.modules.get(name)
@@ -228,7 +258,9 @@ class _Loader(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._own.imports}
+        if self._own.imports_late(Path(self.path)):
+            self._own.builtins |= {**vars(builtins), "__import__": self._own.imports}
+            module.__dict__["__builtins__"] = self._own.builtins
         super().exec_module(module)
 
 
@@ -268,7 +300,8 @@ def sha256_of_imported(
     if outdated and library:
         raise InputError(
             f"encoder '{name}': {printable(outdated[0])} changed after this process imported it, "
-            "which runs it as it was before; restart the process (in a notebook, the kernel)"
+            "which runs it as it was before, or a value in it was set by other code; restart the "
+            "process (in a notebook, the kernel)"
         )
     if outdated:
         with _anew({_dotted(file, root).partition(".")[0] for file in now}, root):
@@ -298,7 +331,7 @@ def _outdated(
         if file in _loaded:
             outdated = _loaded[file] != sha256
         else:
-            outdated = may_be_older(file, margin_s=_MARGIN_S)
+            outdated = may_be_older(module, file, margin_s=_MARGIN_S)
         if outdated and (not library or file in _loaded or is_not_of(module, file)):
             found.append(file)
     return found

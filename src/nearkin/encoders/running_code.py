@@ -1,8 +1,9 @@
 """Whether the code that an imported module runs is that of its file now, where it can be known.
 
-A file that is older than the process holds what was imported. Of a younger one only what speaks
-against it counts: functions, constants or compiled code that the file does not hold, or a change
-after the module was seen to be there. Where nothing does, it cannot be told.
+A file that is older than the process, or than the moment before which its module was not there,
+holds what was imported. Of a younger one only what speaks against it counts: functions, constants
+or compiled code that the file does not hold, or a change after the module was seen to be there.
+Where nothing does, it cannot be told.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ast
 import importlib.util
 import marshal
 import os
+import re
 import struct
 import sys
 import time
@@ -31,10 +33,16 @@ _SEEN: dict[str, ModuleSpec | None] = {
 _PLAIN = (int, float, complex, str, bytes)
 
 
-def may_be_older(file: Path, *, margin_s: float) -> bool:
+def may_be_older(module: ModuleType, file: Path, *, margin_s: float) -> bool:
     """Tell whether a module may have been imported before its file came to be as it is."""
-    start = began()
+    starts = [began(), None if _was_seen(module) else _SINCE]
+    start = max((start for start in starts if start is not None), default=None)
     return start is None or _changed(file) > start - margin_s
+
+
+def _was_seen(module: ModuleType) -> bool:
+    spec = getattr(module, "__spec__", None)
+    return spec is None or any(spec is each for each in _SEEN.values())
 
 
 def is_not_of(module: ModuleType, file: Path) -> bool:
@@ -62,7 +70,8 @@ def is_not_of(module: ModuleType, file: Path) -> bool:
             code = compile(text, str(file), "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return False
-    seen_before = _SEEN.get(module.__name__) is spec and _modified(file) > _SINCE
+    # what is of the future was told by another clock
+    seen_before = _was_seen(module) and _SINCE < _modified(file) <= time.time()
     return (
         seen_before
         or _has_other_functions(module, code)
@@ -167,7 +176,10 @@ def _told(thing: object) -> object:
 
 
 def _has_other_constants(module: ModuleType, text: bytes) -> bool:
-    """Tell whether a number or text that a file names once, at its top, is another in a module."""
+    """Tell whether a number or text that a file names once, at its top, is another in a module.
+
+    One that another module of its package may set is none of these.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(text)
@@ -182,8 +194,21 @@ def _has_other_constants(module: ModuleType, text: bytes) -> bool:
             continue
         runs = vars(module).get(target.id)
         once = bound[target.id] == 1 and isinstance(value, _PLAIN) and isinstance(runs, _PLAIN)
-        if once and _told(value) != _told(runs):
+        if once and _told(value) != _told(runs) and not _may_be_set(target.id, module):
             return True
+    return False
+
+
+def _may_be_set(name: str, module: ModuleType) -> bool:
+    """Tell whether code of a module's package may give an attribute of this name another value."""
+    top = module.__name__.partition(".")[0]
+    setting = re.compile(rf"\.{name}\s*(:[^=\n]+)?[-+*/%@&|^<>]*=(?!=)|[\"']{name}[\"']".encode())
+    for other, each in list(sys.modules.items()):
+        file = str(getattr(each, "__file__", None))
+        if other.partition(".")[0] == top and file.endswith(".py"):
+            with suppress(OSError):
+                if setting.search(Path(file).read_bytes()):
+                    return True
     return False
 
 
