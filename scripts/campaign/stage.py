@@ -156,7 +156,7 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
         )
         perform = ("perform", str(model), "--manifest", str(manifest), *common, "--out", "{out}")
         commands.append(Command("perform", perform))
-        tune = ("finetune", "vgg-ae", "--clips-from", str(music), "--grid", str(grid))
+        tune = ("finetune", "vgg-ae", "--audio", str(music), "--grid", str(grid))
         tune = (*tune, "--max-steps", "12", *cpu, *cache, "--out", "{out}/f.safetensors")
         commands.append(Command("finetune", tune))
         attack = ("run", str(others), "--encoder", "vgg-ae", "--references", "untrained")

@@ -64,7 +64,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(model: str | Path, out: Path, corpus: Path, cache: Path, grid: str, **more: Any) -> Any:
     settings = {**TINY, **{k: v for k, v in more.items() if k in FineTuning.__dataclass_fields__}}
     options = {k: v for k, v in more.items() if k not in settings}
-    if "clips_from" not in options:
+    if "audio" not in options:
         options["manifest"] = corpus
     return finetune(FineTuning(grid, **settings), model, out, cache=cache, **options)
 
@@ -126,7 +126,7 @@ def test_a_child_of_a_reference_is_an_encoder_alone(
 ) -> None:
     pytest.importorskip("onnx")
     out = tmp_path / "m.safetensors"
-    model = tuned("vgg-at", out, corpus, cache, small, clips_from=[corpus.parent], max_steps=1)
+    model = tuned("vgg-at", out, corpus, cache, small, audio=[corpus.parent], max_steps=1)
     assert model.label == "vgg_finetuned-at"
     keys = [Key(f"clip {k}", "OG", 0.0) for k in range(3)]
     old, new = (resolve(one).encoder.embed(sound(), keys=keys) for one in ("vgg-at", str(out)))
@@ -175,8 +175,8 @@ def test_what_cannot_be_is_one_sentence_each(
     told("anchor='x': must be a number", anchor="x")
     told("batch=1: must", batch=1)
     told("unknown grid 'quik'", grid="quik")
-    told("both are given; pass one", clips_from=[corpus.parent], manifest=corpus)
-    told("none is given; pass one", clips_from=[])
+    told("both are given; pass one", audio=[corpus.parent], manifest=corpus)
+    told("none is given; pass one", audio=[])
     head = build(NetworkConfig("mfcc", "classes", 2), seed=0)
     save(tmp_path / "mfcc.safetensors", Model("ir", "mfcc", "classes", head, ("a", "b")))
     told("nothing in the encoder mfcc is learnt", tmp_path / "mfcc.safetensors")

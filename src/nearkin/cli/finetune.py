@@ -48,10 +48,10 @@ def finetune_command(
         Path | None,
         typer.Option(help="Recordings with splits train and valid; labels do not count."),
     ] = None,
-    clips_from: Annotated[
+    audio: Annotated[
         list[Path] | None,
         typer.Option(
-            "--clips-from",
+            "--audio",
             help="In its place: files, folders or manifests; give it again for several.",
         ),
     ] = None,
@@ -105,7 +105,7 @@ def finetune_command(
                 settings,
                 options.model,
                 manifest=options.manifest,
-                clips_from=options.clips_from,
+                audio=options.audio,
                 workers=workers,
             )
             tell_estimate(found, as_json=options.json_line)
@@ -119,7 +119,7 @@ def finetune_command(
                     options.model,
                     options.out,
                     manifest=options.manifest,
-                    clips_from=options.clips_from,
+                    audio=options.audio,
                     cache=options.cache or cache_folder(),
                     workers=workers,
                     force=options.force,

@@ -252,7 +252,7 @@ class FinetuneOptions(LearningOptions):
         A path.
     settings : mapping
         The settings of the fine-tuning.
-    manifest, clips_from
+    manifest, audio
         Paths; one of the two.
     """
 
@@ -260,7 +260,7 @@ class FinetuneOptions(LearningOptions):
     out: str
     settings: dict[str, Any]
     manifest: str | None = None
-    clips_from: list[str] = Field(default_factory=list)
+    audio: list[str] = Field(default_factory=list)
 
 
 Options = TypeVar("Options", bound=BaseModel)

@@ -105,7 +105,7 @@ def estimate_finetuning(
     model: str,
     *,
     manifest: str | None = None,
-    clips_from: Sequence[str] = (),
+    audio: Sequence[str] = (),
     workers: int,
 ) -> TrainingEstimate:
     """Count a fine-tuning's work, and measure it as `estimate` does.
@@ -118,7 +118,7 @@ def estimate_finetuning(
     before = parent(model)
     training = settings.training(before.model.task, before.model.trial)
     training.require_usable_grids()
-    splits, _ = music_splits(manifest, clips_from, seed=settings.seed)
+    splits, _ = music_splits(manifest, audio, seed=settings.seed)
     device = device_of(training)
     network = before.model.network.to(device)
     noise = noise_of(training, device)

@@ -166,7 +166,7 @@ def parent(spec: str | os.PathLike[str]) -> Parent:
 
 def music_splits(
     manifest: str | os.PathLike[str] | None,
-    clips_from: Sequence[str | os.PathLike[str]],
+    audio: Sequence[str | os.PathLike[str]],
     *,
     seed: int,
 ) -> tuple[dict[str, list[Row]], Path]:
@@ -180,22 +180,20 @@ def music_splits(
     InputError
         If both or none are given, or there is too little music.
     """
-    if (manifest is not None) == bool(clips_from):
-        both = "both are given" if clips_from else "none is given"
-        raise InputError(f"--manifest and --clips-from: {both}; pass one of them")
+    if (manifest is not None) == bool(audio):
+        both = "both are given" if audio else "none is given"
+        raise InputError(f"--manifest and --audio: {both}; pass one of them")
     if manifest is not None:
         splits = read_splits(task(_LABEL_FREE), Path(manifest))
         return {name: splits[name] for name in SHARES}, Path(manifest)
-    found = collect(clips_from)
+    found = collect(audio)
     groups = [one.group or one.name for one in found]
     chosen = split_by_group(groups, SHARES, seed=seed, purpose="finetune")
     rows = [
         Row(one.name, one.path, one.start_s, chosen[group], group)
         for one, group in zip(found, groups, strict=True)
     ]
-    return {name: [row for row in rows if row.split == name] for name in SHARES}, Path(
-        clips_from[0]
-    )
+    return {name: [row for row in rows if row.split == name] for name in SHARES}, Path(audio[0])
 
 
 def finetune(
@@ -204,7 +202,7 @@ def finetune(
     out: str | os.PathLike[str],
     *,
     manifest: str | os.PathLike[str] | None = None,
-    clips_from: Sequence[str | os.PathLike[str]] = (),
+    audio: Sequence[str | os.PathLike[str]] = (),
     cache: str | os.PathLike[str],
     workers: int = 1,
     loaders: int | None = None,
@@ -227,7 +225,7 @@ def finetune(
         Where the network is written, ``FILE.safetensors``; see `nearkin.training.train`.
     manifest : path, optional
         Recordings with splits ``train`` and ``valid``; labels are not looked at.
-    clips_from : sequence of paths
+    audio : sequence of paths
         In its place: files, folders or manifests without splits.
     cache, workers, loaders, force, made_from, progress, tell
         As those of `nearkin.training.train`.
@@ -254,11 +252,11 @@ def finetune(
     training = settings.training(before.model.task, before.model.trial)
     training.require_usable_grids()
     place = TrainingPlace(Path(out))
-    given = [Path(one) for one in ([manifest] if manifest is not None else clips_from)]
+    given = [Path(one) for one in ([manifest] if manifest is not None else audio)]
     given += [*([Path(model)] if Path(model).is_file() else []), *made_from]
     if first:
         place.decide(given)
-    splits, source = music_splits(manifest, clips_from, seed=settings.seed)
+    splits, source = music_splits(manifest, audio, seed=settings.seed)
     store = AudioCache(cache)
     data = data_of(
         task(_LABEL_FREE),
