@@ -97,13 +97,18 @@ class Sndfile:
         """Return how many frames decode."""
         if not self._seeks:
             return sum(block.shape[0] for block in self._blocks(None))
-        frames = int(self._sound.frames)
-        # A truncated FLAC file promises its old length: its last frame tells.
-        self._sound.seek(frames - 1)
-        if self._sound.read(1).shape[0] == 0:
+        if not self.is_whole():
             self._sound.seek(0)
             return sum(block.shape[0] for block in self._blocks(None))
-        return frames
+        return int(self._sound.frames)
+
+    def is_whole(self) -> bool:
+        """Tell whether the last frame that the header promises decodes, where that can be asked."""
+        if not self._seeks:
+            return True
+        # A truncated FLAC file promises its old length.
+        self._sound.seek(int(self._sound.frames) - 1)
+        return int(self._sound.read(1).shape[0]) == 1
 
     def frames(self, start: int, count: int | None) -> Signal:
         """Return float32[frames, channels] from `start` on, at most `count` of them."""

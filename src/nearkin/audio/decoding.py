@@ -40,6 +40,8 @@ _POINTERS = {
 }
 # Formats whose headers know no length: FFmpeg guesses one from the first bit rate it meets.
 _NO_LENGTH = frozenset({"aac", "ac3", "amr", "mp3", "wv"})
+_LAST_S = 1.0
+"""So much of a file's end is decoded to see that it is there."""
 _STREAM = re.compile(r"(?s)(.+)#stream=(\d{1,4})")
 _T = TypeVar("_T")
 _P = TypeVar("_P")
@@ -123,9 +125,10 @@ def _with_opened(
 
 
 def promised_s(path: Path) -> float:
-    """Return the seconds a file's header promises; where it does not know them, those that decode.
+    """Return the seconds a file's header promises, if its last sound is there; else what decodes.
 
-    Good for adding up hours; `nearkin.audio.sound_info` says what can be decoded.
+    Good for adding up hours: a whole file is not decoded, and a truncated one counts what is left
+    of it. `nearkin.audio.sound_info` says what can be decoded to the sample.
 
     Raises
     ------
@@ -149,19 +152,24 @@ def promised_s(path: Path) -> float:
 
 
 def _sndfile_s(file: io.BufferedReader) -> float | None:
-    """Return the seconds a header promises, 0 where it does not know, None if it is FFmpeg's."""
+    """Return the seconds a header promises, 0 where they are not there, None if FFmpeg's to say."""
     import soundfile
 
     file.seek(0)
     try:
-        with soundfile.SoundFile(file) as sound:
-            return float(sound.frames / sound.samplerate) if sound.frames < UNKNOWN else 0.0
+        sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError):
         return None
+    with sound:
+        try:
+            there = sound.frames < UNKNOWN and Sndfile(sound).is_whole()
+        except soundfile.LibsndfileError:
+            there = False
+        return float(sound.frames / sound.samplerate) if there else 0.0
 
 
 def _container_s(container: Any, stream: Any) -> float:
-    """Return the seconds a header promises; 0 where it does not know, or its packets disagree."""
+    """Return the seconds a header promises; 0 where it does not know, or its sound ends before."""
     import av
 
     promised = 0.0
@@ -169,18 +177,37 @@ def _container_s(container: Any, stream: Any) -> float:
         promised = float(stream.duration * stream.time_base)
     elif container.duration is not None:
         promised = float(container.duration / 1_000_000)
-    if container.format.name not in _NO_LENGTH:
-        return promised
-    counted = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            counted += next(packets).duration or 0
-        except (av.FFmpegError, StopIteration):
-            break
-    there = float(counted * stream.time_base)
+    if container.format.name in _NO_LENGTH:
+        counted = 0
+        packets = container.demux(stream)
+        while True:
+            try:
+                counted += next(packets).duration or 0
+            except (av.FFmpegError, StopIteration):
+                break
+        there = float(counted * stream.time_base)
+    else:
+        there = _end_s(container, stream, promised)
     # An encoder's delay and padding are packets too, which a header that knows has left out.
     return promised if abs(there - promised) < 0.2 else 0.0
+
+
+def _end_s(container: Any, stream: Any, promised: float) -> float:
+    """Return where the sound ends that decodes from shortly before a place on, 0 if none does."""
+    import av
+
+    stream.codec_context.thread_count = 1
+    begin = float((stream.start_time or 0) * stream.time_base)
+    end = 0.0
+    try:
+        container.seek(max(0, round((begin + promised - _LAST_S) * 1_000_000)))
+        for packet in container.demux(stream):
+            for frame in packet.decode():
+                if frame.time is not None:
+                    end = frame.time - begin + frame.samples / frame.sample_rate
+    except (av.FFmpegError, ValueError):
+        pass  # damaged: what decoded before it counts
+    return end
 
 
 def _head(file: io.BufferedReader, path: Path) -> bytes:
