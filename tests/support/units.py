@@ -30,6 +30,17 @@ class Toy:
         return self.path(item).is_file()
 
 
+class Keeps(Toy):
+    """A session that reads what its encoder is once, as those of runs do."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"root": self.root}
+
+    def identity(self) -> str:
+        self.__dict__.setdefault("kept", super().identity())
+        return str(self.__dict__["kept"])
+
+
 class SlowToBegin(Toy):
     """A session that lasts 2 s to unpack, and leaves a file for each process that does."""
 

@@ -17,6 +17,7 @@ from nearkin.files import sha256_of
 from nearkin.workers import Here, Scheduler, dask, open_workers, remote
 from support.runs import files_of, small_run
 from support.units import (
+    Keeps,
     Toy,
     counted_square,
     deadly_at_seven,
@@ -154,6 +155,15 @@ def test_a_worker_that_stands_still_is_given_up(client: Any, toy: Toy) -> None:
     told: list[str] = []
     assert mapped(toy, stuck_once_at_three, Scheduler(client, slow_s=4.0), told) == SQUARES
     assert [s for s in told if "has stood still for 4 s with '3'" in s]
+
+
+def test_the_same_command_again_finds_what_changed_in_between(
+    client: Any, cluster: Any, tmp_path: Path
+) -> None:
+    """Workers that live on had the encoder and the noise of the first time, and were refused."""
+    for weights in ("weights 1", "weights 2"):
+        (tmp_path / "encoder.txt").write_text(weights)
+        assert mapped(Keeps(tmp_path), square, Scheduler(cluster.scheduler_address), []) == SQUARES
 
 
 def test_workers_with_other_versions_or_encoders_are_refused(

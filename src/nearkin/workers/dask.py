@@ -115,7 +115,8 @@ def open_cluster(
 
     place = folder.absolute() / FOLDER
     clear(place)
-    content = cloudpickle.dumps((session, str(Path.cwd()), facts()))
+    # the token makes it a new one to workers that know an equal one: files may have changed since
+    content = cloudpickle.dumps((session, str(Path.cwd()), facts(), secrets.token_hex(8)))
     digest = hashlib.sha256(content).hexdigest()
     path = place / f"{digest[:20]}.session"
     with _client(scheduler) as client:

@@ -84,7 +84,7 @@ def _session(path: Path, digest: str) -> tuple[Any, str]:
             raise _unseen(path) from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise RunError(f"{printable(path)}: is not what the command wrote")
-        session, cwd, same = cloudpickle.loads(content)
+        session, cwd, same, _ = cloudpickle.loads(content)
         if "MALLOC_TRIM_THRESHOLD_" in os.environ:  # as nannies set it; else it is as it was meant
             keep_freed_memory(_KEPT_BYTES)
         told = differences(same, facts())
