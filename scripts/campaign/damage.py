@@ -1,10 +1,13 @@
 """Damage every file of a half-done and of a finished run: told and mended, or refused.
 
-python scripts/campaign/damage.py STAGE [--only run perform ...] [--minutes 30]
+python scripts/campaign/damage.py STAGE [--only run perform ...] [--minutes 30] [--cases 60]
 
 Every file is truncated, emptied, zeroed, has one bit flipped, or is removed; then the same command
 is given. Right is: it ends well with the bytes of the undamaged run, or it refuses in one sentence.
 Wrong is: a traceback, an abort, other bytes or a damaged file that is left, with exit code 0.
+
+Half-done is a command killed when it took a share (``--at``) of its processor time. The cache of a
+training is no result: its damage counts where a training begins with it (the state "cache only").
 """
 
 from __future__ import annotations
@@ -12,12 +15,11 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
-from kills import undisturbed
+from kills import start, undisturbed, worked
 from stage import Command, build, content, differences, is_one_sentence, keep, progress
 from typer.testing import CliRunner
 
@@ -41,17 +43,33 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if data else b"")
 
 
-def half_done(words: list[str], out: Path, seconds: float) -> None:
-    """Kill a command somewhere in the middle of its work."""
-    process = subprocess.Popen(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        process.wait(0.7 * seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def half_done(command: Command, stage: Path, out: Path, seconds: float) -> Path:
+    """Kill a command when it took so much processor time; return what it left."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(exist_ok=True)
+    process = start(command, stage, out)
+    if not worked(process, seconds):
+        raise SystemExit(f"{command.name}: ended before {seconds:.1f} s; give a smaller --at")
+    process.kill()
+    process.communicate()
     time.sleep(1)
+    return out
+
+
+def states(command: Command, stage: Path, k: int, shares: list[float]) -> dict[str, Path]:
+    """Make what is damaged: by the name of its state, a folder."""
+    seconds, _ = undisturbed(command, stage)
+    straight = stage / "straight" / command.name
+    found = {}
+    for share in shares:
+        half = stage / "half" / f"{command.name}{k}-{share}"
+        found[f"half-done at {share}"] = half_done(command, stage, half, share * seconds)
+    if (straight / "cache").is_dir():
+        alone = stage / "half" / f"{command.name}{k}-cache"
+        shutil.rmtree(alone, ignore_errors=True)
+        shutil.copytree(straight / "cache", alone / "cache")
+        found["cache only"] = alone
+    return {**found, "finished": straight}
 
 
 def chosen(source: Path) -> list[str]:
@@ -64,7 +82,9 @@ def chosen(source: Path) -> list[str]:
         kinds[kind] += 1
         if len(name.parts) == 1 or kinds[kind] <= 2:
             names.append(str(name))
-    return [name for name in names if "tensorboard" not in name]
+    names = [name for name in names if "tensorboard" not in name]
+    own = [name for name in names if not name.startswith("cache/")]
+    return own or names
 
 
 def main() -> None:
@@ -73,6 +93,8 @@ def main() -> None:
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--only", nargs="*", help="these commands [all]")
     parser.add_argument("--minutes", type=float, default=1e9, help="for each command")
+    parser.add_argument("--cases", type=int, default=10**6, help="of each command, at the most")
+    parser.add_argument("--at", type=float, nargs="*", default=[0.7])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="1/1", help="K/N: the K-th of N parts of the cases")
     given = parser.parse_args()
@@ -85,24 +107,22 @@ def main() -> None:
     for command in build(stage, torch=not given.no_torch):
         if given.only and command.name not in given.only:
             continue
-        seconds, want = undisturbed(command, stage)
-        straight, half = stage / "straight" / command.name, stage / "half" / f"{command.name}{k}"
-        shutil.rmtree(half, ignore_errors=True)
-        half.parent.mkdir(exist_ok=True)
-        command.begin(stage, half)
-        half_done(command.at(half), half, seconds)
+        _, want = undisturbed(command, stage)
         cases = [  # every part has its own
             (state, source, name, how)
-            for state, source in (("half-done", half), ("finished", straight))
+            for state, source in states(command, stage, k, given.at).items()
             for name in chosen(source)
             for how in DAMAGES
         ]
+        print(command.name, Counter(state for state, *_ in cases), flush=True)
         rng.shuffle(cases)
         cases = cases[k - 1 :: n]
+        left[command.name] = max(0, len(cases) - given.cases)
+        cases = cases[: given.cases]
         limit = time.monotonic() + 60 * given.minutes
         for number, (state, source, name, how) in enumerate(progress(cases, command.name)):
             if time.monotonic() > limit:
-                left[command.name] = len(cases) - number
+                left[command.name] += len(cases) - number
                 break
             verdict = tried(command, source, stage / f"damaged{k}", name, how, want)
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
@@ -110,6 +130,7 @@ def main() -> None:
                 faults.append(f"{command.name}, {state}, {name} {how}: {verdict}")
                 print(faults[-1], flush=True)
             result = {"cases": dict(sorted(rows.items())), "not tried": left, "faults": faults}
+            result["cpu_s"] = round(time.process_time())
             title = "-".join(["damage", *(given.only or []), *([str(k)] if n > 1 else [])])
             path = keep(title, result)
     print(f"{dict(rows)}\n{left} not tried, {len(faults)} faults: {path}")
@@ -120,14 +141,17 @@ def tried(
 ) -> str:
     """Damage one file of a copy, give the command again, and say what became of it.
 
-    The command works in this process: most of what a small one takes is its start.
+    The command works in this process, without workers: most of what a small one takes is its start.
     """
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(source, out, symlinks=True)
     path = out / name
     damage(path, how)
     damaged = path.read_bytes() if path.is_file() else None
-    done = CliRunner().invoke(app, command.at(out)[3:])
+    words = command.at(out)[3:]
+    if "--workers" in words:
+        words[words.index("--workers") + 1] = "1"
+    done = CliRunner().invoke(app, words)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         return f"TRACEBACK: {done.exception!r}"
     if done.exit_code in (0, 3):
@@ -142,6 +166,8 @@ def tried(
         return "mended, same bytes"
     if done.exit_code == 2 and is_one_sentence(done.stderr):
         return "refused in one sentence"
+    if done.exit_code == 130:
+        raise KeyboardInterrupt
     return f"WRONG: {done.exit_code}: {done.stderr[-400:]}"
 
 

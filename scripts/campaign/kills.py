@@ -2,7 +2,9 @@
 
 python scripts/campaign/kills.py STAGE [--kills 100] [--seed 0] [--no-torch]
 
-Signals are KILL, TERM, HUP, INT, and STOP followed by KILL. STAGE is a folder for what is needed
+Signals are KILL, TERM, HUP, INT, STOP followed by KILL, and STOP followed by CONT, after which the
+command must finish by itself. Moments are shares of the processor time that the whole command
+takes, so that a busy machine shifts none. STAGE is a folder for what is needed
 and made; it is used again. The result is kept under benchmarks/results.
 """
 
@@ -10,16 +12,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
+import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from stage import Command, build, content, differences, is_one_sentence, keep, living
+from stage import Command, build, content, differences, is_one_sentence, keep, living, spent
 
-SIGNALS = ("KILL", "TERM", "HUP", "INT", "STOP")
+SIGNALS = ("KILL", "TERM", "HUP", "INT", "STOP", "CONT")
 
 
 def start(command: Command, stage: Path, out: Path) -> subprocess.Popen[str]:
@@ -35,24 +40,40 @@ def start(command: Command, stage: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def hit(process: subprocess.Popen[str], name: str) -> None:
+    if name == "CONT":  # all that work on it stand still for a while
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(2)
+        os.killpg(process.pid, signal.SIGCONT)
+        return
     process.send_signal(getattr(signal, f"SIG{name}"))
     if name == "STOP":
         time.sleep(0.5)
         process.kill()
 
 
+def worked(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Wait until a command took so much processor time; tell whether it is still at work."""
+    while process.poll() is None:
+        if spent(process.pid) >= seconds:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def undisturbed(command: Command, stage: Path) -> tuple[float, dict[str, str]]:
-    """Return how long a command takes, and what it leaves; done once for a stage."""
-    out, timed = stage / "straight" / command.name, stage / "straight" / f"{command.name}.seconds"
+    """Return a command's processor seconds, and what it leaves; done once for a stage."""
+    out, timed = stage / "straight" / command.name, stage / "straight" / f"{command.name}.cpu"
     if not timed.is_file():
         shutil.rmtree(out, ignore_errors=True)
         out.parent.mkdir(exist_ok=True)
-        begun = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         process = start(command, stage, out)
         _, told = process.communicate()
         if process.returncode:
             raise SystemExit(f"{command.name}: {process.returncode}\n{told}")
-        timed.write_text(str(time.monotonic() - begun))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        timed.write_text(str(took))
     return float(timed.read_text()), content(out)
 
 
@@ -71,7 +92,9 @@ def main() -> None:
     whole, straight = {}, {}
     for command in commands:
         whole[command.name], straight[command.name] = undisturbed(command, stage)
-    rows = {c.name: {"kills": 0, "by": {}, "finished": 0, "faults": []} for c in commands}
+    rows = {
+        c.name: {"kills": 0, "by": {}, "moments": [], "finished": 0, "faults": []} for c in commands
+    }
     for number in itertools.count():
         n = sum(row["kills"] for row in rows.values())
         if n >= given.kills:
@@ -84,14 +107,15 @@ def main() -> None:
         for attempt in range(5):
             process = start(command, stage, out)
             name = SIGNALS[rng.randrange(len(SIGNALS))]
-            wait = rng.uniform(0.1, 1.0) * whole[command.name] if attempt < 3 else 600
-            try:
-                _, told = process.communicate(timeout=wait)
-            except subprocess.TimeoutExpired:
+            share = rng.uniform(0.1, 1.0) if attempt < 3 else math.inf
+            at_work = worked(process, share * whole[command.name])
+            if at_work:
                 hit(process, name)
-                _, told = process.communicate(timeout=120)
                 row["kills"] += 1
                 row["by"][name] = row["by"].get(name, 0) + 1
+                row["moments"].append(round(share, 2))
+            _, told = process.communicate(timeout=600)
+            if at_work and name != "CONT":
                 if "Traceback" in told:
                     row["faults"].append(f"traceback after {name}: {told[-800:]}")
                 for _ in range(40):

@@ -6,6 +6,7 @@ are real processes (``python -m nearkin``).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -125,6 +126,8 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
             copies="finished",
         )
     )
+    beside = ("--gallery", str(others), "--out", "{out}")
+    commands.append(Command("run-gallery", (*run, *beside)))
     more = ("--out", "{out}/map.safetensors", "--onnx", "{out}/map.onnx")
     repair = ("repair", "{out}", "--encoder", "mfcc", *more)
     commands += [
@@ -146,18 +149,19 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
     commands.append(Command("score", (*score, *more, "--out", "{out}")))
     if torch:
         train = ("train", "ae", "--manifest", str(manifest), "--features", "mfcc", "--max-steps")
-        cpu = ("--device", "cpu", "--threads", "1", "--workers", "1", "--quiet", "--batch", "4")
-        cache = ("--cache", str(stage / "cache"))
+        cpu = ("--device", "cpu", "--threads", "1", "--workers", "1", "--quiet", "--batch", "2")
+        cache = ("--cache", "{out}/cache")
         model = stage / "model.safetensors"
         if not model.is_file():
-            nearkin(*train, "3", *cpu, *cache, "--out", model)
+            nearkin(*train, "3", *cpu, "--cache", stage / "cache", "--out", model)
+        # a checkpoint is written every 100 steps: they pass one
         commands.append(
-            Command("train", (*train, "30", *cpu, *cache, "--out", "{out}/m.safetensors"))
+            Command("train", (*train, "120", *cpu, *cache, "--out", "{out}/m.safetensors"))
         )
         perform = ("perform", str(model), "--manifest", str(manifest), *common, "--out", "{out}")
         commands.append(Command("perform", perform))
         tune = ("finetune", "vgg-ae", "--audio", str(music), "--grid", str(grid))
-        tune = (*tune, "--max-steps", "12", *cpu, *cache, "--out", "{out}/f.safetensors")
+        tune = (*tune, "--max-steps", "110", *cpu, *cache, "--out", "{out}/f.safetensors")
         commands.append(Command("finetune", tune))
         attack = ("run", str(others), "--encoder", "vgg-ae", "--references", "untrained")
         attack = (*attack, "--attack", "--keep-attacks", *several, "--out", "{out}")
@@ -203,6 +207,8 @@ def content(folder: Path) -> dict[str, str]:
         name = str(path.relative_to(folder))
         if path.suffix == ".pdf" or "tensorboard" in name or path.name in TIMED:
             continue
+        if name.startswith("cache/"):  # no result: what is damaged is decoded again, at its end
+            continue
         data = path.read_bytes()
         if path.suffix == ".json":
             told = timeless(json.loads(data))
@@ -243,6 +249,17 @@ def living(session: int) -> list[str]:
         ["ps", "-o", "pid=", "--sid", str(session)], capture_output=True, text=True, check=False
     )
     return listed.stdout.split()
+
+
+def spent(session: int) -> float:
+    """Return the processor seconds of a session's processes, and of their ended children."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def keep(name: str, result: Mapping[str, Any]) -> Path:
