@@ -44,28 +44,32 @@ def damage(path: Path, how: str) -> None:
 
 
 def half_done(command: Command, stage: Path, out: Path, seconds: float) -> Path:
-    """Kill a command when it took so much processor time; return what it left."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.parent.mkdir(exist_ok=True)
-    process = start(command, stage, out)
+    """Kill a command when it took so much processor time; return what it left. Done once."""
+    if out.is_dir():
+        return out
+    begun = stage / "begun"
+    shutil.rmtree(begun, ignore_errors=True)
+    process = start(command, stage, begun)
     if not worked(process, seconds):
         raise SystemExit(f"{command.name}: ended before {seconds:.1f} s; give a smaller --at")
     process.kill()
     process.communicate()
     time.sleep(1)
+    out.parent.mkdir(exist_ok=True)
+    begun.rename(out)
     return out
 
 
-def states(command: Command, stage: Path, k: int, shares: list[float]) -> dict[str, Path]:
+def states(command: Command, stage: Path, shares: list[float]) -> dict[str, Path]:
     """Make what is damaged: by the name of its state, a folder."""
     seconds, _ = undisturbed(command, stage)
     straight = stage / "straight" / command.name
     found = {}
     for share in shares:
-        half = stage / "half" / f"{command.name}{k}-{share}"
+        half = stage / "half" / f"{command.name}-{share}"
         found[f"half-done at {share}"] = half_done(command, stage, half, share * seconds)
     if (straight / "cache").is_dir():
-        alone = stage / "half" / f"{command.name}{k}-cache"
+        alone = stage / "half" / f"{command.name}-cache"
         shutil.rmtree(alone, ignore_errors=True)
         shutil.copytree(straight / "cache", alone / "cache")
         found["cache only"] = alone
@@ -102,6 +106,7 @@ def main() -> None:
     rng = random.Random(given.seed)
     rows: Counter[str] = Counter()
     faults: list[str] = []
+    said: dict[str, str] = {}
     left: dict[str, int] = {}
     k, n = map(int, given.part.split("/"))
     for command in build(stage, torch=not given.no_torch):
@@ -110,7 +115,7 @@ def main() -> None:
         _, want = undisturbed(command, stage)
         cases = [  # every part has its own
             (state, source, name, how)
-            for state, source in states(command, stage, k, given.at).items()
+            for state, source in states(command, stage, given.at).items()
             for name in chosen(source)
             for how in DAMAGES
         ]
@@ -126,10 +131,13 @@ def main() -> None:
                 break
             verdict = tried(command, source, stage / f"damaged{k}", name, how, want)
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
+            if verdict.startswith("refused"):
+                said[f"{command.name}, {state}, {name} {how}"] = verdict.partition(": nearkin: ")[2]
             if verdict.partition(":")[0].isupper():
                 faults.append(f"{command.name}, {state}, {name} {how}: {verdict}")
                 print(faults[-1], flush=True)
             result = {"cases": dict(sorted(rows.items())), "not tried": left, "faults": faults}
+            result["refusals"] = said
             result["cpu_s"] = round(time.process_time())
             title = "-".join(["damage", *(given.only or []), *([str(k)] if n > 1 else [])])
             path = keep(title, result)
@@ -165,7 +173,7 @@ def tried(
             return "LEFT REMOVED"
         return "mended, same bytes"
     if done.exit_code == 2 and is_one_sentence(done.stderr):
-        return "refused in one sentence"
+        return f"refused in one sentence: {done.stderr.strip().splitlines()[-1]}"
     if done.exit_code == 130:
         raise KeyboardInterrupt
     return f"WRONG: {done.exit_code}: {done.stderr[-400:]}"

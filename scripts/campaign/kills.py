@@ -56,7 +56,7 @@ def worked(process: subprocess.Popen[str], seconds: float) -> bool:
     while process.poll() is None:
         if spent(process.pid) >= seconds:
             return True
-        time.sleep(0.02)
+        time.sleep(0.2)
     return False
 
 
