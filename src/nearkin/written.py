@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import stat
 import unicodedata
 from pathlib import Path
@@ -20,8 +19,6 @@ from nearkin.errors import InputError, printable
 LONGEST = 4096
 LARGEST_FILE = 1_000_000
 _LARGEST = 2**64
-_MISREAD = re.compile(r"[-+]?0\d[\d_]*|.*:.*")
-"""Numbers that YAML takes for octal or for minutes: 010 is 8 to it, and 1:30 is 90."""
 _FAULTS = (LookupError, TypeError, AttributeError, ArithmeticError)
 """What PyYAML raises where a tag such as ``!!int`` or ``!!timestamp`` marks something else."""
 
@@ -51,6 +48,8 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(content, _loader())
     except RecursionError:
         raise InputError(f"{printable(path)}: is nested too deeply; write flat settings") from None
+    except _RefusedError as error:
+        raise InputError(f"{printable(path)} {error}") from None
     except (yaml.YAMLError, ValueError, *_FAULTS) as error:
         reason = " ".join(printable(" ".join(str(error).split())).split())
         raise InputError(f"{printable(path)}: is not YAML ({_cut(reason)})") from error
@@ -81,24 +80,20 @@ def _loader() -> type[Any]:
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-                raise yaml.composer.ComposerError(
-                    None, None, "aliases are not read; write the value out", mark
-                )
+                raise _RefusedError(mark, "aliases are not read; write the value out")
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in getattr(node, "value", ()):
                 if getattr(key, "tag", "").endswith(":merge"):
-                    raise yaml.constructor.ConstructorError(
-                        None, None, "merge keys (<<) are not read; write them out", key.start_mark
-                    )
+                    told = "merge keys (<<) are not read; write them out"
+                    raise _RefusedError(key.start_mark, told)
                 name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
                 if isinstance(name, (str, int, float, bool, type(None))):
                     if name in seen:
-                        raise yaml.constructor.ConstructorError(
-                            None, None, f"key {_cut(repr(name))} is there twice", key.start_mark
-                        )
+                        told = f"key {_cut(repr(name))} is there twice; keep one"
+                        raise _RefusedError(key.start_mark, told)
                     seen.add(name)
             return super().construct_mapping(node, deep=deep)
 
@@ -106,15 +101,27 @@ def _loader() -> type[Any]:
             value = super().construct_object(node, deep=deep)  # type: ignore[no-untyped-call]
             try:
                 _check(value, deep=False)
-                if isinstance(value, int | float) and _MISREAD.fullmatch(str(node.value)):
-                    raise ValueError(f"{node.value} is read as {value}; write that, or 'quote' it")
             except ValueError as error:
-                raise yaml.constructor.ConstructorError(
-                    None, None, str(error), node.start_mark
-                ) from error
+                raise _RefusedError(node.start_mark, str(error)) from error
+            if isinstance(value, int | float) and _is_misread(str(node.value), value):
+                told = f"{node.value} is read as {value}; write that, or '{node.value}' for a text"
+                raise _RefusedError(node.start_mark, told)
             return value
 
     return Loader
+
+
+class _RefusedError(Exception):
+    """What YAML allows and settings do not."""
+
+    def __init__(self, mark: Any, told: str) -> None:
+        super().__init__(f"line {mark.line + 1}: {_cut(told)}")
+
+
+def _is_misread(text: str, value: float) -> bool:
+    """Tell whether YAML takes a number for octal or for minutes: 010 is 8 to it, 1:30 is 90."""
+    plain = text.replace("_", "")
+    return ":" in text or (plain.lstrip("+-").isdecimal() and int(plain) != value)
 
 
 def _check(value: Any, *, deep: bool = True) -> None:

@@ -15,7 +15,8 @@ from nearkin.transforms.grids import grid
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("seed: 010", "010 is read as 8"),
+        ("seed: 010", r"c\.yaml line 2: 010 is read as 8; write that, or '010' for a text$"),
+        ("seed: 0_10", "0_10 is read as 8"),
         ("seed: 1:30", "1:30 is read as 90"),
         ("clip_seconds: 0:01.5", "0:01.5 is read as 1.5"),
         ("<<: {seed: 3}", "merge keys"),
@@ -32,7 +33,10 @@ def test_what_reads_otherwise_than_it_stands(line: str, said: str, tmp_path: Pat
         merged({}, path).resolved()
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", 0), ("0x1F", 31), ("1_000", 1000), ("7", 7)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("0x1F", 31), ("1_000", 1000), ("7", 7), ("07", 7), ("00", 0), ("0b11", 3)],
+)
 def test_what_reads_as_it_stands(text: str, value: int, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(f"audio: [m]\nseed: {text}\n")
