@@ -74,13 +74,13 @@ class StudyEstimate:
         told = [
             f"{self.words}: {self.trainings} trainings, {self.points} points and the originals, at "
             f"most {self.clips} test clips, {self.task_clips} of each task",
+            f"disk: about {size}{', with what is there' if self.steps_done else ''}",
         ]
         if self.steps_done:
             told.append(
                 f"{self.steps_done} of {self.steps} steps are done and not done again, "
                 f"{self.trainings_done} of {self.trainings} trainings among them; left:"
             )
-        told.append(f"disk: about {size}")
         told += [f"{kind}: about {duration(s)}" for kind, s in self.seconds.items() if s]
         whole, used = duration(sum(self.seconds.values())), duration(self.cpu_seconds)
         told.append(f"time: about {whole} on {self.workers} workers; CPU time: about {used}")
