@@ -1,6 +1,6 @@
 """Stop every command that writes, at random moments, and give it again: the same bytes come out.
 
-python scripts/campaign/kills.py STAGE [--kills 100] [--seed 0] [--no-torch]
+python scripts/campaign/kills.py STAGE [--kills 100] [--seed 0] [--no-torch] [--signals KILL]
 
 Signals are KILL, TERM, HUP, INT, STOP followed by KILL, and STOP followed by CONT, after which the
 command must finish by itself. Moments are shares of the processor time that the whole command
@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--only", nargs="*", help="these commands")
+    parser.add_argument("--signals", nargs="+", choices=SIGNALS, default=SIGNALS)
     given = parser.parse_args()
     stage = given.stage.resolve()
     commands = build(stage, torch=not given.no_torch)
@@ -106,7 +107,7 @@ def main() -> None:
         out.parent.mkdir(exist_ok=True)
         for attempt in range(5):
             process = start(command, stage, out)
-            name = SIGNALS[rng.randrange(len(SIGNALS))]
+            name = given.signals[rng.randrange(len(given.signals))]
             share = rng.uniform(0.1, 1.0) if attempt < 3 else math.inf
             at_work = worked(process, share * whole[command.name])
             if at_work:

@@ -26,6 +26,21 @@ from typing import Any
 GRID = "{PN: [0, 30], TS: [0.9, 1.2], MP: [8, 64]}"
 FITTED = "{PN: [0, 6, 12, 18, 24, 30], TS: [0.7, 0.8, 0.9, 1.1, 1.2, 1.3], MP: [8, 16, 32, 64]}"
 """Enough points for the additive model of ``nearkin analyze``."""
+CHAINS = """points: {MP: [64]}
+chains:
+  AIR: {steps: [MP, TI, PN], levels: {1: [128, 1, 40], 2: [32, 6, 20]}}
+  HALL: {steps: [RV, OP], levels: {1: [0.3, 96], 2: [1.0, 24]}}
+"""
+PLAIN = """import numpy as np
+
+
+class Plain:
+    sample_rate, embedding_size = 22_050, 256
+
+    def embed(self, audio):
+        return np.log1p(np.abs(np.fft.rfft(audio[:, :8_192])))[:, 16:272]
+"""
+"""An encoder that can be asked questions only."""
 SECONDS = 4.0
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -97,6 +112,8 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
                 soundfile.write(music / "silence.flac", 0 * y, 22_050, subtype="PCM_16")
         grid.write_text(GRID)
         (stage / "fitted.yaml").write_text(FITTED)
+    (stage / "chains.yaml").write_text(CHAINS)
+    (stage / "plain.py").write_text(PLAIN)
     if not others.is_dir():
         others.mkdir()
         for name, y in list(clips(n + 3))[n:]:
@@ -114,6 +131,12 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
         Command("run", (*run, "--out", "{out}")),
         Command("export", ("export", str(music), *common, "--out", "{out}")),
         Command("corpus", ("corpus", "folder", "--root", str(music), "--out", "{out}/m.csv")),
+    ]
+    chains = [w.replace("grid.yaml", "chains.yaml") for w in run]
+    asked = ("run", str(others), "--encoder", f"{stage / 'plain.py'}:Plain", *run[2:])
+    commands += [
+        Command("chains", (*chains, "--out", "{out}")),
+        Command("nes", (*asked, "--attack", "--keep-attacks", "--out", "{out}")),
     ]
     if not (stage / "finished").is_dir():
         words = [w.replace("grid.yaml", "fitted.yaml") for w in run]

@@ -117,3 +117,10 @@ def test_a_bad_chain_is_told_in_one_sentence(tmp_path, chain, message):
         grid(write(tmp_path, f"points: {{PN: 10}}\nchains: {chain}"))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_with_the_only_chain_is_all_that_is_told(tmp_path):
+    with pytest.raises(InputError) as caught:
+        grid(write(tmp_path, "chains: {AIR: {steps: [PN, PN], levels: {1: [30]}}}"))
+    assert "has 1 magnitudes" in str(caught.value)
+    assert "no points" not in str(caught.value)

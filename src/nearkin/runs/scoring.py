@@ -140,7 +140,13 @@ class Scorer:
                 queries.append(_Answers(who, "latent", space, status))
             scores += self._encoder_scores(encoder, audio_spaces, spaces, made)
         here = [
-            replace(score, transformation=point.code, magnitude=point.magnitude) for score in scores
+            replace(
+                score,
+                transformation=point.code,
+                magnitude=point.magnitude,
+                status=_because(score.status, audio.status),
+            )
+            for score in scores
         ]
         return self._query_rows(queries, point, audio.effective), self._table(here)
 
@@ -411,3 +417,10 @@ def _mean(values: Floats) -> float:
 def _joined(first: str, second: str) -> str:
     """Join two statuses; one that is ok says nothing."""
     return "; ".join(text for text in (first, second) if text != OK) or OK
+
+
+def _because(status: str, each: Sequence[str]) -> str:
+    """Add to a point's status why not one of its queries could be made, if the reason is one."""
+    whole = f"{len(each)} of {len(each)} queries could not be made"
+    alike = len(set(each)) == 1
+    return status.replace(whole, f"{whole} ({each[0]})") if alike else status

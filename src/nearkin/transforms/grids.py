@@ -237,6 +237,8 @@ def _from_yaml(path: Path) -> Grid:
         if not magnitudes:
             problems.append(f"{code}: has no magnitudes; {form}")
         points += [Point(code, magnitude) for magnitude in magnitudes]
+    if problems and not points and not chains:  # that it is empty follows from these
+        raise InputError(f"{printable(path)}: " + _told(problems))
     try:
         points += [Point(chain.code, level) for chain in chains for level in chain.magnitudes]
         made = Grid(name if isinstance(name, str) else path.stem, tuple(points), tuple(chains))
