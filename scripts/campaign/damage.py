@@ -167,6 +167,8 @@ def tried(
         if other:
             return f"OTHER BYTES: {other[:4]}"
         now = path.read_bytes() if path.is_file() else None
+        if now == damaged and path.name == ".nearkin" and how == "flipped":
+            return "a line of the marker that names no file that is there"
         if now == damaged and damaged != (source / name).read_bytes() and how != "removed":
             return "LEFT DAMAGED"
         if how == "removed" and path.suffix == ".pdf" and now is None:

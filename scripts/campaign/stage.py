@@ -239,8 +239,11 @@ def content(folder: Path) -> dict[str, str]:
                 told.pop("checksum", None)  # of the moments too
             data = json.dumps(told, sort_keys=True).encode()
         elif path.name == ".nearkin":  # in the order of writing, with files that may come
-            told = map(json.loads, data.decode().splitlines()[1:])
-            names = {line if isinstance(line, str) else line[0] for line in told}
+            names = set()
+            for line in data.splitlines()[1:]:
+                with contextlib.suppress(ValueError):  # a damaged line names nothing
+                    told = json.loads(line)
+                    names.add(told if isinstance(told, str) else told[0])
             data = "\n".join(sorted(n for n in names if (folder / n).exists())).encode()
         elif path.suffix == ".html":
             data = MOMENT.sub(b"", data)
