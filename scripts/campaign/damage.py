@@ -5,6 +5,7 @@ python scripts/campaign/damage.py STAGE [--only run perform ...] [--minutes 30] 
 Every file is truncated, emptied, zeroed, has one bit flipped, or is removed; then the same command
 is given. Right is: it ends well with the bytes of the undamaged run, or it refuses in one sentence.
 Wrong is: a traceback, an abort, other bytes or a damaged file that is left, with exit code 0.
+A command that is given a finished run leaves what it neither reads nor writes there as it is.
 
 Half-done is a command killed when it took a share (``--at``) of its processor time. The cache of a
 training is no result: its damage counts where a training begins with it (the state "cache only").
@@ -129,7 +130,7 @@ def main() -> None:
             if time.monotonic() > limit:
                 left[command.name] += len(cases) - number
                 break
-            verdict = tried(command, source, stage / f"damaged{k}", name, how, want)
+            verdict = tried(command, stage, source, stage / f"damaged{k}", name, how, want)
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
             if verdict.startswith("refused"):
                 said[f"{command.name}, {state}, {name} {how}"] = verdict.partition(": nearkin: ")[2]
@@ -144,8 +145,23 @@ def main() -> None:
     print(f"{dict(rows)}\n{left} not tried, {len(faults)} faults: {path}")
 
 
+def made_by_another(command: Command, stage: Path, path: Path, out: Path) -> bool:
+    """Tell whether a file came with the finished run that a command is given, and stays as it is."""
+    if not command.copies:
+        return False
+    name = path.relative_to(out)
+    before, after = stage / command.copies / name, stage / "straight" / command.name / name
+    return before.is_file() and before.read_bytes() == after.read_bytes()
+
+
 def tried(
-    command: Command, source: Path, out: Path, name: str, how: str, want: dict[str, str]
+    command: Command,
+    stage: Path,
+    source: Path,
+    out: Path,
+    name: str,
+    how: str,
+    want: dict[str, str],
 ) -> str:
     """Damage one file of a copy, give the command again, and say what became of it.
 
@@ -164,9 +180,11 @@ def tried(
         return f"TRACEBACK: {done.exception!r}"
     if done.exit_code in (0, 3):
         other = differences(want, content(out))
+        now = path.read_bytes() if path.is_file() else None
+        if other in ([], [name]) and now == damaged and made_by_another(command, stage, path, out):
+            return "left as it is: another command's, which this one needs not"
         if other:
             return f"OTHER BYTES: {other[:4]}"
-        now = path.read_bytes() if path.is_file() else None
         if now == damaged and path.name == ".nearkin" and how == "flipped":
             return "a line of the marker that names no file that is there"
         if now == damaged and damaged != (source / name).read_bytes() and how != "removed":
