@@ -25,6 +25,7 @@ from stage import Command, build, content, differences, is_one_sentence, keep, p
 from typer.testing import CliRunner
 
 from nearkin.cli import app
+from nearkin.runs.folder import made_by
 
 DAMAGES = ("truncated", "emptied", "zeroed", "flipped", "removed")
 
@@ -145,13 +146,10 @@ def main() -> None:
     print(f"{dict(rows)}\n{left} not tried, {len(faults)} faults: {path}")
 
 
-def made_by_another(command: Command, stage: Path, path: Path, out: Path) -> bool:
-    """Tell whether a file came with the finished run that a command is given, and stays as it is."""
-    if not command.copies:
-        return False
-    name = path.relative_to(out)
-    before, after = stage / command.copies / name, stage / "straight" / command.name / name
-    return before.is_file() and before.read_bytes() == after.read_bytes()
+def is_anothers(command: Command, stage: Path, name: str) -> bool:
+    """Tell whether a file came with the finished run that a command is given."""
+    came = command.copies and (stage / command.copies / name).is_file()
+    return bool(came) and made_by(name) != f"nearkin {command.name}"
 
 
 def tried(
@@ -181,7 +179,7 @@ def tried(
     if done.exit_code in (0, 3):
         other = differences(want, content(out))
         now = path.read_bytes() if path.is_file() else None
-        if other in ([], [name]) and now == damaged and made_by_another(command, stage, path, out):
+        if other in ([], [name]) and now == damaged and is_anothers(command, stage, name):
             return "left as it is: another command's, which this one needs not"
         if other:
             return f"OTHER BYTES: {other[:4]}"
