@@ -181,8 +181,11 @@ def from_object(
             "tables need; write another name"
         )
     number = 1 if trial is None else _count(int(trial) if _is_digits(trial) else trial)
-    if number is None:
-        raise InputError(f"encoder '{spec}': trial={trial!r}: must be an int >= 0; correct it")
+    if not number:
+        raise InputError(
+            f"encoder '{spec}': trial={trial!r}: must be an int > 0, because tables call the mean "
+            "over trials 0; count from 1"
+        )
     # its weights are what such a model is; others have files, or answers, to be known by
     weights = weights_sha256(thing) if matched.startswith("a torch module") else ""
     return ResolvedEncoder(
