@@ -300,8 +300,7 @@ def sha256_of_imported(
     if outdated and library:
         raise InputError(
             f"encoder '{name}': {printable(outdated[0])} changed after this process imported it, "
-            "which runs it as it was before, or a value in it was set by other code; restart the "
-            "process (in a notebook, the kernel)"
+            "which runs it as it was before; restart the process (in a notebook, the kernel)"
         )
     if outdated:
         with _anew({_dotted(file, root).partition(".")[0] for file in now}, root):

@@ -1,23 +1,17 @@
 """Whether the code that an imported module runs is that of its file now, where it can be known.
 
 A file that is older than the process, or than the moment before which its module was not there,
-holds what was imported. Of a younger one only what speaks against it counts: functions, constants
-or compiled code that the file does not hold, or a change after the module was seen to be there.
-Where nothing does, it cannot be told.
+holds what was imported. Of a younger one only what speaks against it counts: a change after the
+module was seen to be there, or functions that the file does not hold. Where neither does, it cannot
+be told; that answers changed is told by their digest (`nearkin.encoders.quick_check`).
 """
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import marshal
 import os
-import re
-import struct
 import sys
 import time
 import warnings
-from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -29,8 +23,6 @@ _SEEN: dict[str, ModuleSpec | None] = {
     name: getattr(module, "__spec__", None) for name, module in list(sys.modules.items())
 }
 """What was imported by `_SINCE`; a module that is imported or reloaded later has a new spec."""
-
-_PLAIN = (int, float, complex, str, bytes)
 
 
 def may_be_older(module: ModuleType, file: Path, *, margin_s: float) -> bool:
@@ -57,27 +49,21 @@ def is_not_of(module: ModuleType, file: Path) -> bool:
 
     Examples
     --------
-    >>> is_not_of(ast, Path(ast.__file__))
+    >>> is_not_of(os, Path(os.__file__))
     False
     """
     spec = getattr(module, "__spec__", None)
     if spec is None or type(spec.loader) is not SourceFileLoader:
         return False  # another loader may run other code than the text compiles to
     try:
-        text = file.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            code = compile(text, str(file), "exec", dont_inherit=True)
+            code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return False
     # what is of the future was told by another clock
     seen_before = _was_seen(module) and _SINCE < _modified(file) <= time.time()
-    return (
-        seen_before
-        or _has_other_functions(module, code)
-        or (began() is not None and _has_other_constants(module, text))
-        or _was_compiled_from_other(spec, file, text, code)
-    )
+    return seen_before or _has_other_functions(module, code)
 
 
 def began() -> float | None:
@@ -173,82 +159,3 @@ def _told(thing: object) -> object:
     if isinstance(thing, frozenset):
         return frozenset(_told(each) for each in thing)
     return type(thing).__name__, repr(thing)
-
-
-def _has_other_constants(module: ModuleType, text: bytes) -> bool:
-    """Tell whether a number or text that a file names once, at its top, is another in a module.
-
-    One that another module of its package may set is none of these.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(text)
-    bound = Counter(name for node in ast.walk(tree) for name in _bound_by(node))
-    for node in () if "*" in bound else tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
-        if not isinstance(node, ast.Assign) or not isinstance(target, ast.Name):
-            continue
-        try:
-            value = ast.literal_eval(node.value)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            continue
-        runs = vars(module).get(target.id)
-        once = bound[target.id] == 1 and isinstance(value, _PLAIN) and isinstance(runs, _PLAIN)
-        if once and _told(value) != _told(runs) and not _may_be_set(target.id, module):
-            return True
-    return False
-
-
-def _may_be_set(name: str, module: ModuleType) -> bool:
-    """Tell whether code of a module's package may give an attribute of this name another value."""
-    top = module.__name__.partition(".")[0]
-    setting = re.compile(rf"\.{name}\s*(:[^=\n]+)?[-+*/%@&|^<>]*=(?!=)|[\"']{name}[\"']".encode())
-    for other, each in list(sys.modules.items()):
-        file = str(getattr(each, "__file__", None))
-        if other.partition(".")[0] == top and file.endswith(".py"):
-            with suppress(OSError):
-                if setting.search(Path(file).read_bytes()):
-                    return True
-    return False
-
-
-def _bound_by(node: ast.AST) -> tuple[str, ...]:
-    if isinstance(node, ast.Name):
-        return () if isinstance(node.ctx, ast.Load) else (node.id,)
-    if isinstance(node, ast.alias):
-        return (node.asname or node.name.partition(".")[0],)
-    if isinstance(node, (ast.Global, ast.Nonlocal)):
-        return tuple(node.names)
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return (node.name,)
-    return ()
-
-
-def _was_compiled_from_other(spec: ModuleSpec, file: Path, text: bytes, code: CodeType) -> bool:
-    """Tell whether the kept compiled code is of another text, so that it was run, not the file.
-
-    Who imports a changed file writes its compiled code anew, where that may be written.
-    """
-    if not spec.cached or sys.dont_write_bytecode:
-        return False
-    cached = Path(spec.cached)
-    try:
-        kept = cached.read_bytes()
-        found = file.stat()
-        flags, first, second = struct.unpack("<III", kept[4:16])
-    except (OSError, struct.error):
-        return False
-    if kept[:4] != importlib.util.MAGIC_NUMBER or not os.access(cached.parent, os.W_OK):
-        return False
-    is_of_this = (
-        kept[8:16] == importlib.util.source_hash(text)
-        if flags & 1
-        else (first, second) == (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
-    )
-    if is_of_this:
-        return False
-    try:
-        before = marshal.loads(kept[16:])
-    except (ValueError, EOFError, TypeError):
-        return False
-    return isinstance(before, CodeType) and _told(before) != _told(code)
