@@ -51,6 +51,49 @@ def broken(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 # -- errors ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SOURCE_DATE_EPOCH", "x"),
+        ("SOURCE_DATE_EPOCH", ""),
+        ("NUMPY_MADVISE_HUGEPAGE", "yes"),
+        ("NUMBA_DYLD_WORKAROUND", "on"),
+        ("NUMBA_NUM_THREADS", "0"),
+        ("JOBLIB_MULTIPROCESSING", "false"),
+        ("LIBROSA_CACHE_LEVEL", "1.5"),
+        ("LIBROSA_CACHE_VERBOSE", "x"),
+        ("LOKY_MAX_CPU_COUNT", "0"),
+        ("LOKY_MAX_DEPTH", "x"),
+    ],
+)
+def test_a_variable_that_a_library_cannot_take_is_one_sentence(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    done = refused("list", "grids")
+    assert f"{name}={value!r}: must be a whole number" in done
+    assert "unset this variable" in done
+    monkeypatch.setenv(name, "1")
+    assert command("list", "grids").exit_code == 0
+
+
+def test_a_variable_that_a_library_reads_where_it_is_imported_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As libraries that are not known here do it, over two lines."""
+    (tmp_path / "reads_a_variable.py").write_text(
+        'import os\nLEVEL = float(\n    os.environ.get("SOME_LEVEL", "1")\n)\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        "nearkin.cli.list.catalogue", lambda what: __import__("reads_a_variable") and []
+    )
+    monkeypatch.setenv("SOME_LEVEL", "much")
+    assert "SOME_LEVEL='much': cannot be used (ValueError: could not convert" in refused(
+        "list", "grids"
+    )
+
+
 def test_an_unforeseen_error_is_a_sentence_a_trace_and_70(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from nearkin.cli.environment import faulty_variable, require_variables
 from nearkin.cli.telling import fail
 from nearkin.errors import NearkinError
 from nearkin.progress import Progress
@@ -36,6 +37,7 @@ def sentences() -> Iterator[None]:
     """Turn every error into one sentence on stderr and an exit code."""
     global _interrupted
     try:
+        require_variables()
         yield
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
@@ -59,6 +61,9 @@ def sentences() -> Iterator[None]:
     except SystemExit:
         raise
     except BaseException as error:
+        told = faulty_variable(error)
+        if told:
+            fail(told, EXIT_INPUT)
         end_with_trace(error)
 
 

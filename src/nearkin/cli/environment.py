@@ -1,0 +1,85 @@
+"""Variables of the environment that the libraries below read: a wrong value is one sentence.
+
+Libraries read them when they are imported, and raise there what names neither the variable nor the
+remedy. Those known to do so are looked at before a command begins; of the others, the line that
+raised an error tells.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import traceback
+
+from nearkin.errors import InputError, shown
+
+_WHOLE = "a whole number"
+_ABOVE = "a whole number above 0"
+_DEMANDS = {
+    "SOURCE_DATE_EPOCH": _WHOLE,
+    "NUMPY_MADVISE_HUGEPAGE": _WHOLE,
+    "NUMBA_DYLD_WORKAROUND": _WHOLE,
+    "NUMBA_NUM_THREADS": _ABOVE,
+    "JOBLIB_MULTIPROCESSING": _WHOLE,
+    "LIBROSA_CACHE_LEVEL": _WHOLE,
+    "LIBROSA_CACHE_VERBOSE": _WHOLE,
+    "LOKY_MAX_CPU_COUNT": _ABOVE,
+    "LOKY_MAX_DEPTH": _WHOLE,
+    "ARROW_PRE_0_15_IPC_FORMAT": _WHOLE,
+    "ARROW_PRE_1_0_METADATA_VERSION": _WHOLE,
+}
+"""Variables to what their value must be."""
+_QUOTED = re.compile(r"""["']([A-Za-z_][A-Za-z0-9_]*)["']""")
+_DEPTH = 3
+"""So many calls lie at most between the line that reads a variable and the error it ends in."""
+
+
+def require_variables() -> None:
+    """Look at the variables that a library cannot take wrong.
+
+    Raises
+    ------
+    InputError
+        If one has a wrong value.
+    """
+    for name, demand in _DEMANDS.items():
+        value = os.environ.get(name)
+        # numba warns of what is no number, and takes its own
+        if value is None or (name == "NUMBA_NUM_THREADS" and not _is_whole(value)):
+            continue
+        if not (_is_whole(value) and (demand is _WHOLE or int(value) > 0)):
+            raise InputError(_sentence(name, f"must be {demand}"))
+
+
+def faulty_variable(error: BaseException) -> str:
+    """Tell which variable an error is about: in one sentence, or "" where it is about none.
+
+    It is about one that is set, that one of the last lines before the error names, and whose value
+    the error's text holds.
+    """
+    said = str(error)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)[-_DEPTH:]):
+        last = frame.end_lineno or frame.lineno or 0
+        lines = range(frame.lineno or 0, last + 1)
+        text = "".join(linecache.getline(frame.filename, line) for line in lines)
+        if "environ" not in text and "getenv" not in text:
+            continue
+        for name in _QUOTED.findall(text):
+            value = os.environ.get(name)
+            if value is not None and value in said:
+                kind = type(error).__name__
+                return _sentence(name, f"cannot be used ({kind}: {' '.join(said.split())})")
+    return ""
+
+
+def _sentence(name: str, what: str) -> str:
+    return f"{name}={shown(os.environ[name])}: {what}; unset this variable, or set it right"
+
+
+def _is_whole(value: str) -> bool:
+    try:
+        int(value)
+    except ValueError:
+        return False
+    return True
