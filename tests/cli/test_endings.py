@@ -75,6 +75,8 @@ def test_a_variable_that_a_library_cannot_take_is_one_sentence(
     assert "unset this variable" in done
     monkeypatch.setenv(name, "1")
     assert command("list", "grids").exit_code == 0
+    monkeypatch.setenv("EAGER_IMPORT", "1")
+    assert "EAGER_IMPORT='1': must be empty" in refused("list", "grids")
 
 
 def test_a_variable_that_a_library_reads_where_it_is_imported_is_one_sentence(

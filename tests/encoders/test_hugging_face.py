@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def test_every_layer_in_one_pass(wav2vec2: Path, clips: Any) -> None:
 
 
 def test_hugging_face_that_cannot_be_loaded(tmp_path: Path, wav2vec2: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot be loaded from here .* give a folder"):
+    with pytest.raises(InputError, match=r"no such model in the cache .* \(hf download nobody/no"):
         resolve("hf:nobody/no-such-model")
     pickled = tmp_path / "pickled"
     pickled.mkdir()
@@ -111,6 +112,64 @@ def test_hugging_face_that_cannot_be_loaded(tmp_path: Path, wav2vec2: Path) -> N
     with pytest.raises(InputError, match=r"weights are pickled .* model\.save_pretrained"):
         resolve(f"hf:{pickled}")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("./gone", r"there is no folder '\./gone'; check the path"),
+        ("/gone/for/ever", "there is no folder '/gone/for/ever'"),
+        ("gone/", "there is no folder 'gone/'"),
+        ("C:\\models\\x", "there is no folder"),
+        ("~/gone", "~ stands for your home only at the beginning of a word"),
+        ("", "names no model"),
+        ("a b/c", "no model has such a name"),
+        ("owner/caf\udce9", "no model has such a name"),
+        ("x\0y", "no model has such a name"),
+        ("x" * 300, "no model has such a name"),
+        ("https://huggingface.co/acme/music/tree/main", "write hf:acme/music"),
+        ("acme/musik", r"no such model in the cache .*\(there is acme/music\).*hf download"),
+    ],
+)
+def test_a_place_where_no_model_is(
+    place: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    (tmp_path / "models--acme--music").mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=said) as caught:
+        resolve(f"hf:{place}")
+    assert str(caught.value).isprintable()
+    assert "Repo id" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", None, r"the folder holds no config\.json; name the folder"),
+        ("config.json", "{", r"its config\.json is no JSON \("),
+        ("config.json", "[]", r"its config\.json is a list: must be a mapping"),
+        ("config.json", "{}", r"its config\.json names no model_type"),
+        ("preprocessor_config.json", None, r"extractor\.save_pretrained\(FOLDER\)"),
+        ("preprocessor_config.json", "x", r"its preprocessor_config\.json is no JSON"),
+        ("model.safetensors", None, r"there are no weights \(\*\.safetensors\)"),
+    ],
+)
+def test_a_folder_that_lacks_a_file(
+    name: str, content: str | None, said: str, wav2vec2: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(wav2vec2, folder)
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    with pytest.raises(InputError, match=said):
+        resolve(f"hf:{folder}")
+
+
+def test_a_file_is_no_model(wav2vec2: Path) -> None:
+    with pytest.raises(InputError, match=rf"is a file: .* write hf:{wav2vec2}"):
+        resolve(f"hf:{wav2vec2 / 'model.safetensors'}")
 
 
 # -- one tiny model of each class ------------------------------------------------------------------

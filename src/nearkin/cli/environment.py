@@ -16,6 +16,7 @@ from nearkin.errors import InputError, shown
 
 _WHOLE = "a whole number"
 _ABOVE = "a whole number above 0"
+_EMPTY = "empty (librosa cannot be imported under it)"
 _DEMANDS = {
     "SOURCE_DATE_EPOCH": _WHOLE,
     "NUMPY_MADVISE_HUGEPAGE": _WHOLE,
@@ -26,6 +27,7 @@ _DEMANDS = {
     "LIBROSA_CACHE_VERBOSE": _WHOLE,
     "LOKY_MAX_CPU_COUNT": _ABOVE,
     "LOKY_MAX_DEPTH": _WHOLE,
+    "EAGER_IMPORT": _EMPTY,
     "ARROW_PRE_0_15_IPC_FORMAT": _WHOLE,
     "ARROW_PRE_1_0_METADATA_VERSION": _WHOLE,
 }
@@ -48,7 +50,11 @@ def require_variables() -> None:
         # numba warns of what is no number, and takes its own
         if value is None or (name == "NUMBA_NUM_THREADS" and not _is_whole(value)):
             continue
-        if not (_is_whole(value) and (demand is _WHOLE or int(value) > 0)):
+        if demand is _EMPTY:
+            right = not value
+        else:
+            right = _is_whole(value) and (demand is _WHOLE or int(value) > 0)
+        if not right:
             raise InputError(_sentence(name, f"must be {demand}"))
 
 

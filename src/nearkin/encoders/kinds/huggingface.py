@@ -12,7 +12,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from nearkin.encoders.calling.options import read_options
 from nearkin.encoders.calling.tensors import checked_device, in_training
 from nearkin.encoders.foreign import foreign_code
 from nearkin.encoders.identity import sha256_of_files
+from nearkin.encoders.kinds import checkpoints
 from nearkin.encoders.kinds.codecs import is_codec, latents_of
 from nearkin.encoders.protocol import EncoderError, Handling, ResolvedEncoder
 from nearkin.errors import InputError
@@ -48,11 +48,11 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
     if not isinstance(trust, bool):
         raise InputError(f"encoder '{spec}': trust_remote_code={trust!r}: must be true or false")
     device = checked_device(chosen.handling.device, spec=spec)
-    _refuse_pickled_only(spec, Path(place))
+    checkpoints.require(spec, place)
     given = {"local_files_only": True, "trust_remote_code": trust}
-    extractor = _loaded(spec, logging, lambda: transformers.AutoFeatureExtractor.from_pretrained(
-        place, **given))  # fmt: skip
-    model = _loaded(spec, logging, lambda: transformers.AutoModel.from_pretrained(
+    extractor = _loaded(spec, place, logging, lambda: (
+        transformers.AutoFeatureExtractor.from_pretrained(place, **given)))  # fmt: skip
+    model = _loaded(spec, place, logging, lambda: transformers.AutoModel.from_pretrained(
         place, use_safetensors=True, **given))  # fmt: skip
     rate = getattr(extractor, "sampling_rate", None)
     if not isinstance(rate, int):
@@ -96,7 +96,7 @@ def from_spec(spec: str, *, options: Mapping[str, Any], handling: Handling) -> R
         + (f"{size} values, " if isinstance(size, int) else "")
         + f"{taken} pooled by {chosen.handling.pool}",
         encoder=encoder,
-        sha256=sha256_of_files([_folder(place)]),
+        sha256=sha256_of_files([checkpoints.found_at(place)]),
     )
 
 
@@ -195,40 +195,20 @@ def _without_bars(logging: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _loaded(spec: str, logging: Any, load: Callable[[], Any]) -> Any:
+def _loaded(spec: str, place: str, logging: Any, load: Callable[[], Any]) -> Any:
     try:
         with _without_bars(logging), foreign_code():
             return load()
     except Exception as error:  # transformers raises what it likes
         text = " ".join(str(error).split())[:300]
         if "trust_remote_code" in text:
-            remedy = (
-                "it brings code of its own, which runs only with --trust (or --encoder-options "
-                "'{\"trust\": true}')"
+            reason = (
+                f"cannot be loaded from here ({type(error).__name__}: {text}); it brings code of "
+                "its own, which runs only with --trust (or --encoder-options '{\"trust\": true}')"
             )
         else:
-            remedy = "give a folder, or download it to the cache first (hf download NAME)"
-        raise InputError(
-            f"encoder '{spec}': cannot be loaded from here ({type(error).__name__}: {text}); "
-            f"{remedy}"
-        ) from error
-
-
-def _refuse_pickled_only(spec: str, folder: Path) -> None:
-    if folder.is_dir() and not list(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for path in folder.glob("*.bin"))
-        if pickled:
-            raise InputError(
-                f"encoder '{spec}': its weights are pickled ({pickled[0]}), and opening that can "
-                "run any code: where you trust it, load it and save it anew with "
-                "model.save_pretrained(FOLDER), which writes safetensors"
+            reason = checkpoints.missing(place) or (
+                f"cannot be loaded from here ({type(error).__name__}: {text}); give a folder that "
+                "model.save_pretrained wrote, or fetch it into the cache anew (hf download NAME)"
             )
-
-
-def _folder(place: str) -> Path:
-    """Return where a model's files are: the folder named, or its place in the cache."""
-    if Path(place).is_dir():
-        return Path(place)
-    hub = need("transformers.utils.hub", extra="hf")
-    found = hub.cached_file(place, "config.json", local_files_only=True)
-    return Path(found).parent if found else Path(place)
+        raise InputError(f"encoder '{spec}': {reason}") from error
