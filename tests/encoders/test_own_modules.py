@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from nearkin.encoders import resolve, running_code
-from nearkin.encoders.own_modules import imported_files
+from nearkin.encoders.imported import imported_files
 from nearkin.encoders.protocol import Key, embed
 from nearkin.errors import InputError
 

@@ -1,10 +1,4 @@
-"""The modules an encoder is made of: those it imports from its own folder, and theirs in turn.
-
-Read from the text of the files, so that the answer does not hang on what else was imported before;
-an import inside a function counts like one at the top. Libraries (site-packages, the standard
-library) are not followed, but for the package that the encoder itself is of. A module of another
-folder, or one whose name is computed, is not seen: the digest of answers catches most of these
-(`nearkin.encoders.quick_check`).
+"""The modules an encoder is made of (`nearkin.encoders.imported`), hashed and imported as they are.
 
 What is hashed is what runs: a module that this process imported before its file changed, or that
 may be such a one, is imported anew with all beside it. A library, and nearkin itself, cannot be:
@@ -19,82 +13,29 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import sysconfig
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
 from nearkin.audio import sha256_file
 from nearkin.encoders.identity import joined
+from nearkin.encoders.imported import (
+    HOUSE,
+    imported_files,
+    is_imported_once,
+    is_library,
+    root_of,
+)
 from nearkin.encoders.running_code import is_not_of, may_be_older
 from nearkin.errors import InputError, printable
-
-Dotted = tuple[str, ...]
 
 _loaded: dict[Path, str] = {}
 """Own modules that were imported in this process, and their hashes then."""
 _MARGIN_S = 2.0
 """File systems and clocks count in steps; what changed this long before a process began is doubted,
 which costs an import."""
-_HOUSE = __name__.partition(".")[0]
-
-
-def root_of(path: Path, name: str = "") -> Path:
-    """Return the folder that a module's dotted name starts from.
-
-    Parameters
-    ----------
-    path : Path
-        The module's file.
-    name : str
-        Its dotted name where it is imported by name; empty for a file.
-
-    Examples
-    --------
-    >>> root_of(Path("/code/models/small.py"), "models.small").as_posix()
-    '/code'
-    """
-    above = name.count(".") + (path.name == "__init__.py") if name else 0
-    return path.resolve().parents[above]
-
-
-def imported_files(path: Path, name: str = "") -> list[Path]:
-    """Return the files of its own folder or package that a module imports, itself left out.
-
-    Parameters
-    ----------
-    path, name
-        See `root_of`.
-
-    Returns
-    -------
-    list of Path
-        Sorted; without what cannot be read as Python, whose own imports are not known.
-
-    Examples
-    --------
-    >>> imported_files(Path("nowhere.py"))
-    []
-    """
-    root, itself = root_of(path, name), path.resolve()
-    parts = tuple(name.split(".")) if name else (path.stem,)
-    only = parts[0] if _stays(root, parts[0]) else ""
-    package = parts if path.name == "__init__.py" else parts[:-1]
-    found: set[Path] = set()
-    waiting: list[tuple[Path, Dotted]] = [(itself, package)]
-    while waiting:
-        file, inside = waiting.pop()
-        for wanted in _imports(file, inside):
-            if wanted[0] != only and (only or wanted[0] == _HOUSE):
-                continue
-            for source, home in _files_of(root, wanted):
-                if source not in found and source != itself:
-                    found.add(source)
-                    waiting.append((source, home))
-    return sorted(found)
 
 
 def sha256_of_modules(files: Sequence[Path], root: Path) -> str:
@@ -295,7 +236,7 @@ def sha256_of_imported(
     name, path = module.__name__, Path(place)
     root, own = root_of(path, name), imported_files(path, name)
     now = {file: sha256_file(file) for file in (path.resolve(), *own)}
-    library = _stays(root, name.partition(".")[0])
+    library = is_imported_once(root, name.partition(".")[0])
     outdated = _outdated(now, root, before, library=library)
     if outdated and library:
         raise InputError(
@@ -351,7 +292,7 @@ def _dotted(file: Path, root: Path) -> str:
 def _is_elsewhere(module: ModuleType | None, root: Path) -> bool:
     known = _places(module)
     return bool(known) and not any(
-        place.is_relative_to(root) or _is_library(place) for place in known
+        place.is_relative_to(root) or is_library(place) for place in known
     )
 
 
@@ -388,7 +329,7 @@ def _taken(
     names: Iterable[str], which: Callable[[ModuleType], bool] = lambda _: True
 ) -> dict[str, ModuleType]:
     """Take modules, with those below them, out of `sys.modules`; what is of a library stays."""
-    tops = set(names) - {_HOUSE}
+    tops = set(names) - {HOUSE}
     held = {
         name: module
         for name, module in list(sys.modules.items())
@@ -419,55 +360,4 @@ def _is_below_by_file(module: ModuleType, root: Path) -> bool:
 
 def _is_of_library(module: ModuleType) -> bool:
     place = getattr(module, "__file__", None)
-    return bool(place) and _is_library(Path(str(place)).resolve())
-
-
-def _imports(file: Path, inside: Dotted) -> list[Dotted]:
-    """Return the dotted names a file may import; of ``from a import b`` both a and a.b."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return []
-    found: list[Dotted] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [tuple(alias.name.split(".")) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base: Dotted = ()
-            if node.level:
-                above = len(inside) - (node.level - 1)
-                if above < 1:
-                    continue  # beyond its package: Python refuses it too
-                base = inside[:above]
-            base += tuple(node.module.split(".")) if node.module else ()
-            found += [(*base, alias.name) for alias in node.names]
-    return found
-
-
-def _files_of(root: Path, wanted: Dotted) -> Iterator[tuple[Path, Dotted]]:
-    """Yield the files that importing a name runs, each with its package."""
-    place = root
-    for depth, part in enumerate(wanted, start=1):
-        folder, file = place / part, place / f"{part}.py"
-        if (folder / "__init__.py").is_file():
-            yield folder / "__init__.py", wanted[:depth]
-        elif file.is_file():
-            yield file, wanted[: depth - 1]
-            return
-        elif not folder.is_dir():
-            return
-        place = folder
-
-
-def _stays(root: Path, top: str) -> bool:
-    """Tell what a process imports once only: libraries and nearkin itself, wherever it lies."""
-    return top == _HOUSE or _is_library(root)
-
-
-@cache
-def _is_library(place: Path) -> bool:
-    """Tell a place of the standard library or of installed packages."""
-    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
-    libraries = [Path(sysconfig.get_path(kind)).resolve() for kind in kinds]
-    named = {"site-packages", "dist-packages"} & set(place.parts)
-    return bool(named) or any(place.is_relative_to(library) for library in libraries)
+    return bool(place) and is_library(Path(str(place)).resolve())

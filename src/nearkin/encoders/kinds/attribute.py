@@ -23,16 +23,11 @@ from nearkin.encoders.calling.forward import ModelEncoder
 from nearkin.encoders.calling.options import Options, read_options
 from nearkin.encoders.foreign import ForeignExitError, foreign_code, told
 from nearkin.encoders.identity import files_in, joined, sha256_of_files
+from nearkin.encoders.imported import imported_files, root_of
 from nearkin.encoders.kinds import hear, xares
 from nearkin.encoders.kinds.definitions import choose, definitions
 from nearkin.encoders.kinds.module import from_module, is_torch_module, weights_sha256
-from nearkin.encoders.own_modules import (
-    OwnModules,
-    imported_files,
-    root_of,
-    sha256_of_imported,
-    sha256_of_modules,
-)
+from nearkin.encoders.own_modules import OwnModules, sha256_of_imported, sha256_of_modules
 from nearkin.encoders.protocol import Handling, ResolvedEncoder
 from nearkin.errors import InputError, NearkinError
 from nearkin.registry import suggest
