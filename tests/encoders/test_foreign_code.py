@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from nearkin.cli import app
 from nearkin.encoders import Key, embed, resolve
 from nearkin.encoders.foreign import foreign_code
 from nearkin.errors import InputError
+from nearkin.workers import open_workers
 
 KEYS = [Key(f"clip{i}", "OG", 0.0) for i in range(2)]
 
@@ -125,12 +128,57 @@ def test_an_exit_in_a_hear_module(tmp_path: Path) -> None:
         resolve(f"hear:{path}")
 
 
-def test_an_interrupt_is_the_users(tmp_path: Path, clips: Any) -> None:
-    found = resolve(written(tmp_path / "interrupts.py", embed="raise KeyboardInterrupt"))
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell without job control starts what runs in its background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+SIGNAL = "os.kill(os.getpid(), signal.SIGINT); time.sleep(10)"
+HANDLED = "signal.signal(signal.SIGINT, handler); " + SIGNAL
+IMPORTS = """
+import os, signal, time
+def handler(number, frame):
+    raise KeyboardInterrupt
+def converted():
+    try:
+        time.sleep(10)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("put away")
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(
+    "how", [SIGNAL, HANDLED, "os.kill(os.getpid(), signal.SIGINT); converted()",
+            "import _thread; _thread.interrupt_main(); time.sleep(10)"]
+)  # fmt: skip
+def test_an_interruption_by_a_signal_is_the_users(how: str, tmp_path: Path, clips: Any) -> None:
+    found = resolve(written(tmp_path / "waits.py", IMPORTS, embed=how))
     with pytest.raises(KeyboardInterrupt):
         embed(found, clips, KEYS)
-    with pytest.raises(KeyboardInterrupt):
+
+
+def test_an_interruption_that_nobody_sent_is_the_encoders(tmp_path: Path, clips: Any) -> None:
+    raising = "raise KeyboardInterrupt('enough')"
+    spec = written(tmp_path / "interrupts.py", embed=f"if (audio[:, 0] > 0.5).any(): {raising}")
+    audio = clips.copy()
+    audio[1, 0] = 0.9
+    said = "raised KeyboardInterrupt: it raises KeyboardInterrupt: enough, which is no Exception"
+    status = embed(resolve(spec), audio, KEYS).status
+    assert status[0] == "ok"
+    assert status[1].startswith(said)
+    with pytest.raises(InputError, match="KeyboardInterrupt while importing it: it raises"):
         resolve(written(tmp_path / "imports.py", "raise KeyboardInterrupt"))
+    with open_workers(spec, workers=2) as workers:
+        ((_, told),) = workers.map(_embedded, [audio])
+    assert told == status
+
+
+def _embedded(spec: str, audio: Any) -> tuple[str, ...]:
+    return embed(resolve(spec), audio, KEYS).status
 
 
 # -- the working directory -------------------------------------------------------------------------

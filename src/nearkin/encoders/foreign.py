@@ -3,15 +3,17 @@
 An exit (``sys.exit``, ``quit``, argparse on import) becomes an error like any other, and so does
 what passes by ``except Exception`` (pytest's ``skip``, a cancelled task); the working directory and
 ``sys.argv`` are what they were before, and standard streams that it closed are open again. A
-KeyboardInterrupt is the user's, and passes.
+KeyboardInterrupt of the user's passes; one that the code raises of its own accord is its error.
 """
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
 from typing import Any
 
 _STREAMS = {"stdout": 1, "stderr": 2}
@@ -50,9 +52,11 @@ def foreign_code(*, argv: str | None = None) -> Iterator[None]:
             f"it calls exit({code}), which would end the program; put what a script does under "
             "if __name__ == '__main__':"
         ) from error
-    except (Exception, KeyboardInterrupt):
+    except Exception:
         raise
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and _is_the_users(error):
+            raise
         raise ForeignExitError(
             f"it raises {told(error)}, which is no Exception and would end the program; catch it "
             "there"
@@ -81,6 +85,42 @@ def told(error: BaseException) -> str:
     except Exception:  # its own __str__ fails
         said = ""
     return f"{type(cause or error).__name__}: {said or 'no message'}"
+
+
+def _is_the_users(error: BaseException) -> bool:
+    """Tell whether a signal stands behind an interruption, or behind what it was raised after.
+
+    Python's own handler raises between two instructions of whatever runs; one that somebody wrote
+    raises in a function that was given the frame it interrupted. All else is a ``raise`` of code
+    that was not interrupted.
+    """
+    seen: set[int] = set()
+    here: BaseException | None = error
+    while here is not None and id(here) not in seen:
+        seen.add(id(here))
+        if isinstance(here, KeyboardInterrupt) and _came_by_signal(here.__traceback__):
+            return True
+        here = here.__cause__ or here.__context__
+    return False
+
+
+def _came_by_signal(trace: TracebackType | None) -> bool:
+    last = trace
+    while trace is not None:
+        last, frame = trace, trace.tb_frame
+        given = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        if any(isinstance(frame.f_locals.get(name), FrameType) for name in given):
+            return True
+        trace = trace.tb_next
+    return last is None or not _raises(last)
+
+
+def _raises(trace: TracebackType) -> bool:
+    """Tell whether a line of a traceback was a ``raise``."""
+    code = trace.tb_frame.f_code
+    if trace.tb_lasti < 0:
+        return False
+    return dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _reopen(names: Iterable[str]) -> None:
