@@ -26,6 +26,7 @@ from typer.testing import CliRunner
 
 from nearkin.cli import app
 from nearkin.runs.folder import made_by
+from study import of_study
 
 DAMAGES = ("truncated", "emptied", "zeroed", "flipped", "removed")
 
@@ -49,8 +50,9 @@ def half_done(command: Command, stage: Path, out: Path, seconds: float) -> Path:
     """Kill a command when it took so much processor time; return what it left. Done once."""
     if out.is_dir():
         return out
-    begun = stage / "begun"
+    begun = stage / "begun" / command.name
     shutil.rmtree(begun, ignore_errors=True)
+    begun.parent.mkdir(exist_ok=True)
     process = start(command, stage, begun)
     if not worked(process, seconds):
         raise SystemExit(f"{command.name}: ended before {seconds:.1f} s; give a smaller --at")
@@ -114,7 +116,8 @@ def main() -> None:
     for command in build(stage, torch=not given.no_torch):
         if given.only and command.name not in given.only:
             continue
-        _, want = undisturbed(command, stage)
+        undisturbed(command, stage)
+        want = told_by(command, stage / "straight" / command.name)
         cases = [  # every part has its own
             (state, source, name, how)
             for state, source in states(command, stage, given.at).items()
@@ -131,7 +134,9 @@ def main() -> None:
             if time.monotonic() > limit:
                 left[command.name] += len(cases) - number
                 break
-            verdict = tried(command, stage, source, stage / f"damaged{k}", name, how, want)
+            verdict = tried(
+                command, stage, source, stage / "damaged" / f"{command.name}{k}", name, how, want
+            )
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
             if verdict.startswith("refused"):
                 said[f"{command.name}, {state}, {name} {how}"] = verdict.partition(": nearkin: ")[2]
@@ -144,6 +149,11 @@ def main() -> None:
             title = "-".join(["damage", *(given.only or []), *([str(k)] if n > 1 else [])])
             path = keep(title, result)
     print(f"{dict(rows)}\n{left} not tried, {len(faults)} faults: {path}")
+
+
+def told_by(command: Command, out: Path) -> dict[str, str]:
+    """Return what is compared: a study's records name its own folder."""
+    return of_study(out) if command.name == "study" else content(out)
 
 
 def is_anothers(command: Command, stage: Path, name: str) -> bool:
@@ -177,7 +187,7 @@ def tried(
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         return f"TRACEBACK: {done.exception!r}"
     if done.exit_code in (0, 3):
-        other = differences(want, content(out))
+        other = differences(want, told_by(command, out))
         now = path.read_bytes() if path.is_file() else None
         if other in ([], [name]) and now == damaged and is_anothers(command, stage, name):
             return "left as it is: another command's, which this one needs not"
