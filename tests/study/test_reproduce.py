@@ -41,6 +41,29 @@ KEPT = ("models", "figures", "claims.csv", "report.html", "run")
 CLOCKED = ("run.json", "performance.json", ".nearkin")
 
 
+def test_lines_of_the_log_that_were_damaged_are_left_out(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "study")
+    folder.claim()
+    for name in ("corpus tags", "train vgg ae 1", "train mfcc ae 1"):
+        folder.log((name, 1.25, 1.0, 7.0))
+    path = tmp_path / "study" / "log.csv"
+    content = path.read_bytes()
+    for damaged in (
+        content.replace(b"train vgg", b"tra\xe9n vgg"),  # one bit
+        content.replace(b"train vgg", bytes(9)),
+        content.replace(b"ae 1,1.2,1.0,7.0\ntrain m", b"ae 1,1.2,1\ntrain m"),
+    ):
+        path.write_bytes(damaged)
+        folder.log(("performance", 2.0, 1.0, 7.0))
+        rows = pd.read_csv(path)
+        assert rows["step"].tolist() == ["corpus tags", "train mfcc ae 1", "performance"]
+        assert rows["seconds"].tolist() == [1.2, 1.2, 2.0]
+    for damaged in (b"", bytes(100), b"\xff\xfe"):
+        path.write_bytes(damaged)
+        folder.log(("performance", 2.0, 1.0, 7.0))
+        assert pd.read_csv(path)["step"].tolist() == ["performance"]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("data")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +166,12 @@ class StudyFolder:
         )
 
     def log(self, row: tuple[str, float, float, float]) -> None:
-        """Add a row to log.csv: what a step took."""
-        path = self.root / "log.csv"
-        before = path.read_text("utf-8") if path.is_file() else ",".join(LOG) + "\n"
+        """Add a row to log.csv: what a step took. Lines that were damaged are left out."""
+        path, head = self.root / "log.csv", ",".join(LOG)
+        text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+        whole = re.compile(r"[\w -]+" + (len(LOG) - 1) * r",\d+\.\d")
+        lines = [head, *filter(whole.fullmatch, text.split("\n"))]
+        before = "".join(f"{line}\n" for line in lines)
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow([row[0], *(f"{x:.1f}" for x in row[1:])])
         self.put("log.csv", before + line.getvalue())
