@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.io import wavfile
 from typer.testing import CliRunner
@@ -15,7 +17,7 @@ import nearkin
 from nearkin.api import Result
 from nearkin.cli import app
 from nearkin.errors import InputError
-from nearkin.listening import listen, sounds_of_page
+from nearkin.listening import listen, place_to_hear, sounds_of_page
 from nearkin.results.lost_queries import lost_queries
 from nearkin.runs.sounds import GAIN, Sounds
 from nearkin.transforms.magnitudes import Point
@@ -59,10 +61,10 @@ def test_the_page_plays_the_worst_of_every_point(run: Result) -> None:
 
 
 def test_a_page_takes_as_much_as_is_asked_for(run: Result) -> None:
-    """A size of its own: of 0.1 MB four sounds of 22,400 characters are filled, and no fifth."""
+    """A size of its own: of 0.2 MB eight sounds of 22,400 characters are filled, and no ninth."""
     every, _ = sounds_of_page(run.folder, run.run, run.clips, run.queries, which="all")
-    sounds, why = sounds_of_page(run.folder, run.run, run.clips, run.queries, which="0.1MB")
-    assert 0 < sum(4 * -(-len(mp3) // 3) for mp3 in sounds.values()) <= 100_000
+    sounds, why = sounds_of_page(run.folder, run.run, run.clips, run.queries, which="0.2MB")
+    assert 0 < sum(4 * -(-len(mp3) // 3) for mp3 in sounds.values()) <= 200_000
     assert set(sounds) < set(every)
     assert "nearkin report --sounds 10MB" in why
     for wrong in ("10", "MB", "-1MB", "worse"):
@@ -119,6 +121,80 @@ def test_the_command_writes_three_sounds_a_lost_clip(run: Result, tmp_path: Path
     heard = Sounds(run.folder, run.run, run.clips).heard(worst["clip_id"])
     assert rate == 22_050
     assert np.abs(y / 32_767 - np.clip(heard * GAIN, -1, 1)).max() < 1 / 32_000
+
+
+def point_table(*rows: tuple[str, str, float, int]) -> pd.DataFrame:
+    """Rows of queries.parquet: encoder, code, magnitude, and how many of four clips it lost."""
+    return pd.DataFrame(
+        [
+            {
+                **{"encoder": name, "task": "", "trial": 1, "space": "latent"},
+                **{"distance": "cosine", "transformation": code, "magnitude": magnitude},
+                **{"clip_id": f"c{i}", "error": int(i < n), "rank": 2.0 if i < n else 1.0},
+                **{"nearest_id": "c3", "d_own": 0.2, "d_nearest": 0.1, "status": "ok"},
+            }
+            for name, code, magnitude, n in rows
+            for i in range(4)
+        ]
+    )
+
+
+LOST = {
+    Point("OG", 0.0): 0,
+    Point("PN", 30.0): 0,
+    Point("PN", 6.0): 3,
+    Point("MP", 128.0): 1,
+    Point("PS", -2.0): 2,
+    Point("PS", 12.0): 3,
+}
+QUERIES = point_table(
+    *(("good", *point, 0) for point in LOST), *(("poor", *point, n) for point, n in LOST.items())
+)
+ENCODERS = {"encoders": [{"name": one, "task": "", "role": "tested"} for one in ("good", "poor")]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        # PS -2 and 12, of one side each, and MP 128 are as mild; PN 6 has a milder one
+        ({}, ("poor", Point("PS", 12.0))),
+        ({"encoder": "poor", "transformation": "PN"}, ("poor", Point("PN", 6.0))),
+        ({"transformation": "MP"}, ("poor", Point("MP", 128.0))),
+        ({"magnitude": -2.0}, ("poor", Point("PS", -2.0))),
+        ({"clip_ids": ["c2"], "transformation": "PN"}, ("poor", Point("PN", 6.0))),
+        ({"clip_ids": ["c3"]}, None),
+        ({"encoder": "good"}, None),
+        ({"encoder": "any", "transformation": "X", "magnitude": 1.0}, ("any", Point("X", 1.0))),
+    ],
+)
+def test_what_is_not_named_is_the_mildest_change_that_lost_a_clip(
+    asked: dict[str, Any], expected: tuple[str, Point] | None
+) -> None:
+    assert place_to_hear(ENCODERS, QUERIES, **asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"magnitude": 7.0}, "magnitude 7: no transformation was run at it; name one"),
+        ({"transformation": "PN", "magnitude": 7.0}, "PN was run at 6, 30; give one of them"),
+        ({"transformation": "PX"}, "transformation 'PX'"),
+        ({"clip_ids": ["c9"]}, "clip 'c9'"),
+        ({"encoder": "god"}, "did you mean 'good'"),
+    ],
+)
+def test_what_is_named_in_part_and_is_not_there(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        place_to_hear(ENCODERS, QUERIES, **asked)
+
+
+def test_the_command_needs_the_run_only(run: Result, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["listen", str(run.path), "--out", str(tmp_path / "o")])
+    assert done.exit_code == 0, done.output
+    whose, _, point = done.output.splitlines()[0].partition(", ")
+    assert whose == "mfcc"
+    assert re.fullmatch(r"[A-Z]{2} at .+", point)
+    assert len(list((tmp_path / "o").iterdir())) % 3 == 0
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from nearkin.errors import InputError, NearkinError
 from nearkin.files import file_name, write_whole
 from nearkin.progress import Progress, silent
 from nearkin.registry import suggest
-from nearkin.results.lost_queries import lost_queries, worth_hearing
+from nearkin.results.lost_queries import lost_queries, mildest_lost, worth_hearing
 from nearkin.results.systems import distance_order, named, systems_of
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.sounds import BUDGET, Sounds, Wanted
@@ -27,6 +27,8 @@ from nearkin.transforms.magnitudes import Point
 if TYPE_CHECKING:
     import pandas as pd
 
+SAME = 1e-9
+"""Magnitudes that lie nearer are one."""
 SOUNDS = ("none", "worst", "all")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?MB", re.IGNORECASE)
 
@@ -163,29 +165,15 @@ def listen(
     InputError
         If the run has no such encoder, point, distance or clip, or a sound cannot be made.
     """
-    systems = systems_of(record, queries)
-    match = named(encoder, systems, record)
-    if not match:
-        raise InputError(f"encoder '{encoder}': {suggest(encoder, [s.label for s in systems])}")
-    if len(match) > 1:
-        labels = ", ".join(one.label for one in match)
-        raise InputError(f"encoder '{encoder}': means {labels}; name one of them")
-    mine = queries[
-        (queries["space"] == "latent")
-        & (queries["encoder"] == match[0].encoder)
-        & (queries["task"].fillna("") == match[0].task)
-    ]
-    mine = mine[mine["distance"] == _distance(distance, mine)]
+    mine = _asked(record, queries, encoder, distance)
     at = mine[
         (mine["transformation"] == point.code)
-        & (mine["magnitude"] - point.magnitude).abs().lt(1e-9)
+        & (mine["magnitude"] - point.magnitude).abs().lt(SAME)
     ]
     if at.empty:
         raise InputError(_no_such_point(point, mine))
     lost = lost_queries(at) if not clip_ids else at[at["clip_id"].isin(list(clip_ids))]
-    missing = [clip for clip in clip_ids if clip not in set(at["clip_id"])]
-    if missing:
-        raise InputError(f"clip '{missing[0]}': {suggest(missing[0], list(at['clip_id']))}")
+    _require_clips(clip_ids, at)
     sounds = Sounds(folder, record, clips, keep=False)
     found = []
     for row in lost.head(len(clip_ids) or most).to_dict("records"):
@@ -213,6 +201,101 @@ def listen(
             )
         )
     return found
+
+
+def place_to_hear(
+    record: Mapping[str, Any],
+    queries: pd.DataFrame,
+    *,
+    encoder: str | None = None,
+    transformation: str | None = None,
+    magnitude: float | None = None,
+    clip_ids: Sequence[str] = (),
+    distance: str = "",
+) -> tuple[str, Point] | None:
+    """Return whom and which point to listen to, of which the user names some or nothing.
+
+    Parameters
+    ----------
+    record, queries
+        The run.
+    encoder, transformation, magnitude
+        As they are named. The first tested encoder that lost a clip is taken by default, and the
+        mildest change at which it did.
+    clip_ids, distance
+        See `listen`.
+
+    Returns
+    -------
+    (encoder, Point), or None where no clip is lost
+
+    Raises
+    ------
+    InputError
+        If the run has no such encoder, transformation, magnitude or distance.
+    """
+    if encoder is not None and transformation is not None and magnitude is not None:
+        return encoder, Point(transformation, magnitude)
+    systems = systems_of(record, queries)
+    tested = [one.label for one in systems if one.role == "tested"]
+    for label in [encoder] if encoder is not None else tested or [one.label for one in systems]:
+        rows = _asked(record, queries, label, distance)
+        if transformation is not None and transformation not in set(rows["transformation"]):
+            raise InputError(_no_such_point(Point(transformation, 0.0), rows))
+        there = {Point(code, float(m)) for code, m in zip(*_columns(rows), strict=True)}
+        wanted = {
+            point
+            for point in there
+            if transformation in (None, point.code)
+            and (magnitude is None or abs(point.magnitude - magnitude) < SAME)
+        }
+        if not wanted:
+            raise InputError(
+                f"magnitude {magnitude:g}: no transformation was run at it; name one with "
+                "--transformation, to hear at which it was"
+                if transformation is None
+                else _no_such_point(Point(transformation, float(magnitude or 0.0)), rows)
+            )
+        _require_clips(clip_ids, rows)
+        lost = lost_queries(rows)
+        inside = [Point(*key) in wanted for key in zip(*_columns(lost), strict=True)]
+        lost = lost[np.array(inside, bool)]
+        if clip_ids:
+            lost = lost[lost["clip_id"].isin(list(clip_ids))]
+        found = mildest_lost(lost, there)
+        if found is not None:
+            return label, found
+    return None
+
+
+def _columns(rows: pd.DataFrame) -> tuple[list[str], list[float]]:
+    return list(rows["transformation"]), list(rows["magnitude"].astype(float))
+
+
+def _asked(
+    record: Mapping[str, Any], queries: pd.DataFrame, encoder: str, distance: str
+) -> pd.DataFrame:
+    """Return the rows of one encoder, by name, label or SPEC, and of one latent distance."""
+    systems = systems_of(record, queries)
+    match = named(encoder, systems, record)
+    if not match:
+        raise InputError(f"encoder '{encoder}': {suggest(encoder, [s.label for s in systems])}")
+    if len(match) > 1:
+        labels = ", ".join(one.label for one in match)
+        raise InputError(f"encoder '{encoder}': means {labels}; name one of them")
+    mine = queries[
+        (queries["space"] == "latent")
+        & (queries["encoder"] == match[0].encoder)
+        & (queries["task"].fillna("") == match[0].task)
+    ]
+    return mine[mine["distance"] == _distance(distance, mine)]
+
+
+def _require_clips(clip_ids: Sequence[str], rows: pd.DataFrame) -> None:
+    there = list(dict.fromkeys(rows["clip_id"]))
+    missing = [clip for clip in clip_ids if clip not in there]
+    if missing:
+        raise InputError(f"clip '{missing[0]}': {suggest(missing[0], there)}")
 
 
 def _distance(asked: str, rows: pd.DataFrame) -> str:

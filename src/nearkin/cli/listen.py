@@ -14,9 +14,16 @@ from nearkin.cli.flags import Run
 
 def listen_command(
     run: Run,
-    encoder: Annotated[str, typer.Option(help="Whose failures, by name, such as vgg-ae.")],
-    transformation: Annotated[str, typer.Option(help="Such as EN.")],
-    magnitude: Annotated[float, typer.Option(help="One that was run, such as 6.")],
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Whose failures, by name, such as vgg-ae [the first tested with any]."),
+    ] = None,
+    transformation: Annotated[
+        str | None, typer.Option(help="Such as EN [that of the mildest change that lost a clip].")
+    ] = None,
+    magnitude: Annotated[
+        float | None, typer.Option(help="One that was run, such as 6 [the mildest with a loss].")
+    ] = None,
     distance: Annotated[str, typer.Option(help="The latent distance [cosine].")] = "",
     clip: Annotated[
         list[str] | None,
@@ -33,23 +40,35 @@ def listen_command(
         from nearkin.api import load
         from nearkin.errors import printable
         from nearkin.files import finite
-        from nearkin.listening import listen
-        from nearkin.transforms.magnitudes import Point
+        from nearkin.listening import listen, place_to_hear
+        from nearkin.transforms.magnitudes import in_words
 
         result = load(run)
-        found = listen(
-            result.folder,
+        place = place_to_hear(
             result.run,
-            result.clips,
             result.queries,
             encoder=encoder,
-            point=Point(transformation, magnitude),
+            transformation=transformation,
+            magnitude=magnitude,
             clip_ids=clip or (),
             distance=distance,
-            most=worst,
-            out=out,
         )
-        lines = []
+        found, lines = [], []
+        if place is not None:
+            whose, point = place
+            found = listen(
+                result.folder,
+                result.run,
+                result.clips,
+                result.queries,
+                encoder=whose,
+                point=point,
+                clip_ids=clip or (),
+                distance=distance,
+                most=worst,
+                out=out,
+            )
+            lines = [f"{printable(whose)}, {in_words(*point)}"]
         for one in found:
             rank = f"ranks {one.rank} of {result.run['n']}" if one.rank else "was not ranked"
             lines.append(

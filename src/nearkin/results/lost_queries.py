@@ -7,11 +7,13 @@ no two unchanged clips apart (`constant`): its distances say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from nearkin.tables import ORIGINAL
+from nearkin.transforms import magnitudes
+from nearkin.transforms.magnitudes import Point
 
 KEYS = ("encoder", "task", "distance", "transformation", "magnitude")
 COLUMNS = (*KEYS, "trial", "clip_id", "nearest_id", "rank", "d_own", "d_nearest")
@@ -67,6 +69,44 @@ def worth_hearing(lost: pd.DataFrame, *, first: Sequence[str] = ()) -> list[tupl
     )
     rows = zip(found["clip_id"], found["transformation"], found["magnitude"], strict=True)
     return [(str(clip), str(code), float(magnitude)) for clip, code, magnitude in rows]
+
+
+def mildest_lost(lost: pd.DataFrame, tried: Iterable[Point]) -> Point | None:
+    """Return the point to hear first: the mildest at which clips are lost.
+
+    Of transformations with losses at equally mild magnitudes the one that loses most clips.
+
+    Parameters
+    ----------
+    lost : pandas.DataFrame
+        Rows of `lost_queries` of one encoder and distance.
+    tried : iterable of Point
+        All points of the run: they say how many milder magnitudes there are.
+
+    Examples
+    --------
+    >>> columns = {"transformation": ["MP", "PN"], "magnitude": [64.0, 30.0], "clip_id": ["a", "a"]}
+    >>> points = [Point("MP", 192.0), Point("MP", 64.0), Point("PN", 30.0)]
+    >>> mildest_lost(pd.DataFrame(columns), points)
+    Point(code='PN', magnitude=30.0)
+    """
+    there = lost.groupby(["transformation", "magnitude"])["clip_id"].nunique().reset_index()
+    counts = {
+        Point(str(code), float(magnitude)): int(n)
+        for code, magnitude, n in there.itertuples(index=False, name=None)
+    }
+    if not counts:
+        return None
+    points = set(tried)
+    order = magnitudes.code_order(point.code for point in counts)
+
+    def place(point: Point) -> tuple[int, int, int, float]:
+        severity, side = magnitudes.severity(*point), magnitudes.side(*point)
+        milder = [one for one in points if (one.code, magnitudes.side(*one)) == (point.code, side)]
+        n_milder = sum(magnitudes.severity(*one) < severity for one in milder)
+        return n_milder, -counts[point], order.index(point.code), point.magnitude
+
+    return min(counts, key=place)
 
 
 def _blind(latent: pd.DataFrame) -> set[tuple[str, str]]:
