@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch")
 from nearkin.training import standardise as standardised  # noqa: E402
 from nearkin.training.cache import AudioCache  # noqa: E402
 from nearkin.training.checkpoint import TrainingState, write_curve  # noqa: E402
-from nearkin.training.settings import Settings  # noqa: E402
+from nearkin.training.place import TrainingPlace  # noqa: E402
+from nearkin.training.settings import Settings, claim  # noqa: E402
 
 ROW = {"step": 1.0, "epoch": 1.0, "training_loss": 2.0, "validation_loss": 3.0}
 
@@ -71,6 +72,36 @@ def test_damaged_moments_are_measured_again(
     assert len(measured) == 2
     for moments in given:
         assert np.array_equal(np.stack(moments), truth)
+
+
+def test_a_training_whose_settings_are_gone_is_begun_anew(tmp_path: Path) -> None:
+    """Nothing says of which training the checkpoint is: another one must not go on from it."""
+    place = TrainingPlace(tmp_path / "m.safetensors")
+    checkpoint, told = place.folder / "checkpoint.pt", list[str]()
+    with place.held():
+        claim(place.folder, {"seed": 0})
+        TrainingState(step=7).save(checkpoint)
+        place.target.write_bytes(b"a model")
+        place.wrote(place.target)
+    (place.folder / "notes.txt").write_text("the user's")
+    with place.held(tell=told.append):
+        assert checkpoint.exists()
+    assert told == []
+    (place.folder / "settings.json").unlink()
+    with place.held(tell=told.append):
+        assert not checkpoint.exists()
+        assert not place.target.exists()
+        claim(place.folder, {"seed": 1})
+    assert len(told) == 1
+    assert "m.safetensors.training: has no settings.json, which says what training" in told[0]
+    assert (place.folder / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("content", [b"", bytes(9), b"\xff", b"[]", b"[" * 100_000])
+def test_settings_that_are_none_are_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"settings\.json: cannot be used .*pass --force"):
+        claim(tmp_path, {"seed": 0})
 
 
 def test_a_curve_is_written_where_it_is_not_as_it_was(tmp_path: Path) -> None:

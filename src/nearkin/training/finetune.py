@@ -268,7 +268,9 @@ def finetune(
         progress=progress,
         tell=tell,
     )
-    with place.held([*given, *data.paths], anew=force) if first else contextlib.nullcontext():
+    inputs = [*given, *data.paths]
+    held = place.held(inputs, anew=force, tell=tell) if first else contextlib.nullcontext()
+    with held:
         claim(place.folder, settings.identity(before, data))
         return _tuned(settings, training, before, data, place, loaders, progress)
 

@@ -19,6 +19,7 @@ from nearkin.errors import InputError, RunError, printable
 from nearkin.files import sha256_of
 from nearkin.lease import leased
 from nearkin.ownership import TEMPORARY, OwnFolder
+from nearkin.progress import Tell, unsaid
 
 _LOG = re.compile(r"events\.out\.tfevents\..+|hparams\.yaml")
 _BESIDE = "beside.json"
@@ -65,8 +66,13 @@ class TrainingPlace:
         self.owned.decide(inputs)
 
     @contextmanager
-    def held(self, inputs: Iterable[Path] = (), *, anew: bool = False) -> Iterator[None]:
+    def held(
+        self, inputs: Iterable[Path] = (), *, anew: bool = False, tell: Tell = unsaid
+    ) -> Iterator[None]:
         """Make the place ready, and keep others out of it; with `anew`, delete what is there.
+
+        What is there goes, too, and that is told, where its settings are gone: nothing says of
+        which training it is.
 
         Raises
         ------
@@ -76,7 +82,14 @@ class TrainingPlace:
         self.decide(inputs)
         self.owned.claim(inputs)
         with leased(self.folder):
-            if anew:
+            begun = (self.folder / "checkpoint.pt").is_file()
+            lost = begun and not (self.folder / "settings.json").is_file()
+            if lost and not anew:
+                tell(
+                    f"{printable(self.folder)}: has no settings.json, which says what training it "
+                    "is of; it is removed and begun anew"
+                )
+            if anew or lost:
                 self._clear()
             log = self.folder / "tensorboard"
             log.mkdir(exist_ok=True)

@@ -111,7 +111,9 @@ def train(
     data = training_data(
         what, Path(manifest), store, settings, workers=workers, progress=progress, tell=tell
     )
-    with place.held([*given, *data.paths], anew=force) if first else contextlib.nullcontext():
+    inputs = [*given, *data.paths]
+    held = place.held(inputs, anew=force, tell=tell) if first else contextlib.nullcontext()
+    with held:
         claim(place.folder, settings.identity(data.sha256["train"], data.sha256["valid"]))
         return _trained(settings, what, data, place, store, loaders, progress)
 

@@ -246,7 +246,7 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
             return
         text = json.dumps(identity, indent=1) + "\n"
         write_whole(path, lambda file: file.write(text.encode()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:  # or JSON of others
         raise RunError(
             f"{printable(path)}: cannot be used ({error}); name another --out or pass --force"
         ) from error
