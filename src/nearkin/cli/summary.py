@@ -42,6 +42,9 @@ class Summary:
         What was skipped or failed, in sentences.
     failed : int
         Clips that could not be read, and encoders that failed.
+    graded : bool
+        Whether any transformation has more than one magnitude, so that mildest and most severe
+        changes are two things.
     """
 
     out: str
@@ -50,6 +53,7 @@ class Summary:
     encoders: list[dict[str, Any]]
     notes: list[str]
     failed: int = 0
+    graded: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -81,21 +85,27 @@ class Summary:
         """Return the lines for a terminal."""
         names = [printable(encoder["name"]) for encoder in self.encoders]
         width = max(12, *map(len, names))
-        head = f"{'encoder':{width}}  {'C_W mild':>8}  {'worst':14}  {'C_W severe':>10}  worst"
+        head = f"{'encoder':{width}}  {'C_W mild':>8}  worst"
+        if self.graded:
+            head = f"{head:{width + 26}}  {'C_W severe':>10}  worst"
         rows = []
         for name, encoder in zip(names, self.encoders, strict=True):
             mild, severe = (_number(encoder[at]) for at in ("C_W_mild", "C_W_severe"))
             at_mild, at_severe = (encoder[at] for at in ("worst_mild", "worst_severe"))
+            row = f"{name:{width}}  {mild:>8}  {at_mild}"
+            if self.graded:
+                row = f"{row:{width + 26}}  {severe:>10}  {at_severe}"
             rows += [
-                f"{name:{width}}  {mild:>8}  {at_mild:14}  {severe:>10}  {at_severe}",
+                row,
                 f"   (i)  {encoder['assumption_i_line']}",
                 f"   (ii) {encoder['assumption_ii_line']}",
             ]
         chance = (
             f"{self.n} clips, chance {1 / self.n:.3g}; cosine distance, median and worst of the"
         )
+        changes = "mildest and of the most severe changes" if self.graded else "changes"
         told = [
-            f"{chance} mildest and of the most severe changes; (i) small changes stay nearest, "
+            f"{chance} {changes}; (i) small changes stay nearest, "
             "(ii) more severe changes move further, under every distance"
         ]
         return [*told, head, *rows, *self.notes, self.page]
@@ -108,6 +118,7 @@ def summary(result: Result) -> Summary:
         for encoder in sorted(result.run["encoders"], key=lambda row: row["role"] != "tested")
     ]
     page = result.path / "report.html"
+    points = [(str(code), float(value)) for code, value in result.run["grid"]["points"]]
     return Summary(
         out=str(result.path),
         report=str(page) if page.is_file() else None,
@@ -115,6 +126,7 @@ def summary(result: Result) -> Summary:
         encoders=encoders,
         notes=_notes(result),
         failed=failed(result.run),
+        graded=magnitudes.mildest(points) != magnitudes.most_severe(points),
     )
 
 

@@ -131,6 +131,11 @@ def _range(values: pd.Series[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+_NO_ROWS = {
+    "monotonicity": "it takes two magnitudes of one kind of change, and the grid has one of each"
+}
+
+
 def undefined(mine: pd.DataFrame, measure: str) -> str:
     """Say why a measure has no value: by the commonest reason that the table gives."""
     rows = mine[mine["measure"] == measure]
@@ -138,7 +143,8 @@ def undefined(mine: pd.DataFrame, measure: str) -> str:
     if len(told):
         reason = str(told.mode().iloc[0])
     else:
-        reason = "the run has no such rows" if rows.empty else "no value was computed"
+        reason = _NO_ROWS.get(measure, "the run has no such rows")
+        reason = reason if rows.empty else "no value was computed"
     reason = reason.removeprefix("undefined").lstrip(":;, ")
     return f"Undefined: {reason}." if reason else "Undefined."
 
