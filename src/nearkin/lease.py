@@ -195,6 +195,11 @@ def _held(folder: Path, path: Path, option: str = "--out") -> Iterator[Lease]:
 
 def _taken(folder: Path, path: Path, option: str = "--out") -> InputError:
     there = _read(path)
+    if not there:  # damaged: whose it was cannot be told, and it counts until it grows old
+        return InputError(
+            f"{option} {printable(folder)}: {path.name} in it cannot be read, so that another "
+            "nearkin command may be at work there; if none is, try again in a minute"
+        )
     return InputError(
         f"{option} {printable(folder)}: another nearkin command is at work there (process "
         f"{there.get('pid')} on {there.get('host')}); wait for it, or name another folder"
@@ -244,7 +249,7 @@ def _take_away(path: Path, there: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

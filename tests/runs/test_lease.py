@@ -62,6 +62,20 @@ def test_another_host_is_believed_as_long_as_it_shows_life(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("content", [b"", bytes(150), b"[1]", b"[" * 100_000])
+def test_a_damaged_lease_is_told_and_grows_old(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    told = r"--out .*: \.nearkin-lease in it cannot be read.*; if none is, try again in a minute"
+    with pytest.raises(InputError, match=told), leased(tmp_path):
+        pass
+    long_ago = time.time() - 61
+    os.utime(path, (long_ago, long_ago))
+    with leased(tmp_path) as held:
+        assert held.held()
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("skew_s", [-3600.0, 3600.0])
 def test_clocks_that_differ_between_machines_do_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skew_s: float
