@@ -24,3 +24,6 @@ def test_severe_changes_are_told_where_there_are_some(
     assert ("of the most severe changes" in head) == severe
     assert len(row.split()) == (7 if severe else 4)
     assert ("it takes two magnitudes of one kind of change" in growth) != severe
+    page = result.report(sounds="none").read_text("utf-8")
+    assert ("<h3>The most severe changes</h3>" in page) == severe
+    assert ('">The mildest changes</a>' in page) != severe

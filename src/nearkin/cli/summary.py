@@ -118,7 +118,6 @@ def summary(result: Result) -> Summary:
         for encoder in sorted(result.run["encoders"], key=lambda row: row["role"] != "tested")
     ]
     page = result.path / "report.html"
-    points = [(str(code), float(value)) for code, value in result.run["grid"]["points"]]
     return Summary(
         out=str(result.path),
         report=str(page) if page.is_file() else None,
@@ -126,7 +125,7 @@ def summary(result: Result) -> Summary:
         encoders=encoders,
         notes=_notes(result),
         failed=failed(result.run),
-        graded=magnitudes.mildest(points) != magnitudes.most_severe(points),
+        graded=magnitudes.is_graded(result.run["grid"]["points"]),
     )
 
 

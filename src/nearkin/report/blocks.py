@@ -17,6 +17,8 @@ from nearkin.report.figures.files import drawable, svg_of
 from nearkin.report.figures.gallery import gallery_curves
 from nearkin.report.figures.trajectories import figure_trajectories
 from nearkin.report.moved import moved_of
+from nearkin.results.systems import points_of
+from nearkin.transforms import magnitudes
 
 ARIA = re.compile(r' (?:aria-[a-z]+|role|class)="[^"]*"')
 
@@ -78,11 +80,6 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
             f"is the median of an encoder’s dots.{_on_top_row(data)}",
         ),
         block(
-            "most_severe",
-            figures.figure_12(table, run=run, end="most severe"),
-            "The same at the most severe change of every transformation in the grid.",
-        ),
-        block(
             "figure-13",
             figures.figure_13(table, run=run),
             "C_B_rho on the unchanged clips (the paper’s Figure 13): how far the latent space "
@@ -95,6 +92,14 @@ def figure_blocks(data: ReportData, *, stills: bool) -> dict[str, FigureBlock]:
             "the place of the original or, for noise and MP3, the magnitude closest to it.",
         ),
     ]
+    if magnitudes.is_graded(points_of(table)):
+        blocks.append(
+            block(
+                "most_severe",
+                figures.figure_12(table, run=run, end="most severe"),
+                "The same at the most severe change of every transformation in the grid.",
+            )
+        )
     if data.map is not None and not data.map.empty:
         blocks.append(
             block(

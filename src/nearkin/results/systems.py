@@ -187,9 +187,14 @@ def distance_order(distances: Iterable[str]) -> list[str]:
 
 def mildest_points(consistency: pd.DataFrame) -> list[Point]:
     """Return the mildest point of every transformation and side that was measured."""
+    return magnitudes.mildest(points_of(consistency))
+
+
+def points_of(consistency: pd.DataFrame) -> list[Point]:
+    """Return the points that were measured."""
     rows = consistency[(consistency["measure"] == "C_W") & consistency["magnitude"].notna()]
     pairs = rows[["transformation", "magnitude"]].drop_duplicates()
-    return magnitudes.mildest((str(a), float(b)) for a, b in pairs.itertuples(index=False))
+    return [Point(str(code), float(value)) for code, value in pairs.itertuples(index=False)]
 
 
 def at_point(rows: pd.DataFrame, point: Point) -> pd.DataFrame:

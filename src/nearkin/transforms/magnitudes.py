@@ -96,6 +96,18 @@ def most_severe(points: Iterable[tuple[str, float]]) -> list[Point]:
     return _extreme(points, severe=True)
 
 
+def is_graded(points: Iterable[tuple[str, float]]) -> bool:
+    """Tell whether mildest and most severe changes are two things: some side has two magnitudes.
+
+    Examples
+    --------
+    >>> is_graded([("PN", 30), ("PS", -1), ("PS", 1)]), is_graded([("PN", 30), ("PN", 0)])
+    (False, True)
+    """
+    known = list(points)
+    return mildest(known) != most_severe(known)
+
+
 def _extreme(points: Iterable[tuple[str, float]], *, severe: bool) -> list[Point]:
     best: dict[tuple[str, str], Point] = {}
     for code, value in points:
