@@ -475,6 +475,27 @@ def test_an_import_in_a_function_of_what_is_there_costs_no_search(
     assert not searches
 
 
+def test_threads_of_an_encoder_import_at_a_time(tmp_path: Path) -> None:
+    """One that was done first took the folder away from the others."""
+    names = [f"part{i}_of_test" for i in range(4)]
+    for i, name in enumerate(names):
+        later = f"import time\ntime.sleep(0.05 * {i})\nfrom then{i}_of_test import BY\n"
+        write(tmp_path / f"{name}.py", later)
+        write(tmp_path / f"then{i}_of_test.py", f"BY = {i + 1}.0\n")
+    functions = [f"def get{i}():\n    import {n}\n    return {n}.BY\n" for i, n in enumerate(names)]
+    text = (
+        "from concurrent.futures import ThreadPoolExecutor\nimport numpy as np\n"
+        + "".join(functions)
+        + "def enc(audio, sample_rate):\n"
+        + "    with ThreadPoolExecutor(4) as pool:\n"
+        + "        asked = [pool.submit(one) for one in (get0, get1, get2, get3)]\n"
+        + "        return np.array([one.result() for one in asked]) * np.abs(audio[:4])\n"
+    )
+    spec = f"{write(tmp_path / 'enc.py', text)}:enc"
+    audio = np.ones((1, 22_050), np.float32)
+    assert embed(resolve(spec), audio, [Key("a", "OG", 0.0)]).vectors[0].tolist() == [1, 2, 3, 4]
+
+
 def test_packages_of_one_name_import_their_own_when_called(tmp_path: Path) -> None:
     specs = []
     for name, factor in (("one", 1.0), ("two", 2.0)):

@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -62,7 +63,9 @@ class OwnModules:
         self.root = root
         self._tops = {_dotted(file, root).partition(".")[0] for file in files}
         self._held: dict[str, ModuleType] = {}
-        self._open = False
+        self._aside: dict[str, ModuleType] = {}
+        self._within = 0
+        self._lock = threading.RLock()
         self.builtins: dict[str, object] = {}
 
     @contextmanager
@@ -149,29 +152,37 @@ class OwnModules:
 
     @contextmanager
     def _at_home(self) -> Iterator[None]:
-        if self._open:
+        """Let imports be of the own folder; several threads may import at a time."""
+        with self._lock:
+            if self._within == 0:
+                self._enter()
+            self._within += 1
+        try:
             yield
-            return
-        self._open = True
-        aside = _taken([name for name in self._tops if self._is_strange(name)])
+        finally:
+            with self._lock:
+                self._within -= 1
+                if self._within == 0:
+                    self._leave()
+
+    def _enter(self) -> None:
+        self._aside = _taken([name for name in self._tops if self._is_strange(name)])
         sys.modules.update({n: m for n, m in self._held.items() if n not in sys.modules})
         sys.meta_path.insert(0, self)  # type: ignore[arg-type]
         sys.path.insert(0, str(self.root))
         importlib.invalidate_caches()
-        try:
-            yield
-        finally:
-            self._open = False
-            if str(self.root) in sys.path:
-                sys.path.remove(str(self.root))
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
-            tops = {name for name in self._tops if _is_below(sys.modules.get(name), self.root)}
-            mine = {n: m for n, m in list(sys.modules.items()) if n.partition(".")[0] in tops}
-            self._held.update(mine)
-            self.builtins |= {**vars(builtins), "__import__": self.imports}  # some are added late
-            if aside:
-                _taken(name.partition(".")[0] for name in aside)
-                _give_back(aside)
+
+    def _leave(self) -> None:
+        if str(self.root) in sys.path:
+            sys.path.remove(str(self.root))
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        tops = {name for name in self._tops if _is_below(sys.modules.get(name), self.root)}
+        mine = {n: m for n, m in list(sys.modules.items()) if n.partition(".")[0] in tops}
+        self._held.update(mine)
+        self.builtins |= {**vars(builtins), "__import__": self.imports}  # some are added late
+        if self._aside:
+            _taken(name.partition(".")[0] for name in self._aside)
+            _give_back(self._aside)
 
     def _is_there(self, whole: str, wanted: Sequence[str]) -> bool:
         """Tell whether what is imported is in its place already, so that nothing runs."""
