@@ -34,7 +34,7 @@ def one_case(case: dict) -> dict:
     """Train for some steps in this process; called in a process of its own."""
     import torch
 
-    from nearkin.cli.trained import keep_freed_memory
+    from nearkin.memory import keep_freed_memory
     from nearkin.training import Settings, train
 
     torch.set_num_threads(case["threads"])

@@ -13,6 +13,7 @@ import pytest
 import nearkin
 
 PACKAGE = Path(nearkin.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 # From the ground up; a room imports rooms of lower layers only.
 LAYERS = (
@@ -130,3 +131,49 @@ def test_the_walks_on_the_page_are_those_of_today() -> None:
     counts = [line.partition(": ")[2] for line in done.stdout.splitlines() if ": " in line]
     assert len(counts) == 2
     assert all(f"| {count} |" in page for count in counts)
+
+
+def borrowed() -> list[tuple[str, str, str]]:
+    """Return (file, module, name) of what scripts, benchmarks and examples take from nearkin."""
+    found = []
+    for folder in ("benchmarks", "scripts", "examples"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nearkin."):
+                    names = [(str(node.module), alias.name) for alias in node.names]
+                    found += [(path.relative_to(ROOT).as_posix(), *each) for each in names]
+    return found
+
+
+def test_what_scripts_and_benchmarks_take_from_nearkin_is_there() -> None:
+    """Nothing else imports them: what moved was missed when they were next wanted."""
+    known: dict[str, set[str]] = {}
+    missing = []
+    for path, module, name in borrowed():
+        if module not in known:
+            place = PACKAGE / Path(*module.split(".")[1:])
+            file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            known[module] = names_of(file) if file.is_file() else set()
+        if name not in known[module]:
+            missing.append(f"{path}: {module}.{name}")
+    assert len(known) > 40
+    assert not missing
+
+
+def names_of(file: Path) -> set[str]:
+    """Return what a module's text binds at its top, and its submodules."""
+    names = {path.stem for path in file.parent.iterdir()} if file.name == "__init__.py" else set()
+    waiting: list[ast.AST] = [ast.parse(file.read_text("utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)  # what a package gives out late stands in a table of names
+    return names
