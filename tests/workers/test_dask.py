@@ -151,6 +151,26 @@ def test_a_unit_that_kills_three_workers_is_named_and_the_rest_ends(client: Any,
         mapped(toy, deadly_at_seven, Scheduler(client), told)
 
 
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(toy: Toy) -> None:
+    told: list[str] = []
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as local,
+        distributed.Client(local, set_as_default=False) as one,
+    ):
+        where = Scheduler(one, patience_s=1.0)
+        opened = open_workers(toy, workers=where, folder=toy.root / "work", tell=told.append)
+        with opened as pool:
+            made = pool.map(slow_square, range(30))
+            found = dict([next(made)])
+            local.scale(0)
+            with pytest.raises(RunError, match="all Dask workers were lost, and none came in 1 s"):
+                found.update(made)
+    assert found.items() <= SQUARES.items()
+    assert told[1:] == ["Dask: no worker is left; another is waited for, 1 s at most"]
+
+
 def test_a_worker_that_stands_still_is_given_up(client: Any, toy: Toy) -> None:
     told: list[str] = []
     assert mapped(toy, stuck_once_at_three, Scheduler(client, slow_s=4.0), told) == SQUARES

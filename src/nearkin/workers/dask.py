@@ -64,7 +64,7 @@ class Scheduler:
     address : str or distributed.Client
         ``"tcp://host:8786"``, ``"file:scheduler.json"``, or a client.
     patience_s : float
-        How long the first worker is waited for.
+        How long the first worker is waited for, and another one when all are lost.
     slow_s : float, optional
         After how many seconds a unit is taken to stand still; by default 20 times the median of
         those that ended, and at least 300.
@@ -170,6 +170,7 @@ class Cluster:
         self._scheduler = scheduler
         self._tell = tell
         self._took: list[float] = []
+        self._alone_since: float | None = None
 
     def map(
         self,
@@ -184,7 +185,8 @@ class Cluster:
         Raises
         ------
         RunError
-            If the cluster is gone, or a unit ends its workers and `lost` is not given.
+            If the cluster or all of its workers are gone, or a unit ends its workers and `lost` is
+            not given.
         """
         from distributed import KilledWorker, wait
 
@@ -195,6 +197,7 @@ class Cluster:
                 self._hand_out(unit, waiting, tasks)
                 if not tasks:
                     return
+                self._require_a_worker()
                 with contextlib.suppress(TimeoutError), self._client.as_current():
                     futures = [task.future for task in tasks.values()]
                     wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
@@ -237,6 +240,26 @@ class Cluster:
                 key=f"nearkin-{name}-{secrets.token_hex(4)}", pure=False,
             )  # fmt: skip
             tasks[name] = _Task(item, future, attempts)
+
+    def _require_a_worker(self) -> None:
+        """Wait only so long for a cluster without workers: a nanny may start no other.
+
+        It does not where its worker dies before it has heard that this one is there.
+        """
+        if self._client.nthreads():
+            self._alone_since = None
+            return
+        now, patience_s = time.monotonic(), self._scheduler.patience_s
+        if self._alone_since is None:
+            self._alone_since = now
+            self._tell(
+                f"Dask: no worker is left; another is waited for, {patience_s:.0f} s at most"
+            )
+        if now - self._alone_since > patience_s:
+            raise RunError(
+                f"all Dask workers were lost, and none came in {patience_s:.0f} s; start workers, "
+                "then give the same command again, it goes on where it stopped"
+            )
 
     def _lose(self, lost: Lost | None, task: _Task, reason: str) -> None:
         told = f"{_named(task.item)}: {reason}"
