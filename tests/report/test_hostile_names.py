@@ -18,7 +18,9 @@ import pytest
 from nearkin.errors import printable
 from nearkin.report import figures
 from nearkin.report import page as report
+from nearkin.report.figures.projection import figure_9
 from nearkin.report.figures.style import Visible
+from nearkin.transforms.magnitudes import ORIGINAL
 from support.fabricated import fabricate, performance
 from support.hostile import NAMES
 from support.shown import Page, seen_by_chromium
@@ -77,6 +79,41 @@ def test_task_scores_are_drawn_whatever_the_encoder_is_called(tmp_path: Path) ->
     table = pd.concat([scores.assign(encoder=name) for name in ENCODERS], ignore_index=True)
     files = figures.write_performance(table, {}, tmp_path)
     assert all(path.stat().st_size > 1_000 for path in files)
+
+
+INHERITED = ("constructor", "__proto__", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf")
+
+
+def test_a_name_that_every_object_inherits_draws_what_any_other_does(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Panels with such titles were left out, and Vega wrote its trace to stderr."""
+    drawn = []
+    for names in (INHERITED, tuple(f"{name[:-1]}_" for name in INHERITED)):
+        tested = tuple((name, "") for name in names)
+        run = fabricate(n=4, grid=GRID, tested=tested, references=(), failures_each=0).run
+        points = pd.DataFrame(
+            [
+                {
+                    "encoder": name,
+                    "task": "",
+                    "trial": 0,
+                    "x": float(place),
+                    "y": float(place**2),
+                    "transformation": "PN" if place % 2 else ORIGINAL,
+                    "magnitude": 30.0 if place % 2 else 0.0,
+                }
+                for name in names
+                for place in range(6)
+            ]
+        )
+        chart = figure_9(points, run=run)
+        svg = figures.files.svg_of(figures.files.drawable(chart))
+        texts = list(ElementTree.fromstring(svg).itertext())
+        assert set(names) <= set(texts)
+        drawn.append(svg.count("<path "))
+    assert drawn[0] == drawn[1] > 36
+    assert capfd.readouterr().err == ""
 
 
 def test_two_names_are_never_shown_as_one() -> None:

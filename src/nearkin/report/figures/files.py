@@ -17,6 +17,7 @@ import vl_convert
 
 from nearkin.errors import RunError
 from nearkin.files import read_regular, write_whole
+from nearkin.report.figures.style import UNSEEN
 
 RESERVED = 64 * 2**30
 """Bytes of addresses that vl-convert (V8) reserves: 48 GiB were too few, 96 enough."""
@@ -97,7 +98,7 @@ def svg_of(spec: dict[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _svg(spec: str) -> str:
-    return str(_draw().vegalite_to_svg(spec, vl_version=vega_lite_version()))
+    return str(_draw().vegalite_to_svg(spec, vl_version=vega_lite_version())).replace(UNSEEN, "")
 
 
 def vega_bundle() -> str:

@@ -196,8 +196,22 @@ class Figure(alt.TopLevelMixin, alt.TopLevelVConcatSpec):  # type: ignore[misc]
         return dict(Visible()({**spec, "vconcat": rows}))
 
 
+UNSEEN = "\u200b"
+"""A space of no width; no text that `printable` made holds one."""
+_INHERITED = frozenset(
+    {
+        *("constructor", "toString", "toLocaleString", "valueOf", "hasOwnProperty"),
+        *("isPrototypeOf", "propertyIsEnumerable", "__proto__", "__defineGetter__"),
+        *("__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+    }
+)
+"""What every object of JavaScript has: Vega takes such a text for one that it has met before."""
+
+
 class Visible:
     r"""Makes every text of a spec visible; two different texts stay two different texts.
+
+    A name that every object of JavaScript inherits is lengthened by what nobody sees (`UNSEEN`).
 
     Examples
     --------
@@ -227,7 +241,7 @@ class Visible:
                 number += 1
                 shown = f"{bare} ({number})"
             self._taken.add(shown)
-            self._shown[text] = shown
+            self._shown[text] = shown + UNSEEN if shown in _INHERITED else shown
         return self._shown[text]
 
 
