@@ -237,6 +237,8 @@ def content(folder: Path) -> dict[str, str]:
             told = timeless(json.loads(data))
             if isinstance(told, dict):
                 told.pop("checksum", None)  # of the moments too
+                if path.name == "gallery.json":  # when its run was begun and finished
+                    told.pop("run", None)
             data = json.dumps(told, sort_keys=True).encode()
         elif path.name == ".nearkin":  # in the order of writing, with files that may come
             names = set()
