@@ -81,6 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage", type=Path)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--each", type=int, default=3, help="of one try, before it may finish")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--only", nargs="*", help="these commands")
@@ -105,10 +106,10 @@ def main() -> None:
         out = stage / "broken" / command.name
         shutil.rmtree(out, ignore_errors=True)
         out.parent.mkdir(exist_ok=True)
-        for attempt in range(5):
+        for attempt in range(given.each + 2):
             process = start(command, stage, out)
             name = given.signals[rng.randrange(len(given.signals))]
-            share = rng.uniform(0.1, 1.0) if attempt < 3 else math.inf
+            share = rng.uniform(0.1, 1.0) if attempt < given.each else math.inf
             at_work = worked(process, share * whole[command.name])
             if at_work:
                 hit(process, name)
