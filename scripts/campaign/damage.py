@@ -60,6 +60,7 @@ def half_done(command: Command, stage: Path, out: Path, seconds: float) -> Path:
     process.communicate()
     time.sleep(1)
     out.parent.mkdir(exist_ok=True)
+    begun.mkdir(exist_ok=True)  # it may have left nothing
     begun.rename(out)
     return out
 
