@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from nearkin.report.figures import (
     save,
     write_all,
 )
+from nearkin.report.figures.files import _svg, drawable, svg_of
 from nearkin.transforms import magnitudes
 from nearkin.transforms.grids import grid
 from support.fabricated import IMPERCEPTIBLE, PAPER, fabricate
@@ -155,6 +157,21 @@ def test_svg_and_pdf_are_written_and_the_svg_is_equal_each_time(trials, tmp_path
     assert again[0].read_bytes() == svg.read_bytes()
     assert again[1].stat().st_size == pdf.stat().st_size
     assert b"/CreationDate" not in pdf.read_bytes()
+
+
+def test_an_svg_does_not_hang_on_what_the_process_drew_before(trials):
+    """The drawing program numbers parts over all that it drew; figures share a page."""
+    specs = [drawable(chart(trials.consistency, run=trials.run)) for chart in (figure_7, figure_3)]
+    drawn = []
+    for spec in (*specs, *specs):
+        drawn.append(svg_of(spec))
+        _svg.cache_clear()
+    assert drawn[:2] == drawn[2:]
+    named = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in drawn[:2]]
+    assert named[0]
+    assert not named[0] & named[1]
+    for svg, ids in zip(drawn, named, strict=False):
+        assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= ids
 
 
 def test_write_all_writes_two_files_a_figure(trials, tmp_path):

@@ -7,7 +7,9 @@ and graphics states in the order of a hash table: equal pages, not always equal 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,7 +100,21 @@ def svg_of(spec: dict[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _svg(spec: str) -> str:
-    return str(_draw().vegalite_to_svg(spec, vl_version=vega_lite_version())).replace(UNSEEN, "")
+    drawn = str(_draw().vegalite_to_svg(spec, vl_version=vega_lite_version()))
+    return _renamed(drawn.replace(UNSEEN, ""), hashlib.sha256(spec.encode()).hexdigest()[:8])
+
+
+_NAMED = re.compile(r'(\bid="|\burl\(#)((?:clip|gradient_)\d+)(?=["\)])')
+
+
+def _renamed(svg: str, of: str) -> str:
+    """Name the parts that others point to by their figure, numbered in it.
+
+    The drawing program numbers them over all that a process draws; figures share a page.
+    """
+    names = dict.fromkeys(match[2] for match in _NAMED.finditer(svg))
+    new = {name: f"part-{of}-{number}" for number, name in enumerate(names, start=1)}
+    return _NAMED.sub(lambda match: match[1] + new[match[2]], svg)
 
 
 def vega_bundle() -> str:
