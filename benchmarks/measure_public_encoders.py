@@ -1,9 +1,10 @@
 """Public encoders on your recordings: what becomes of C_W, and what an embedding costs.
 
-    python benchmarks/measure_public_encoders.py MUSIC_FOLDER --out RUN [--grid paper] [--save]
+    python benchmarks/measure_public_encoders.py MUSIC_FOLDER --out RUN [--grid third] [--save]
 
 Runs `nearkin run` over the encoders of benchmarks/public_encoders.py (its heading has the wheels)
-and tells C_W by cosine with its interval at every point, and the CPU time of an embedding of 2 s. A
+and tells C_W by cosine with its interval at every point, and the CPU time of an embedding of 2 s.
+`--grid third` are 33 points of the grid `paper`, which shape the curves at a third of its cost. A
 finished RUN is read, not run again, and with `nearkin perceive RUN` before, C_W at MOS 4.5 is told
 too. --also OTHER reads further encoders from a run of the same clips; --attacked RUN the worst
 case.
@@ -29,6 +30,8 @@ import yaml
 from machine import machine, save
 
 import nearkin
+from nearkin.consistency import within_space_at_by_clip
+from nearkin.statistics.bootstrap import mean_replicates, percentile_interval, resamples
 from nearkin.transforms import magnitudes
 
 PLUG_INS = Path(__file__).with_name("public_encoders.py")
@@ -36,6 +39,14 @@ MEASURED = ("GE2E", "CrepeTiny", "Pesto", "BasicPitch", "SileroVAD", "BirdNET",
             "SpeechEmbedding", "MusicnnMSD")  # fmt: skip
 POINTS = {"PN": [30], "EN": [18], "TS": [0.9], "PS": [2], "MP": [96, 32]}
 """Of the grid `quick`, which the shipped references were measured at."""
+THIRD = {
+    "PN": [-15, 6, 12, 18, 24, 30],
+    "EN": [-15, 6, 12, 18, 24, 30],
+    "TS": [0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.5],
+    "PS": [-12, -6, -2, -1, 1, 2, 6, 12],
+    "MP": [8, 16, 32, 64, 96, 192],
+}
+GRIDS = {"": ("public-encoders", POINTS), "third": ("third-of-paper", THIRD)}
 DISTANCE = "cosine"
 PACKAGES = ("nearkin", "numpy", "torch", "onnxruntime")
 
@@ -50,11 +61,13 @@ def plug_ins():
 def run(music: Path, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         grid = arguments.grid
-        if not grid:
+        if grid in GRIDS:
+            name, points = GRIDS[grid]
             grid = str(Path(folder) / "points.yaml")
-            Path(grid).write_text(yaml.safe_dump({"name": "public-encoders", "points": POINTS}))
+            Path(grid).write_text(yaml.safe_dump({"name": name, "points": points}))
         words = ["run", str(music), "--out", str(arguments.out), "--grid", grid, "--no-report"]
         words += ["--workers", str(arguments.workers)]
+        words += ["--clips", str(arguments.clips)] if arguments.clips else []
         for name in arguments.encoder or MEASURED:
             words += ["--encoder", f"{PLUG_INS}:{name}"]
         subprocess.run([sys.executable, "-P", "-m", "nearkin", *words], check=True)
@@ -98,24 +111,42 @@ def scores(result: nearkin.Result, measure: str = "C_W") -> dict[str, dict[str, 
     return found
 
 
-def by_transformation(at_100: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list]]:
-    """The mean of C_W@100 over the magnitudes of a side, and the mildest at which it is under .5.
+def sides_of(points) -> dict[str, list[float]]:
+    """Magnitudes by side, such as PS-, the mildest first."""
+    sides: dict[str, list[float]] = {}
+    for code, magnitude in points:
+        side = magnitudes.direction(code, magnitudes.side(code, magnitude))
+        sides.setdefault(side, []).append(magnitude)
+    return {
+        side: sorted(values, key=lambda value: magnitudes.severity(side[:2], value))
+        for side, values in sides.items()
+    }
 
-    None where it is nowhere under .5.
+
+def by_transformation(result: nearkin.Result) -> dict[str, dict[str, list]]:
+    """The mean of C_W@100 over the magnitudes of a side, its interval, and where C_W breaks.
+
+    The interval is of the clips (bootstrap, 2,000 resamples; binomial where no clip is lost). It
+    breaks at the mildest magnitude with a C_W under .5; None where there is none.
     """
+    n, table = result.run["n"], result.queries
+    table = table[table["space"].eq("latent") & table["distance"].eq(DISTANCE)]
+    at = within_space_at_by_clip(table["rank"].fillna(0).astype(int), n=min(100, n), n_clips=n)
+    table = table.assign(right=np.where(table["rank"].notna(), at, np.nan))
+    counts = resamples(n, n_resamples=2_000, rng=np.random.default_rng(0))
     found: dict[str, dict[str, list]] = {}
-    for name, mine in at_100.items():
-        sides: dict[str, list[tuple[float, float]]] = {}
-        for point, (value, *_) in mine.items():
-            code, magnitude = point.split()[0], float(point.split()[1])
-            side = magnitudes.direction(code, magnitudes.side(code, magnitude))
-            sides.setdefault(side, []).append((magnitude, value))
-        found[name] = {}
-        for side, values in sides.items():
-            values.sort(key=lambda one: magnitudes.severity(side[:2], one[0]))
-            under = [magnitude for magnitude, value in values if value < 0.5]
-            mean = round(float(np.mean([value for _, value in values])), 3)
-            found[name][side] = [mean, under[0] if under else None]
+    for (encoder, task), mine in table.groupby(["encoder", "task"], sort=False):
+        sides = found.setdefault(shown(encoder, task or ""), {})
+        for side, values in sides_of(result.run["grid"]["points"]).items():
+            rows = mine[mine["transformation"].eq(side[:2]) & mine["magnitude"].isin(values)]
+            wide = rows.pivot(index="clip_id", columns="magnitude", values="right")[values]
+            each = wide.mean(axis=1).to_numpy()
+            low, high, _ = percentile_interval(mean_replicates(each, counts))
+            if (each == 1).all():
+                low = 0.025 ** (1 / len(each))
+            under = [value for value in values if wide[value].mean() < 0.5]
+            numbers = [round(float(value), 3) for value in (np.nanmean(each), low, high)]
+            sides[side] = [*numbers, under[0] if under else None]
     return found
 
 
@@ -153,7 +184,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("music", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="the run's folder")
-    parser.add_argument("--grid", default="", help="[six points of the grid quick]")
+    parser.add_argument(
+        "--grid", default="", help="third, or one of nearkin's [six points of quick]"
+    )
+    parser.add_argument("--clips", type=int, help="at most so many")
     parser.add_argument("--encoder", action="append", help=f"of {PLUG_INS.name} [the eight fast]")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--also", type=Path, help="a run of the same clips with other encoders")
@@ -179,10 +213,10 @@ def main() -> None:
     table = pd.DataFrame({name: {at: one[0] for at, one in mine.items()}
                           for name, mine in c_w.items()}).T  # fmt: skip
     print(f"C_W ({DISTANCE}), N = {result.run['n']}\n{table.to_string()}")
-    module = plug_ins()
+    module, name = plug_ins(), result.run["grid"]["name"]
     names = [name for name in module.WHEELS if name in c_w]
     record = {
-        "benchmark": "public-encoders",
+        "benchmark": "public-encoders" + ("" if name == "public-encoders" else f"-{name}"),
         "date": date.today().isoformat(),
         "n": result.run["n"],
         "grid": result.run["grid"]["points"],
@@ -192,8 +226,8 @@ def main() -> None:
             name: {point: mine[point] for point in points if point in mine}
             for name, mine in at_100.items()
         },
-        "by_transformation": by_transformation(at_100),
-        "by_transformation_columns": ["mean C_W@100", "mildest magnitude under .5"],
+        "by_transformation": by_transformation(result),
+        "by_transformation_columns": ["mean C_W@100", "ci_low", "ci_high", "mildest under .5"],
         "at_mos_4.5": equally_audible(result),
         "at_mos_4.5_columns": ["magnitude", "value", "ci_low", "ci_high", "n", "n_beyond"],
         "worst_case": [row for folder in arguments.attacked for row in worst_case(folder)],
@@ -207,7 +241,7 @@ def main() -> None:
     sides = {
         name: {
             side: f"{mean:.2f}" + ("" if under is None else f" ({under:g})")
-            for side, (mean, under) in mine.items()
+            for side, (mean, _, _, under) in mine.items()
         }
         for name, mine in record["by_transformation"].items()
     }
