@@ -77,6 +77,18 @@ def test_links_inside_the_page_lead_somewhere(page):
             assert (attributes["href"] or "#")[1:] in ids
 
 
+def test_commands_are_not_broken_in_two():
+    some = fabricate(n=4, grid={"PN": [0, 30]}, failures_each=1)
+    told = "Less <b>; nearkin report --sounds 10MB has more, nearkin listen any (--sounds none)."
+    html = report.build(dataclasses.replace(some, silence=told), stills=False)
+    held = '<span class="command">'
+    assert (
+        f'<p class="note">Less &lt;b&gt;; {held}nearkin report --sounds 10MB</span> has more, '
+        f"{held}nearkin listen</span> any ({held}--sounds none</span>).</p>"
+    ) in html
+    assert ".command { white-space: nowrap; }" in html
+
+
 def test_hostile_names_stay_text(page, html):
     assert "img" not in {tag for tag, _ in page.tags}
     assert len(page.scripts) == 1 + sum(kind.get("type") is not None for kind, _ in page.scripts)

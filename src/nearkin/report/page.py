@@ -17,7 +17,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from nearkin.errors import printable
 from nearkin.report import listings, methods
@@ -37,6 +37,7 @@ from nearkin.results.systems import AUDIO, System, distance_name, distance_order
 from nearkin.transforms import magnitudes
 
 COLOUR = re.compile(r"#[0-9a-f]{6}")
+_COMMAND = re.compile(r"\bnearkin [a-z]+( --[a-z-]+ \w+)*|--[a-z-]+ \w+")
 Survivals = list[tuple[System, list[survival.Survival]]]
 
 __all__ = ["build", "build_scores", "is_page"]
@@ -177,9 +178,16 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["packed"] = packed
     environment.filters["plain"] = printable
+    environment.filters["commands"] = _commands
     environment.filters["number"] = _number
     environment.filters["slug"] = lambda word: str(word).replace(" ", "-")
     return environment
+
+
+def _commands(text: str) -> Markup:
+    """Keep each command, and each option with its value, on one line: a break would end it."""
+    held = _COMMAND.sub(r'<span class="command">\g<0></span>', str(escape(printable(text))))
+    return Markup(held)
 
 
 def _text(name: str) -> str:
