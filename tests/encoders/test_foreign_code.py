@@ -147,13 +147,18 @@ def converted():
         time.sleep(10)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("put away")
+async def told_by_a_signal():
+    import asyncio
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(10)
 """
 
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     "how", [SIGNAL, HANDLED, "os.kill(os.getpid(), signal.SIGINT); converted()",
-            "import _thread; _thread.interrupt_main(); time.sleep(10)"]
+            "import _thread; _thread.interrupt_main(); time.sleep(10)",
+            "import asyncio; asyncio.run(told_by_a_signal())"]
 )  # fmt: skip
 def test_an_interruption_by_a_signal_is_the_users(how: str, tmp_path: Path, clips: Any) -> None:
     found = resolve(written(tmp_path / "waits.py", IMPORTS, embed=how))

@@ -13,8 +13,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+
+from nearkin.encoders.imported import is_library
 
 _STREAMS = {"stdout": 1, "stderr": 2}
 """Standard streams that are written, and their numbers."""
@@ -91,8 +94,9 @@ def _is_the_users(error: BaseException) -> bool:
     """Tell whether a signal stands behind an interruption, or behind what it was raised after.
 
     Python's own handler raises between two instructions of whatever runs; one that somebody wrote
-    raises in a function that was given the frame it interrupted. All else is a ``raise`` of code
-    that was not interrupted.
+    raises in a function that was given the frame it interrupted. A library raises where it was
+    told by a handler of its own, as asyncio does. All else is a ``raise`` of code that was not
+    interrupted.
     """
     seen: set[int] = set()
     here: BaseException | None = error
@@ -112,7 +116,11 @@ def _came_by_signal(trace: TracebackType | None) -> bool:
         if any(isinstance(frame.f_locals.get(name), FrameType) for name in given):
             return True
         trace = trace.tb_next
-    return last is None or not _raises(last)
+    return last is None or not _raises(last) or _is_of_library(last)
+
+
+def _is_of_library(trace: TracebackType) -> bool:
+    return is_library(Path(trace.tb_frame.f_code.co_filename).resolve())
 
 
 def _raises(trace: TracebackType) -> bool:
