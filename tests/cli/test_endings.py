@@ -55,28 +55,61 @@ def broken(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ("name", "value"),
     [
         ("SOURCE_DATE_EPOCH", "x"),
-        ("SOURCE_DATE_EPOCH", ""),
         ("NUMPY_MADVISE_HUGEPAGE", "yes"),
         ("NUMBA_DYLD_WORKAROUND", "on"),
         ("NUMBA_NUM_THREADS", "0"),
         ("JOBLIB_MULTIPROCESSING", "false"),
         ("LIBROSA_CACHE_LEVEL", "1.5"),
         ("LIBROSA_CACHE_VERBOSE", "x"),
-        ("LOKY_MAX_CPU_COUNT", "0"),
+        ("LOKY_MAX_CPU_COUNT", ""),
         ("LOKY_MAX_DEPTH", "x"),
     ],
 )
 def test_a_variable_that_a_library_cannot_take_is_one_sentence(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(name, value)
-    done = refused("list", "grids")
+    done = refused("report", tmp_path)
     assert f"{name}={value!r}: must be a whole number" in done
     assert "unset this variable" in done
     monkeypatch.setenv(name, "1")
-    assert command("list", "grids").exit_code == 0
+    assert "holds no run" in refused("report", tmp_path)
     monkeypatch.setenv("EAGER_IMPORT", "1")
-    assert "EAGER_IMPORT='1': must be empty" in refused("list", "grids")
+    assert "EAGER_IMPORT='1': must be empty" in refused("report", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SOURCE_DATE_EPOCH", ""), ("EAGER_IMPORT", "0"), ("LOKY_MAX_CPU_COUNT", "0")],
+)
+def test_what_libraries_take_for_unset_or_for_one_is_no_wrong_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By Matplotlib's `os.getenv` without more, lazy_loader's ``not in ("0", "")``, loky's max."""
+    monkeypatch.setenv(name, value)
+    assert "holds no run" in refused("report", tmp_path)
+
+
+def test_a_wrong_variable_stops_nothing_that_needs_no_library() -> None:
+    for words in ("--help", "run --help", "list grids", "--version"):
+        done = shell(f"{NEARKIN} {words}", NUMBA_NUM_THREADS="0", SOURCE_DATE_EPOCH="x")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_variable_whose_value_an_error_holds_by_chance_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "has_a_fault.py").write_text(
+        'import os\nLEVEL = [][len(os.environ.get("SOME_LEVEL", ""))]\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("nearkin.cli.list.catalogue", lambda what: __import__("has_a_fault") and [])
+    for value in ("", "list"):  # list index out of range
+        monkeypatch.setenv("SOME_LEVEL", value)
+        done = command("list", "grids")
+        assert done.exit_code == 70
+        assert "IndexError" in done.stderr
 
 
 def test_a_variable_that_a_library_reads_where_it_is_imported_is_one_sentence(

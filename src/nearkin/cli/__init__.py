@@ -100,7 +100,7 @@ def main() -> None:
     open_closed_streams()
     obey_signals()
     try:
-        with sentences():
+        with sentences(computes=False):  # each command asks for itself; help needs no library
             if sys.flags.optimize > 1:
                 raise InputError("python -OO: altair cannot draw without docstrings; use -O")
             app()

@@ -33,11 +33,18 @@ _interrupted, _received = False, signal.SIGINT
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
-    """Turn every error into one sentence on stderr and an exit code."""
+def sentences(*, computes: bool = True) -> Iterator[None]:
+    """Turn every error into one sentence on stderr and an exit code.
+
+    Parameters
+    ----------
+    computes : bool
+        Whether libraries are at work, which some variables of the environment break.
+    """
     global _interrupted
     try:
-        require_variables()
+        if computes:
+            require_variables()
         yield
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise

@@ -16,7 +16,9 @@ from nearkin.errors import InputError, shown
 
 _WHOLE = "a whole number"
 _ABOVE = "a whole number above 0"
-_EMPTY = "empty (librosa cannot be imported under it)"
+_EMPTY = "empty or 0 (librosa cannot be imported under it)"
+_NONE = {"SOURCE_DATE_EPOCH": ("",), "EAGER_IMPORT": ("", "0")}
+"""Values that are as if a variable were not set."""
 _DEMANDS = {
     "SOURCE_DATE_EPOCH": _WHOLE,
     "NUMPY_MADVISE_HUGEPAGE": _WHOLE,
@@ -25,7 +27,7 @@ _DEMANDS = {
     "JOBLIB_MULTIPROCESSING": _WHOLE,
     "LIBROSA_CACHE_LEVEL": _WHOLE,
     "LIBROSA_CACHE_VERBOSE": _WHOLE,
-    "LOKY_MAX_CPU_COUNT": _ABOVE,
+    "LOKY_MAX_CPU_COUNT": _WHOLE,
     "LOKY_MAX_DEPTH": _WHOLE,
     "EAGER_IMPORT": _EMPTY,
     "ARROW_PRE_0_15_IPC_FORMAT": _WHOLE,
@@ -50,11 +52,8 @@ def require_variables() -> None:
         # numba warns of what is no number, and takes its own
         if value is None or (name == "NUMBA_NUM_THREADS" and not _is_whole(value)):
             continue
-        if demand is _EMPTY:
-            right = not value
-        else:
-            right = _is_whole(value) and (demand is _WHOLE or int(value) > 0)
-        if not right:
+        right = demand is not _EMPTY and _is_whole(value) and (demand is _WHOLE or int(value) > 0)
+        if not right and value not in _NONE.get(name, ()):
             raise InputError(_sentence(name, f"must be {demand}"))
 
 
@@ -62,7 +61,7 @@ def faulty_variable(error: BaseException) -> str:
     """Tell which variable an error is about: in one sentence, or "" where it is about none.
 
     It is about one that is set, that one of the last lines before the error names, and whose value
-    the error's text holds.
+    the error's text quotes.
     """
     said = str(error)
     for frame in reversed(traceback.extract_tb(error.__traceback__)[-_DEPTH:]):
@@ -73,7 +72,7 @@ def faulty_variable(error: BaseException) -> str:
             continue
         for name in _QUOTED.findall(text):
             value = os.environ.get(name)
-            if value is not None and value in said:
+            if value is not None and (f"'{value}'" in said or f'"{value}"' in said):
                 kind = type(error).__name__
                 return _sentence(name, f"cannot be used ({kind}: {' '.join(said.split())})")
     return ""

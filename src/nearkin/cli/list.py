@@ -18,7 +18,7 @@ def list_command(
     ],
 ) -> None:
     """List what is built in; nothing is imported, built or downloaded for it."""
-    with sentences():
+    with sentences(computes=False):
         for line in catalogue(what):
             say(line)
 
