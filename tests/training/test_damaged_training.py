@@ -81,8 +81,6 @@ def test_a_training_whose_settings_are_gone_is_begun_anew(tmp_path: Path) -> Non
     with place.held():
         claim(place.folder, {"seed": 0})
         TrainingState(step=7).save(checkpoint)
-        place.target.write_bytes(b"a model")
-        place.wrote(place.target)
     (place.folder / "notes.txt").write_text("the user's")
     with place.held(tell=told.append):
         assert checkpoint.exists()
@@ -90,11 +88,32 @@ def test_a_training_whose_settings_are_gone_is_begun_anew(tmp_path: Path) -> Non
     (place.folder / "settings.json").unlink()
     with place.held(tell=told.append):
         assert not checkpoint.exists()
-        assert not place.target.exists()
         claim(place.folder, {"seed": 1})
     assert len(told) == 1
     assert "m.safetensors.training: has no settings.json, which says what training" in told[0]
     assert (place.folder / "notes.txt").exists()
+
+
+def test_a_finished_model_whose_settings_are_gone_is_not_removed(tmp_path: Path) -> None:
+    place = TrainingPlace(tmp_path / "m.safetensors")
+    with place.held():
+        claim(place.folder, {"seed": 0})
+        TrainingState(step=7).save(place.folder / "checkpoint.pt")
+        place.target.write_bytes(b"a model")
+        place.wrote(place.target)
+    (place.folder / "settings.json").unlink()
+    with (
+        pytest.raises(RunError, match=r"no settings\.json.* m\.safetensors is of; move that model"),
+        place.held(),
+    ):
+        pass
+    assert place.target.read_bytes() == b"a model"
+    assert (place.folder / "checkpoint.pt").exists()
+    place.target.rename(tmp_path / "kept.safetensors")
+    with place.held():
+        assert not (place.folder / "checkpoint.pt").exists()
+        claim(place.folder, {"seed": 1})
+    assert (tmp_path / "kept.safetensors").read_bytes() == b"a model"
 
 
 @pytest.mark.parametrize("content", [b"", bytes(9), b"\xff", b"[]", b"[" * 100_000])

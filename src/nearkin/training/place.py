@@ -72,12 +72,13 @@ class TrainingPlace:
         """Make the place ready, and keep others out of it; with `anew`, delete what is there.
 
         What is there goes, too, and that is told, where its settings are gone: nothing says of
-        which training it is.
+        which training it is. A finished model stays.
 
         Raises
         ------
         InputError, RunError
-            As `decide` does, and if another command is at work there.
+            As `decide` does, if another command is at work there, and if the settings of a
+            finished model are gone.
         """
         self.decide(inputs)
         self.owned.claim(inputs)
@@ -85,6 +86,12 @@ class TrainingPlace:
             begun = (self.folder / "checkpoint.pt").is_file()
             lost = begun and not (self.folder / "settings.json").is_file()
             if lost and not anew:
+                if self.is_whole(self.target):
+                    raise RunError(
+                        f"{printable(self.folder)}: has no settings.json, which says what training "
+                        f"{printable(self.target.name)} is of; move that model away, name another "
+                        "--out or pass --force"
+                    )
                 tell(
                     f"{printable(self.folder)}: has no settings.json, which says what training it "
                     "is of; it is removed and begun anew"
