@@ -104,3 +104,19 @@ def test_one_file_has_one_split_however_its_path_is_written(tmp_path: Path) -> N
     path.write_text("path,split\na.wav,train\nsub/../a.wav,test\n./a.wav,train\n")
     with pytest.raises(InputError, match=r"file 'a.wav' is in train and test"):
         read_labelled(path)
+
+
+def test_a_label_is_the_same_however_its_letters_are_composed(tmp_path: Path) -> None:
+    """One program writes u with its accent as one character, another as two (Unicode, annex 15)."""
+    whole, apart = "fl\u00fbte", "flu\u0302te"
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_bytes(b"x")
+    path = tmp_path / "m.csv"
+    rows = [f"a.wav,train,1,{whole},{whole};x", f"b.wav,test,2,{apart},x; {apart}"]
+    path.write_text("\n".join(["path,split,group,instrument,tags", *rows]), "utf-8")
+    found = read_labelled(path, column="instrument").rows
+    assert [one.instrument for one in found] == [whole, whole]
+    assert set(found[0].tags) == set(found[1].tags) == {whole, "x"}
+    path.write_text(f"path,split,group\na.wav,train,{whole}\nb.wav,test,{apart}\n", "utf-8")
+    with pytest.raises(InputError, match="is in train and test: must be in one split"):
+        read_labelled(path)

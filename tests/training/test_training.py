@@ -307,6 +307,7 @@ def test_bad_manifests_are_one_sentence_each(tmp_path: Path, cache: Path) -> Non
     refused(good.replace(",valid,", ",train,"), "no row of split 'valid'")
     refused(good.replace("mix7.wav", "gone.wav"), "line 9.*gone.wav")
     refused(good.replace("instrument", "else"), "no column 'instrument'")
+    refused(good.replace("drum", "organ"), "every row is of the instrument 'organ': must be two")
     soundfile.write(corpus.parent / "voice2.wav", np.zeros(SR), SR)
     refused(good, "mix2.wav lasts 2.00 s and its vocals .*voice2.wav 1.00 s", "vs")
     for path in corpus.parent.glob("mix[38].wav"):

@@ -8,6 +8,7 @@ A manifest (CSV or Parquet) names its clips: ``path`` relative to the manifest, 
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def read_labelled(
     for name in ["path", *([column] if column else []), *(["split"] if split else [])]:
         every = "add it, or pass --split all to perform"
         require_column(path, table, name, every if name == "split" else "add it")
+    table = _composed(table)
     check_groups(table, path)
     if split is not None:
         table = table[table["split"] == split]
@@ -160,6 +162,14 @@ def _refuse_other(path: Path, texts: pd.DataFrame, *, force: bool) -> None:
         raise InputError(
             f"{printable(path)}: holds another manifest; name another file or pass --force"
         )
+
+
+def _composed(table: pd.DataFrame) -> pd.DataFrame:
+    """Write labels and groups with composed letters: a flûte of two programs is one instrument."""
+    names = [name for name in ("group", "tags", "instrument") if name in table.columns]
+    return table.assign(
+        **{name: [unicodedata.normalize("NFC", text) for text in table[name]] for name in names}
+    )
 
 
 def _row(find: Finder, where: str, cells: dict[str, str], column: str | None) -> Row:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.recordings import Row
-from nearkin.errors import InputError, printable
+from nearkin.errors import InputError, printable, shown
 from nearkin.networks.files import Model, load, save
 from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
@@ -370,7 +370,7 @@ def labels_of(what: Task, splits: Mapping[str, Sequence[Row]], manifest: Path) -
     Raises
     ------
     InputError
-        If the task needs labels and there are none.
+        If the task needs labels and there are none, or classes and there is one.
     """
     every = [row for rows in splits.values() for row in rows]
     labels = what.labels(every if what.one_class else splits["train"])
@@ -378,6 +378,11 @@ def labels_of(what: Task, splits: Mapping[str, Sequence[Row]], manifest: Path) -
         raise InputError(
             f"{printable(manifest)}: its training rows hold no {what.column}: must hold at "
             f"least one; fill the column '{what.column}'"
+        )
+    if what.one_class and len(labels) == 1:
+        raise InputError(
+            f"{printable(manifest)}: every row is of the {what.column} {shown(labels[0])}: must be "
+            "two at least, or there is nothing to tell apart; add rows of another"
         )
     return labels
 
