@@ -114,6 +114,22 @@ def test_hugging_face_that_cannot_be_loaded(tmp_path: Path, wav2vec2: Path) -> N
     assert not mark.exists()
 
 
+def test_a_model_in_the_cache_whose_weights_are_pickled_only_is_not_to_be_fetched_anew(
+    wav2vec2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache as Hugging Face lays it out: models--OWNER--NAME, with refs and snapshots."""
+    model = tmp_path / "models--acme--old"
+    folder = model / "snapshots" / ("a" * 40)
+    shutil.copytree(wav2vec2, folder)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert resolve("hf:acme/old").name == "old"
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"weights are pickled \(pytorch_model\.bin\)"):
+        resolve("hf:acme/old")
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [

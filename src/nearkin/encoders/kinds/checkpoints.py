@@ -33,10 +33,8 @@ def require(spec: str, place: str) -> None:
     InputError
         Saying what it is instead; also of a folder whose weights are pickled only.
     """
-    if os.path.isdir(place):  # noqa: PTH112  (it takes any name)
-        _refuse_pickled_only(spec, Path(place))
-        return
-    reason = _no_place(place)
+    is_folder = os.path.isdir(place)  # noqa: PTH112  (it takes any name)
+    reason = _pickled_only(Path(place)) if is_folder else _no_place(place)
     if reason:
         raise InputError(f"encoder '{printable(spec)}': {reason}")
 
@@ -90,7 +88,7 @@ def missing(place: str) -> str:
             "feature extractor there with extractor.save_pretrained(FOLDER)"
         )
     if not list(folder.glob("*.safetensors")):
-        return (
+        return _pickled_only(folder) or (
             "there are no weights (*.safetensors) beside its config.json; save or fetch them anew"
         )
     return ""
@@ -125,13 +123,12 @@ def _not_cached(place: str) -> str:
     )
 
 
-def _refuse_pickled_only(spec: str, folder: Path) -> None:
-    if list(folder.glob("*.safetensors")):
-        return
+def _pickled_only(folder: Path) -> str:
     pickled = sorted(path.name for path in folder.glob("*.bin"))
-    if pickled:
-        raise InputError(
-            f"encoder '{spec}': its weights are pickled ({pickled[0]}), and opening that can "
-            "run any code: where you trust it, load it and save it anew with "
-            "model.save_pretrained(FOLDER), which writes safetensors"
-        )
+    if not pickled or list(folder.glob("*.safetensors")):
+        return ""
+    return (
+        f"its weights are pickled ({printable(pickled[0])}), and opening that can run any code: "
+        "where you trust it, load it and save it anew with model.save_pretrained(FOLDER), which "
+        "writes safetensors"
+    )
