@@ -64,6 +64,23 @@ def test_lines_of_the_log_that_were_damaged_are_left_out(tmp_path: Path) -> None
         assert pd.read_csv(path)["step"].tolist() == ["performance"]
 
 
+def test_lines_of_the_log_of_windows_stay(tmp_path: Path) -> None:
+    """No memory is known there, and an editor may end lines its own way."""
+    folder = StudyFolder(tmp_path / "study")
+    folder.claim()
+    path = tmp_path / "study" / "log.csv"
+    for name in ("corpus tags", "train vgg ae 1"):
+        folder.log((name, 1.25, 1.0, float("nan")))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    folder.log(("performance", 2.0, 1.0, float("nan")))
+    assert path.read_text("utf-8").splitlines() == [
+        "step,seconds,cpu_seconds,peak_mb",
+        "corpus tags,1.2,1.0,nan",
+        "train vgg ae 1,1.2,1.0,nan",
+        "performance,2.0,1.0,nan",
+    ]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("data")

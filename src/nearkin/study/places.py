@@ -169,8 +169,8 @@ class StudyFolder:
         """Add a row to log.csv: what a step took. Lines that were damaged are left out."""
         path, head = self.root / "log.csv", ",".join(LOG)
         text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
-        whole = re.compile(r"[\w -]+" + (len(LOG) - 1) * r",\d+\.\d")
-        lines = [head, *filter(whole.fullmatch, text.split("\n"))]
+        whole = re.compile(r"[\w -]+" + (len(LOG) - 1) * r",(\d+\.\d|nan)")
+        lines = [head, *filter(whole.fullmatch, text.replace("\r\n", "\n").split("\n"))]
         before = "".join(f"{line}\n" for line in lines)
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow([row[0], *(f"{x:.1f}" for x in row[1:])])
