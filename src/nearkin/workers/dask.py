@@ -26,7 +26,7 @@ from typing import Any
 from nearkin.errors import InputError, RunError, printable
 from nearkin.files import key, write_whole
 from nearkin.optional import need
-from nearkin.progress import Tell, unsaid
+from nearkin.progress import Tell, duration, unsaid
 from nearkin.workers.protocol import Done, Item, Lost, Unit
 from nearkin.workers.remote import (
     GivenUp,
@@ -64,7 +64,9 @@ class Scheduler:
     address : str or distributed.Client
         ``"tcp://host:8786"``, ``"file:scheduler.json"``, or a client.
     patience_s : float
-        How long the first worker is waited for, and another one when all are lost.
+        How long the first worker is waited for.
+    alone_s : float
+        How long another worker is waited for when all are lost: in a queue that takes its time.
     slow_s : float, optional
         After how many seconds a unit is taken to stand still; by default 20 times the median of
         those that ended, and at least 300.
@@ -72,6 +74,7 @@ class Scheduler:
 
     address: Any
     patience_s: float = 600.0
+    alone_s: float = 86_400.0
     slow_s: float | None = None
 
 
@@ -242,22 +245,20 @@ class Cluster:
             tasks[name] = _Task(item, future, attempts)
 
     def _require_a_worker(self) -> None:
-        """Wait only so long for a cluster without workers: a nanny may start no other.
+        """Tell that there is no worker, and wait only so long: a nanny may start no other.
 
         It does not where its worker dies before it has heard that this one is there.
         """
         if self._client.nthreads():
             self._alone_since = None
             return
-        now, patience_s = time.monotonic(), self._scheduler.patience_s
+        now, alone_s = time.monotonic(), self._scheduler.alone_s
         if self._alone_since is None:
             self._alone_since = now
-            self._tell(
-                f"Dask: no worker is left; another is waited for, {patience_s:.0f} s at most"
-            )
-        if now - self._alone_since > patience_s:
+            self._tell("Dask: no worker is left; another is waited for")
+        if now - self._alone_since > alone_s:
             raise RunError(
-                f"all Dask workers were lost, and none came in {patience_s:.0f} s; start workers, "
+                f"all Dask workers were lost, and none came in {duration(alone_s)}; start workers, "
                 "then give the same command again, it goes on where it stopped"
             )
 
