@@ -30,7 +30,7 @@ from nearkin.study.paper import CLAIMS
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
 from nearkin.study.steps import steps_of
-from nearkin.study.study import WHOLE, _cpu_seconds, _Told, reproduce, require_possible
+from nearkin.study.study import WHOLE, _cpu_seconds, _Told, finished, reproduce, require_possible
 from nearkin.training.place import TrainingPlace
 from nearkin.workers import open_workers
 from support.commands import command, refused
@@ -289,6 +289,28 @@ def test_a_model_that_went_is_trained_again(
     model.unlink()
     reproduce(plan_for(data), study)
     assert sha256_of(model) == sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [
+        ("run/performance.csv", "performance"),
+        ("run/embeddings/vgg-at.npy", "consistency"),
+        ("run/analysis/gam.csv", "analyze"),
+        ("run/figures/figure_7.svg", "report"),
+        ("figures/figure_14.svg", "vocal map"),
+    ],
+)
+def test_what_a_finished_step_left_and_was_damaged_is_made_again(
+    name: str, again: str, study: Path, data: dict[str, Path]
+) -> None:
+    """A step named some of its files only; the others stayed damaged, with exit 0."""
+    before, path = content(study), study / name
+    path.write_bytes(path.read_bytes()[:-9])
+    assert again not in finished(plan_for(data), StudyFolder(study))
+    reproduce(plan_for(data), study)
+    assert name in before
+    assert content(study) == before
 
 
 def test_a_failed_step_is_told_with_what_to_do(

@@ -43,6 +43,8 @@ WEIGHTS = {
 }
 """About the seconds of a step at scale small on one core, to weigh progress with."""
 
+_TABLES = ("clips.parquet", "queries.parquet", "consistency.parquet", "consistency.csv")
+
 
 class Work(NamedTuple):
     """What a step works with."""
@@ -85,14 +87,17 @@ def steps_of(plan: StudyPlan) -> list[Step]:
     steps.append(Step("check", "check", check, lambda folder: [], WEIGHTS["check"]))
     steps += [_training(*model) for model in plan.models]
     for name, act, files in (
-        ("consistency", consistency, ("run.json", "queries.parquet", "consistency.parquet")),
-        ("performance", performance, ("performance.parquet", "performance_clips.parquet")),
-        ("analyze", analyze, ("analysis/marginal_means.csv", "analysis/anova.csv")),
-        ("report", report, ("report.html",)),
+        ("consistency", consistency, ("run.json", *_TABLES, "failures.*", "embeddings/*")),
+        ("performance", performance, ("performance.parquet", "performance[._]*")),
+        ("analyze", analyze, ("analysis/marginal_means.csv", "analysis/*")),
+        ("report", report, ("report.html", "figures/*")),
     ):
-        steps.append(Step(name, name, act, _in_run(files), WEIGHTS[name]))
-    steps.append(Step("vocal map", "report", vocal_map, _mapped, WEIGHTS["report"]))
-    steps.append(Step("claims", "report", claims, _at_top, WEIGHTS["report"]))
+        left = _files(*(f"run/{one}" for one in files))
+        steps.append(Step(name, name, act, left, WEIGHTS[name]))
+    left = _files("figures/vocal_map.csv", "figures/*")
+    steps.append(Step("vocal map", "report", vocal_map, left, WEIGHTS["report"]))
+    left = _files("claims.csv", "report.html")
+    steps.append(Step("claims", "report", claims, left, WEIGHTS["report"]))
     return steps
 
 
@@ -285,13 +290,14 @@ def claims(work: Work) -> None:
     work.folder.put("report.html", build(decided, evidence, work.plan, pictures))
 
 
-def _in_run(names: tuple[str, ...]) -> Callable[[StudyFolder], list[Path]]:
-    return lambda folder: [folder.run / name for name in names]
+def _files(*names: str) -> Callable[[StudyFolder], list[Path]]:
+    """Return what gives a step's files: those named, and of patterns those that are there."""
 
+    def files(folder: StudyFolder) -> list[Path]:
+        found: dict[Path, None] = {}
+        for name in names:
+            there = sorted(folder.root.glob(name)) if "*" in name else [folder.root / name]
+            found |= dict.fromkeys(there)
+        return list(found)
 
-def _mapped(folder: StudyFolder) -> list[Path]:
-    return [folder.root / "figures" / "vocal_map.csv"]
-
-
-def _at_top(folder: StudyFolder) -> list[Path]:
-    return [folder.root / name for name in ("claims.csv", "report.html")]
+    return files
