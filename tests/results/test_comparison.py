@@ -18,10 +18,11 @@ from scipy import stats
 import nearkin
 from nearkin.cli.compare_summary import lines
 from nearkin.errors import InputError
-from nearkin.results.answers import RunTables
+from nearkin.results.answers import Paired, RunTables
 from nearkin.results.collections import collection_rows
 from nearkin.results.comparison import ALL, COLUMNS, compare
 from nearkin.statistics import tests as significance
+from nearkin.statistics.bootstrap import resamples
 from nearkin.statistics.paired import paired_difference
 from nearkin.statistics.tests import holm
 from support.fabricated import fabricate
@@ -304,6 +305,52 @@ def test_clips_of_one_file_are_one_witness() -> None:
     one = run.clips.assign(group="g")
     with pytest.raises(InputError, match="are of one file or group"):
         compare([RunTables("r", run.record, one, run.queries)])
+
+
+def rare_failures(rng: np.random.Generator, units: np.ndarray, share: float) -> np.ndarray:
+    """C_W of clips that fail rarely, half of the time with all of their group."""
+    group, clip = rng.random(units.max() + 1) < share, rng.random(len(units)) < share
+    return 1.0 - np.where(rng.random(len(units)) < 0.5, group[units], clip)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05])
+def test_groups_of_unequal_size_with_rare_failures_reject_no_more_than_they_may(
+    share: float,
+) -> None:
+    """Units that do not differ were taken to, and a true null was rejected .14 and .11 times."""
+    rng, rejected, n = np.random.default_rng(1), 0, 300
+    counts = resamples(40, n_resamples=999, rng=np.random.default_rng(0)).astype(float)
+    for _ in range(n):
+        units = np.repeat(np.arange(40), rng.choice([1, 1, 1, 2, 3, 6], 40))
+        a, b = (rare_failures(rng, units, share)[None, None] for _ in range(2))
+        one, two, own = Paired(a, b, units).shares([0])
+        assert own.mean() == pytest.approx(a.mean() - b.mean(), abs=1e-12)
+        assert (one - two).mean() == pytest.approx(a.mean() - b.mean(), abs=1e-12)
+        rejected += paired_difference(one, two, counts, bound=1.0, own=own).p <= 0.05
+    assert rejected / n <= 0.05 + 2.6 * math.sqrt(0.05 * 0.95 / n)
+
+
+def test_two_groups_that_differ_prove_nothing_whatever_their_sizes() -> None:
+    """Of two signs both are equal one time in two: no p is smaller (a test of signs)."""
+    units = np.repeat(np.arange(40), [6] + [1] * 39)
+    a, b = np.ones((1, 1, 45)), np.ones((1, 1, 45))
+    b[0, 0, [0, 20]] = 0
+    one, two, own = Paired(a, b, units).shares([0])
+    counts = resamples(40, n_resamples=999, rng=np.random.default_rng(0)).astype(float)
+    found = paired_difference(one, two, counts, bound=1.0, own=own)
+    assert (own != 0).sum() == 2
+    assert found.p >= 0.5
+    assert found.low <= 0 <= found.high
+
+
+def test_a_missing_clip_makes_no_other_clip_differ() -> None:
+    units = np.arange(40)
+    a, b = np.ones((1, 2, 40)), np.ones((1, 2, 40))
+    b[0, 0, 3] = 0
+    a[0, 1, 7] = np.nan
+    *_, own = Paired(a, b, units).shares([0, 1])
+    assert np.flatnonzero(own).tolist() == [3]
+    assert own.mean() == pytest.approx(0.5 * 1 / 40)
 
 
 def test_failed_queries_are_named_and_lost() -> None:

@@ -133,13 +133,15 @@ def _row(
         reason = "no two groups have two clips" if where.measure == SAME_GROUP else "too few groups"
         return {**row, "status": f"undefined: {reason}"}
     drawn = counts(n_units)
+    everywhere = np.ones((1, len(used)), bool)
     sides: list[Floats] = []
     for name, by_clip in (("after", after[both]), ("before", before[both])):
         low, high = _limits(where, by_clip, used, drawn)
         row |= {name: float(by_clip.mean()), f"{name}_low": low, f"{name}_high": high}
-        sides.append(unit_shares(by_clip[None, None], np.ones((1, len(used)), bool), used))
+        sides.append(unit_shares(by_clip[None, None], everywhere, used))
+    own = unit_shares((after - before)[None, None, both], everywhere, used, centred=False)[0]
     bound = 2.0 if where.measure == RHO else 1.0
-    found = paired_difference(sides[0], sides[1], drawn, bound=bound)
+    found = paired_difference(sides[0], sides[1], drawn, bound=bound, own=own)
     row |= {"difference": row["after"] - row["before"], "ci_low": found.low, "ci_high": found.high}
     return {**row, "p": found.p}
 

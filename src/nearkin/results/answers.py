@@ -158,7 +158,9 @@ def units_of(run: RunTables, shared: Sequence[str]) -> NDArray[np.intp]:
     return np.asarray(pd.factorize(files)[0], np.intp)
 
 
-def unit_shares(value: Floats, there: NDArray[np.bool_], units: NDArray[np.intp]) -> Floats:
+def unit_shares(
+    value: Floats, there: NDArray[np.bool_], units: NDArray[np.intp], *, centred: bool = True
+) -> Floats:
     """Return what every unit adds to a mean over clips, then places: float64[trial, unit].
 
     Parameters
@@ -169,6 +171,9 @@ def unit_shares(value: Floats, there: NDArray[np.bool_], units: NDArray[np.intp]
         False where missing: such a clip adds the place's mean.
     units : int[clip]
         Clips of one number are one unit.
+    centred : bool
+        Weigh every unit against the mean, as a ratio of totals is linearised; otherwise a unit
+        whose values are 0 adds 0.
 
     Returns
     -------
@@ -178,15 +183,52 @@ def unit_shares(value: Floats, there: NDArray[np.bool_], units: NDArray[np.intp]
     n = value.shape[2]
     with np.errstate(invalid="ignore", divide="ignore"):
         filled = there.sum(axis=1)
-        mean = (np.where(there, value, 0.0).sum(axis=2) / filled)[:, :, None]
+        mean = (np.where(there, value, 0.0).sum(axis=2) / filled)[:, :, None] * centred
         weight = (n / filled)[:, None]
         shares = (np.where(there, (value - mean) * weight, 0.0) + mean).mean(axis=1)
     count = int(units.max()) + 1
     if count == n:
         return np.asarray(shares)
-    centre = shares.mean(axis=1, keepdims=True)
+    centre = shares.mean(axis=1, keepdims=True) * centred
     summed = [np.bincount(units, weights=one, minlength=count) for one in shares - centre]
     return np.asarray(np.stack(summed) * count / n + centre)
+
+
+class Paired:
+    """Two systems' numbers at the same places and clips, missing in one: missing in both.
+
+    Parameters
+    ----------
+    a, b : float64[T_a, P, N], float64[T_b, P, N]
+        Numbers by trial, place and clip; NaN where missing.
+    units : int[N]
+        Which clips only come together: one number each.
+    """
+
+    def __init__(self, a: Floats, b: Floats, units: NDArray[np.intp]) -> None:
+        missing = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)
+        self.there: NDArray[np.bool_] = ~np.asarray(missing, bool)
+        self.a, self.b = (np.where(missing, 0.0, side) for side in (a, b))
+        self.units = units
+
+    def shares(self, where: Sequence[int]) -> tuple[Floats, Floats, Floats]:
+        """Return what every unit adds to the two means over some places, trial by trial.
+
+        And, over all trials, each unit's own difference, 0 where its clips do not differ. See
+        `unit_shares`.
+        """
+        there = self.there[where]
+        a, b = self.a[:, where], self.b[:, where]
+        own = (a.mean(axis=0) - b.mean(axis=0))[None]
+        return (
+            unit_shares(a, there, self.units),
+            unit_shares(b, there, self.units),
+            unit_shares(own, there, self.units, centred=False)[0],
+        )
+
+    def answered(self, where: Sequence[int]) -> int:
+        """Return how many clips answered anywhere."""
+        return int(self.there[where].any(axis=0).sum())
 
 
 def failed_notes(

@@ -16,10 +16,10 @@ import numpy as np
 
 from nearkin.results.answers import (
     Answers,
+    Paired,
     RunTables,
     SystemOfRun,
     answers_of,
-    unit_shares,
     units_of,
     used_clips,
 )
@@ -92,14 +92,12 @@ def task_pairs(run: RunTables) -> tuple[dict[System, float], list[TaskPair]]:
         if a.task == b.task:
             continue
         for distance in [name for name in within[a] if name in within[b]]:
-            values = within[a][distance].value, within[b][distance].value
-            lost = [np.isnan(value).any(axis=0) for value in values]
-            there = ~np.asarray(lost[0] | lost[1], bool)
-            sides = [unit_shares(value, there, units) for value in values]
-            difference = float(sides[0].mean() - sides[1].mean())
+            paired = Paired(within[a][distance].value, within[b][distance].value, units)
+            mine, theirs, own = paired.shares(range(len(paired.there)))
+            difference = float(mine.mean() - theirs.mean())
             if math.isnan(difference):
                 continue
-            low, high, p, _ = paired_difference(sides[0], sides[1], counts, bound=1.0)
+            low, high, p, _ = paired_difference(mine, theirs, counts, bound=1.0, own=own)
             if math.isnan(p):
                 continue  # two trials: no test
             found.append(TaskPair(a, b, distance, difference, low, high, p, p))

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from nearkin.errors import InputError
 from nearkin.results.answers import (
     Answers,
+    Paired,
     Place,
     Question,
     RunTables,
@@ -38,7 +39,6 @@ from nearkin.results.answers import (
     answers_of,
     common_clips,
     failed_notes,
-    unit_shares,
     units_of,
 )
 from nearkin.results.attack_answers import attacked
@@ -244,39 +244,6 @@ def _names(a: SystemOfRun, b: SystemOfRun, question: Question) -> dict[str, Any]
     }
 
 
-class Paired:
-    """Two systems' numbers at the same places and clips, missing in one: missing in both.
-
-    Parameters
-    ----------
-    a, b : float64[T_a, P, N], float64[T_b, P, N]
-        Numbers by trial, place and clip; NaN where missing.
-    units : int[N]
-        Which clips only come together: one number each.
-    """
-
-    def __init__(self, a: Floats, b: Floats, units: NDArray[np.intp]) -> None:
-        missing = np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0)
-        self.there: NDArray[np.bool_] = ~np.asarray(missing, bool)
-        self.a, self.b = (np.where(missing, 0.0, side) for side in (a, b))
-        self.units = units
-
-    def shares(self, where: Sequence[int]) -> tuple[Floats, Floats]:
-        """Return what every unit adds to the two means over some places, trial by trial.
-
-        See `nearkin.results.answers.unit_shares`.
-        """
-        there = self.there[where]
-        return (
-            unit_shares(self.a[:, where], there, self.units),
-            unit_shares(self.b[:, where], there, self.units),
-        )
-
-    def answered(self, where: Sequence[int]) -> int:
-        """Return how many clips answered anywhere."""
-        return int(self.there[where].any(axis=0).sum())
-
-
 def _differences(
     a: Answers,
     b: Answers,
@@ -295,22 +262,28 @@ def _differences(
     shares = {code: paired.shares(where) for code, where in by_code.items()}
 
     def row(
-        level: str, at: Place, both: tuple[Floats, Floats], where: list[int], status: str = OK
+        level: str,
+        at: Place,
+        shares: tuple[Floats, Floats, Floats],
+        where: list[int],
+        status: str = OK,
     ) -> dict[str, Any]:
-        return _row(level, at, both, counts, bound, paired.answered(where), status)
+        return _row(level, at, shares, counts, bound, paired.answered(where), status)
 
     # A transformation nobody can be judged in (an undefined monotonicity) is not in the mean.
     known = [c for c in codes if not math.isnan(sum(float(one.sum()) for one in shares[c]))]
     everywhere = Place(ALL, math.nan)
     if known:
-        means = [np.mean([shares[code][side] for code in known], axis=0) for side in (0, 1)]
+        mean_a, mean_b, mean_own = (
+            np.mean(part, axis=0) for part in zip(*(shares[code] for code in known), strict=True)
+        )
         where = [index for code in known for index in by_code[code]]
         left_out = [code for code in codes if code not in known]
         status = f"without {', '.join(left_out)}" if left_out else OK
-        yield row("overall", everywhere, (means[0], means[1]), where, status)
+        yield row("overall", everywhere, (mean_a, mean_b, mean_own), where, status)
     else:
         nothing = np.full((1, 2), math.nan)
-        yield row("overall", everywhere, (nothing, nothing), [])
+        yield row("overall", everywhere, (nothing, nothing, nothing[0]), [])
     for code, where in by_code.items():
         yield row("transformation", Place(code, math.nan), shares[code], where)
     if points:
@@ -330,19 +303,20 @@ def _status(difference: float, found: Difference, status: str) -> str:
 def _row(
     level: str,
     at: Place,
-    both: tuple[Floats, Floats],
+    shares: tuple[Floats, Floats, Floats],
     counts: Floats,
     bound: float,
     answered: int,
     status: str = OK,
 ) -> dict[str, Any]:
-    means = [float(side.mean()) for side in both]
+    a, b, own = shares
+    means = [float(side.mean()) for side in (a, b)]
     difference = means[0] - means[1]
-    undefined = math.isnan(difference) or len(both[0][0]) < 2
+    undefined = math.isnan(difference) or len(own) < 2
     found = (
         Difference(math.nan, math.nan, math.nan, "")
         if undefined
-        else paired_difference(*both, counts, bound=bound)
+        else paired_difference(a, b, counts, bound=bound, own=own)
     )
     return {
         "level": level,

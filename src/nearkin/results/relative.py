@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nearkin.errors import InputError
 from nearkin.results.answers import (
     Answers,
+    Paired,
     Question,
     RunTables,
     SystemOfRun,
@@ -26,7 +27,7 @@ from nearkin.results.answers import (
     common_clips,
     units_of,
 )
-from nearkin.results.comparison import Paired, largest_difference
+from nearkin.results.comparison import largest_difference
 from nearkin.results.requirement import Requirement
 from nearkin.seeds import stream
 from nearkin.statistics.bootstrap import resamples
@@ -216,10 +217,10 @@ class _Intervals:
             return float(low), float(high)
         if self._paired is None:
             return nothing
-        shares = self._paired.shares([self._where[_key(*place)] for place in places])
-        if np.isnan(shares[0]).any() or np.isnan(shares[1]).any():
+        a, b, own = self._paired.shares([self._where[_key(*place)] for place in places])
+        if np.isnan(a).any() or np.isnan(b).any():
             return nothing
-        found = paired_difference(*shares, self._counts, bound=self._bound)
+        found = paired_difference(a, b, self._counts, bound=self._bound, own=own)
         return found.low, found.high
 
 

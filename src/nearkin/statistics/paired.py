@@ -61,7 +61,9 @@ class Difference(NamedTuple):
     method: str
 
 
-def paired_difference(a: Floats, b: Floats, counts: Floats, *, bound: float) -> Difference:
+def paired_difference(
+    a: Floats, b: Floats, counts: Floats, *, bound: float, own: Floats | None = None
+) -> Difference:
     """Compare two means over the same units.
 
     Parameters
@@ -72,6 +74,10 @@ def paired_difference(a: Floats, b: Floats, counts: Floats, *, bound: float) -> 
         How often each of B resamples drew each unit.
     bound : float
         Largest difference there can be.
+    own : float64[G], optional
+        Every unit's own difference, 0 where its values are equal. By default ``a - b``, which is
+        never 0 where units hold unequally many clips, or some are missing: each is then weighed
+        against the mean.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def paired_difference(a: Floats, b: Floats, counts: Floats, *, bound: float) -> 
     if any(1 < len(side) < FEWEST_TRIALS for side in (a, b)):
         return Difference(math.nan, math.nan, math.nan, "")
     mean = float(d.mean())
-    differing = int((np.abs(d) > ROUND_OFF).sum())
+    differing = int((np.abs(d if own is None else own) > ROUND_OFF).sum())
     if np.ptp(d) <= ROUND_OFF and len(a) == len(b) == 1:
         found = _unseen(mean, n, bound)
     elif len(a) > 1 or len(b) > 1:
