@@ -93,11 +93,11 @@ def task_pairs(run: RunTables) -> tuple[dict[System, float], list[TaskPair]]:
             continue
         for distance in [name for name in within[a] if name in within[b]]:
             paired = Paired(within[a][distance].value, within[b][distance].value, units)
-            mine, theirs, own = paired.shares(range(len(paired.there)))
-            difference = float(mine.mean() - theirs.mean())
+            first, second, own = paired.shares(range(len(paired.there)))
+            difference = float(first.mean() - second.mean())
             if math.isnan(difference):
                 continue
-            low, high, p, _ = paired_difference(mine, theirs, counts, bound=1.0, own=own)
+            low, high, p, _ = paired_difference(first, second, counts, bound=1.0, own=own)
             if math.isnan(p):
                 continue  # two trials: no test
             found.append(TaskPair(a, b, distance, difference, low, high, p, p))
