@@ -138,9 +138,11 @@ def test_stills_stand_in_the_page_for_readers_without_scripts():
     text = report.build(fabricate(n=5, grid={"PN": [0, 30], "MP": [64]}))
     stills = re.findall(r"<noscript>(<svg.*?</svg>)</noscript>", text, re.DOTALL)
     assert len(stills) == text.count('<div class="chart"')
-    clips = re.findall(r'id="([^"]*clip\d+)"', text)
-    assert len(clips) == len(set(clips))
-    assert set(re.findall(r"url\(#([^)]*)\)", "".join(stills))) <= set(clips)
+    parts = re.findall(r'id="(part-[^"]*)"', text)
+    assert len(parts) == len(set(parts))
+    named = set(re.findall(r"url\(#([^)]*)\)", "".join(stills)))
+    assert named
+    assert named <= set(parts)
 
 
 CHOOSE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,11 @@ def test_the_gain_of_a_clip_is_that_of_what_stays_with_it(tune_file: Path) -> No
 
 
 class Ends(KeyboardInterrupt):
-    """What ends a process: nothing that calls foreign code catches it."""
+    """What ends a process: nothing that calls foreign code catches what a signal brought."""
+
+
+def end(number: int, frame: object) -> None:
+    raise Ends
 
 
 class Deadly:
@@ -318,7 +323,7 @@ class Deadly:
 
     def embed(self, audio: Any) -> Any:
         if (audio == 3).any():
-            raise Ends
+            signal.raise_signal(signal.SIGINT)
         return audio[:, :4]
 
 
@@ -327,11 +332,15 @@ def test_the_step_that_ends_a_process_is_named_by_its_point() -> None:
     clips = np.stack([np.full(plan.clip_samples, level, np.float32) for level in (1, 3, 2, 4)])
     keys = [Key("clip", *point) for point in plan.points]
     encoder = resolve(Deadly())
-    for watched_by, last in ((True, f"encoder {encoder.label}, PN 10"), (False, "")):
-        told = [""]
-        with pytest.raises(Ends), watched(told.append if watched_by else None):
-            embed_all(plan, [encoder], clips, keys, [OK] * 4)
-        assert told[-1] == last
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        for watched_by, last in ((True, f"encoder {encoder.label}, PN 10"), (False, "")):
+            told = [""]
+            with pytest.raises(Ends), watched(told.append if watched_by else None):
+                embed_all(plan, [encoder], clips, keys, [OK] * 4)
+            assert told[-1] == last
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_who_is_watched_gets_the_same_bytes(long_file: Path) -> None:

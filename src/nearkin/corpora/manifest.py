@@ -166,10 +166,13 @@ def _refuse_other(path: Path, texts: pd.DataFrame, *, force: bool) -> None:
 
 def _composed(table: pd.DataFrame) -> pd.DataFrame:
     """Write labels and groups with composed letters: a flûte of two programs is one instrument."""
-    names = [name for name in ("group", "tags", "instrument") if name in table.columns]
-    return table.assign(
-        **{name: [unicodedata.normalize("NFC", text) for text in table[name]] for name in names}
-    )
+    import pandas as pd
+
+    composed = table.copy()
+    for name in [name for name in ("group", "tags", "instrument") if name in table.columns]:
+        texts = [unicodedata.normalize("NFC", text) for text in table[name]]
+        composed[name] = pd.Series(texts, table.index, dtype=object)  # names hold any bytes
+    return composed
 
 
 def _row(find: Finder, where: str, cells: dict[str, str], column: str | None) -> Row:
