@@ -96,15 +96,19 @@ def test_a_wrong_variable_stops_nothing_that_needs_no_library() -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def importing(name: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``nearkin list`` import a module of this text."""
+    (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr("nearkin.cli.list.catalogue", lambda what: __import__(name) and [])
+
+
 def test_a_variable_whose_value_an_error_holds_by_chance_is_not_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "has_a_fault.py").write_text(
-        'import os\nLEVEL = [][len(os.environ.get("SOME_LEVEL", ""))]\n'
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+    text = 'import os\nLEVEL = [][len(os.environ.get("SOME_LEVEL", ""))]\n'
+    importing("has_a_fault", text, tmp_path, monkeypatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("nearkin.cli.list.catalogue", lambda what: __import__("has_a_fault") and [])
     for value in ("", "list"):  # list index out of range
         monkeypatch.setenv("SOME_LEVEL", value)
         done = command("list", "grids")
@@ -116,13 +120,8 @@ def test_a_variable_that_a_library_reads_where_it_is_imported_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As libraries that are not known here do it, over two lines."""
-    (tmp_path / "reads_a_variable.py").write_text(
-        'import os\nLEVEL = float(\n    os.environ.get("SOME_LEVEL", "1")\n)\n'
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(
-        "nearkin.cli.list.catalogue", lambda what: __import__("reads_a_variable") and []
-    )
+    text = 'import os\nLEVEL = float(\n    os.environ.get("SOME_LEVEL", "1")\n)\n'
+    importing("reads_a_variable", text, tmp_path, monkeypatch)
     monkeypatch.setenv("SOME_LEVEL", "much")
     assert "SOME_LEVEL='much': cannot be used (ValueError: could not convert" in refused(
         "list", "grids"

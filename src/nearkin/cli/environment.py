@@ -11,29 +11,46 @@ import linecache
 import os
 import re
 import traceback
+from collections.abc import Callable
+from typing import NamedTuple
 
 from nearkin.errors import InputError, shown
 
-_WHOLE = "a whole number"
-_ABOVE = "a whole number above 0"
-_EMPTY = "empty or 0 (librosa cannot be imported under it)"
-_NONE = {"SOURCE_DATE_EPOCH": ("",), "EAGER_IMPORT": ("", "0")}
-"""Values that are as if a variable were not set."""
+
+class _Demand(NamedTuple):
+    words: str
+    allows: Callable[[str], bool]
+
+
+def _is_whole(value: str) -> bool:
+    try:
+        int(value)
+    except ValueError:
+        return False
+    return True
+
+
+_WHOLE = _Demand("a whole number", _is_whole)
 _DEMANDS = {
-    "SOURCE_DATE_EPOCH": _WHOLE,
+    "SOURCE_DATE_EPOCH": _Demand("a whole number", lambda value: not value or _is_whole(value)),
     "NUMPY_MADVISE_HUGEPAGE": _WHOLE,
     "NUMBA_DYLD_WORKAROUND": _WHOLE,
-    "NUMBA_NUM_THREADS": _ABOVE,
+    # of what is no number numba warns, and takes its own
+    "NUMBA_NUM_THREADS": _Demand(
+        "a whole number above 0", lambda value: not _is_whole(value) or int(value) > 0
+    ),
     "JOBLIB_MULTIPROCESSING": _WHOLE,
     "LIBROSA_CACHE_LEVEL": _WHOLE,
     "LIBROSA_CACHE_VERBOSE": _WHOLE,
     "LOKY_MAX_CPU_COUNT": _WHOLE,
     "LOKY_MAX_DEPTH": _WHOLE,
-    "EAGER_IMPORT": _EMPTY,
+    "EAGER_IMPORT": _Demand(
+        "empty or 0 (librosa cannot be imported under it)", lambda value: value in ("", "0")
+    ),
     "ARROW_PRE_0_15_IPC_FORMAT": _WHOLE,
     "ARROW_PRE_1_0_METADATA_VERSION": _WHOLE,
 }
-"""Variables to what their value must be."""
+"""Variables to what their value must be; what is as if one were not set is allowed."""
 _QUOTED = re.compile(r"""["']([A-Za-z_][A-Za-z0-9_]*)["']""")
 _DEPTH = 3
 """So many calls lie at most between the line that reads a variable and the error it ends in."""
@@ -49,12 +66,8 @@ def require_variables() -> None:
     """
     for name, demand in _DEMANDS.items():
         value = os.environ.get(name)
-        # numba warns of what is no number, and takes its own
-        if value is None or (name == "NUMBA_NUM_THREADS" and not _is_whole(value)):
-            continue
-        right = demand is not _EMPTY and _is_whole(value) and (demand is _WHOLE or int(value) > 0)
-        if not right and value not in _NONE.get(name, ()):
-            raise InputError(_sentence(name, f"must be {demand}"))
+        if value is not None and not demand.allows(value):
+            raise InputError(_sentence(name, f"must be {demand.words}"))
 
 
 def faulty_variable(error: BaseException) -> str:
@@ -80,11 +93,3 @@ def faulty_variable(error: BaseException) -> str:
 
 def _sentence(name: str, what: str) -> str:
     return f"{name}={shown(os.environ[name])}: {what}; unset this variable, or set it right"
-
-
-def _is_whole(value: str) -> bool:
-    try:
-        int(value)
-    except ValueError:
-        return False
-    return True

@@ -63,6 +63,13 @@ UNDEFINED_KAPPA = "undefined: agreement by chance is certain"
 NO_GROWTH = "undefined: the distance does not change with severity"
 
 
+class _Made(NamedTuple):
+    """Which of a point's queries could be made, and the words to add where one reason was all."""
+
+    queries: Bools
+    reason: str
+
+
 class Scorer:
     """Scores the points of one run with one set of resamples.
 
@@ -117,7 +124,7 @@ class Scorer:
         queries, consistency : pandas.DataFrame
             The point's rows of the two tables.
         """
-        made = np.array([text == OK for text in audio.status])
+        made = _made_of(audio.status)
         audio_spaces = [ranked(space, self.plan) for space in audio.spaces]
         who = (AUDIO, "", 1)
         queries = [_Answers(who, AUDIO, space, audio.status) for space in audio_spaces]
@@ -130,7 +137,7 @@ class Scorer:
             who = (encoder.name, encoder.task, encoder.trial)
             spaces = [
                 ranked(
-                    latent_space(name, encoder, self.drawn, made=made, groups=self.apart),
+                    latent_space(name, encoder, self.drawn, made=made.queries, groups=self.apart),
                     self.plan,
                 )
                 for name in self.plan.latent_distances
@@ -140,13 +147,7 @@ class Scorer:
                 queries.append(_Answers(who, "latent", space, status))
             scores += self._encoder_scores(encoder, audio_spaces, spaces, made)
         here = [
-            replace(
-                score,
-                transformation=point.code,
-                magnitude=point.magnitude,
-                status=_because(score.status, audio.status),
-            )
-            for score in scores
+            replace(score, transformation=point.code, magnitude=point.magnitude) for score in scores
         ]
         return self._query_rows(queries, point, audio.effective), self._table(here)
 
@@ -215,7 +216,7 @@ class Scorer:
         )
 
     def _within(
-        self, who: Who, ranked: RankedAtPoint, made: Bools, *, failure: str = ""
+        self, who: Who, ranked: RankedAtPoint, made: _Made, *, failure: str = ""
     ) -> list[Score]:
         space, found = ranked.space, ranked.found
         right = np.where(found.valid, (~found.error).astype(np.float64), np.nan)
@@ -234,18 +235,19 @@ class Scorer:
         n, n_failed, status = self._asked(space, made, failure)
         return [replace(one, n=n, n_failed=n_failed, status=status) for one in scores]
 
-    def _asked(self, space: Space, made: Bools, failure: str = "") -> tuple[int, int, str]:
+    def _asked(self, space: Space, made: _Made, failure: str = "") -> tuple[int, int, str]:
         """Return how many queries were asked, how many of them failed, and both in words."""
         if failure:
-            n = int(made.sum())
+            n = int(made.queries.sum())
             return n, n, failure
-        alone = made & space.there & (others_of_each(space.there, self.apart) == 0)
-        n, n_failed = int((made & space.there & ~alone).sum()), int(space.failed.sum())
+        alone = made.queries & space.there & (others_of_each(space.there, self.apart) == 0)
+        n, n_failed = int((made.queries & space.there & ~alone).sum()), int(space.failed.sum())
         told = []
         if n_failed:
             told.append(f"{n_failed} of {n} queries failed")
-        if not made.all():
-            told.append(f"{int((~made).sum())} of {self.n} queries could not be made")
+        if not made.queries.all():
+            n_unmade = int((~made.queries).sum())
+            told.append(f"{n_unmade} of {self.n} queries could not be made{made.reason}")
         if not space.embedded.all():
             told.append(f"{int((~space.embedded).sum())} of {self.n} originals failed")
         zero = int((space.embedded & ~space.there).sum())
@@ -261,7 +263,7 @@ class Scorer:
         encoder: EncoderAtPoint,
         audio_spaces: list[RankedAtPoint],
         latent_spaces: list[RankedAtPoint],
-        made: Bools,
+        made: _Made,
     ) -> list[Score]:
         who = (encoder.name, encoder.task, encoder.trial)
         scores = [
@@ -288,13 +290,13 @@ class Scorer:
         who: Who,
         audio: RankedAtPoint,
         latent: RankedAtPoint,
-        made: Bools,
+        made: _Made,
         failure: str,
     ) -> Score:
         clips = np.arange(self.n) if self.plan.rho == "own" else self.drawn
         _, _, status = self._asked(latent.space, made, failure)
         space = latent.space
-        asked = (made & space.there)[clips]
+        asked = (made.queries & space.there)[clips]
         n, n_failed = int(asked.sum()), int(space.failed[clips].sum())
         if audio.ranked is not None and latent.ranked is not None:
             value = rho(audio.ranked, latent.ranked)
@@ -309,7 +311,7 @@ class Scorer:
             value = float(spearman(moved[0][both], moved[1][both])) if both.any() else float("nan")
             replicates = own_rho_replicates(*moved, self.counts)
         if failure:
-            n = n_failed = int(made[clips].sum())
+            n = n_failed = int(made.queries[clips].sum())
         elif int(space.there[clips].sum()) < FEWEST_FOR_RHO:
             value = float("nan")
             status = _joined(f"undefined: a correlation needs {FEWEST_FOR_RHO} clips", status)
@@ -419,8 +421,8 @@ def _joined(first: str, second: str) -> str:
     return "; ".join(text for text in (first, second) if text != OK) or OK
 
 
-def _because(status: str, each: Sequence[str]) -> str:
-    """Add to a point's status why not one of its queries could be made, if the reason is one."""
-    whole = f"{len(each)} of {len(each)} queries could not be made"
-    alike = len(set(each)) == 1
-    return status.replace(whole, f"{whole} ({each[0]})") if alike else status
+def _made_of(status: Sequence[str]) -> _Made:
+    """Read a point's statuses; where no query could be made for one reason, that is given."""
+    queries = np.array([text == OK for text in status])
+    alike = not queries.any() and len(set(status)) == 1
+    return _Made(queries, f" ({status[0]})" if alike else "")

@@ -197,10 +197,11 @@ class Cluster:
         tasks: dict[str, _Task] = {}
         try:
             while True:
-                self._hand_out(unit, waiting, tasks)
+                n_threads = sum(self._client.nthreads().values())
+                self._hand_out(unit, waiting, tasks, n_threads)
                 if not tasks:
                     return
-                self._require_a_worker()
+                self._require_a_worker(n_threads)
                 with contextlib.suppress(TimeoutError), self._client.as_current():
                     futures = [task.future for task in tasks.values()]
                     wait(futures, timeout=_POLL_S, return_when="FIRST_COMPLETED")
@@ -229,8 +230,9 @@ class Cluster:
             with contextlib.suppress(Exception):
                 self._client.cancel([task.future for task in tasks.values()])
 
-    def _hand_out(self, unit: Unit, waiting: Iterator[Any], tasks: dict[str, _Task]) -> None:
-        n_threads = sum(self._client.nthreads().values())
+    def _hand_out(
+        self, unit: Unit, waiting: Iterator[Any], tasks: dict[str, _Task], n_threads: int
+    ) -> None:
         while len(tasks) < max(1, _AHEAD * n_threads):
             try:
                 item = next(waiting)
@@ -244,12 +246,12 @@ class Cluster:
             )  # fmt: skip
             tasks[name] = _Task(item, future, attempts)
 
-    def _require_a_worker(self) -> None:
+    def _require_a_worker(self, n_threads: int) -> None:
         """Tell that there is no worker, and wait only so long: a nanny may start no other.
 
         It does not where its worker dies before it has heard that this one is there.
         """
-        if self._client.nthreads():
+        if n_threads:
             self._alone_since = None
             return
         now, alone_s = time.monotonic(), self._scheduler.alone_s
