@@ -78,9 +78,41 @@ def test_a_variable_that_a_library_cannot_take_is_one_sentence(
     assert "EAGER_IMPORT='1': must be empty" in refused("report", tmp_path)
 
 
+@pytest.mark.parametrize("value", ["no_such_module", "json", ".x", "a b"])
+def test_a_pickler_that_is_none_makes_no_encoder_unfit(
+    value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In `check` it was a fault of the encoder, with exit code 1; elsewhere an exit 70."""
+    monkeypatch.setenv("LOKY_PICKLER", value)
+    for words in (("check", "mfcc"), ("run", tmp_path, "--out", tmp_path / "out")):
+        assert f"LOKY_PICKLER={value!r}: must be a module that has a Pickler" in refused(*words)
+    monkeypatch.setenv("LOKY_PICKLER", "pickle")
+    assert "holds no run" in refused("report", tmp_path)
+
+
+def test_a_cache_that_cannot_be_made_makes_no_encoder_unfit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "a file"
+    file.touch()
+    for value in (file, file / "below"):
+        monkeypatch.setenv("LIBROSA_CACHE_DIR", str(value))
+        told = refused("check", "mfcc")
+        assert told.startswith("nearkin: LIBROSA_CACHE_DIR=")
+        assert f"{value.name}': must be a folder that can be made and written in;" in told
+    monkeypatch.setenv("LIBROSA_CACHE_DIR", str(tmp_path / "to" / "be" / "made"))
+    assert "holds no run" in refused("report", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SOURCE_DATE_EPOCH", ""), ("EAGER_IMPORT", "0"), ("LOKY_MAX_CPU_COUNT", "0")],
+    [
+        ("SOURCE_DATE_EPOCH", ""),
+        ("EAGER_IMPORT", "0"),
+        ("LOKY_MAX_CPU_COUNT", "0"),
+        ("LOKY_PICKLER", ""),
+    ],
 )
 def test_what_libraries_take_for_unset_or_for_one_is_no_wrong_variable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

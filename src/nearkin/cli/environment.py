@@ -12,6 +12,8 @@ import os
 import re
 import traceback
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from nearkin.errors import InputError, shown
@@ -30,6 +32,25 @@ def _is_whole(value: str) -> bool:
     return True
 
 
+def _has_pickler(value: str) -> bool:
+    if value in ("", "cloudpickle"):  # what is taken by default
+        return True
+    try:
+        return hasattr(import_module(value), "Pickler")
+    except Exception:  # whatever a module raises where it is imported
+        return False
+
+
+def _can_be_folder(value: str) -> bool:
+    """Tell whether a folder is or can be made there, and written in; none is made."""
+    try:
+        at = Path(value).absolute()
+        there = next(folder for folder in (at, *at.parents) if folder.exists())
+    except OSError:
+        return False
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 _WHOLE = _Demand("a whole number", _is_whole)
 _DEMANDS = {
     "SOURCE_DATE_EPOCH": _Demand("a whole number", lambda value: not value or _is_whole(value)),
@@ -40,10 +61,12 @@ _DEMANDS = {
         "a whole number above 0", lambda value: not _is_whole(value) or int(value) > 0
     ),
     "JOBLIB_MULTIPROCESSING": _WHOLE,
+    "LIBROSA_CACHE_DIR": _Demand("a folder that can be made and written in", _can_be_folder),
     "LIBROSA_CACHE_LEVEL": _WHOLE,
     "LIBROSA_CACHE_VERBOSE": _WHOLE,
     "LOKY_MAX_CPU_COUNT": _WHOLE,
     "LOKY_MAX_DEPTH": _WHOLE,
+    "LOKY_PICKLER": _Demand("a module that has a Pickler, such as pickle", _has_pickler),
     "EAGER_IMPORT": _Demand(
         "empty or 0 (librosa cannot be imported under it)", lambda value: value in ("", "0")
     ),
