@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import nearkin
+from nearkin.errors import RunError
 from support.commands import command, refused
 from support.fabricated import fabricate
 from support.folders import write_folder
@@ -61,6 +62,27 @@ def test_quiet_says_what_a_run_found_and_what_failed(tmp_path: Path) -> None:
     assert done.stdout.count("\n") == 1
     assert done.stdout.startswith("mfcc: (i) ")
     assert "; 1 clip or encoder failed; report: " in done.stdout
+
+
+@pytest.mark.parametrize(("points", "code"), [("{TO: [1500]}", 3), ("{TO: [100, 1500]}", 0)])
+def test_a_run_in_which_no_query_could_be_made_measured_nothing(
+    points: str, code: int, music: Path, tmp_path: Path
+) -> None:
+    """An offset of 1.5 s needs 1.5 s beside the clip; there is one second."""
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(points)
+    few = ("--clips", "2", "--references", "untrained", "--workers", "1", "--no-report", "--json")
+    done = command("run", music, "--grid", grid, *few, "--out", tmp_path / "run")
+    assert done.exit_code == code, (done.stderr, done.exception)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["exit"] == code
+    said = "no query could be made: the transformed "
+    assert told["nothing"].startswith(said) if code else told["nothing"] == ""
+    assert (f"\n{said}" in done.stdout) == bool(code)
+    if code:
+        same = {"grid": str(grid), "clips": 2, "references": "untrained", "out": tmp_path / "run"}
+        with pytest.raises(RunError, match=r"^no query could be made: .* force=True"):
+            nearkin.evaluate(["mfcc"], music, **same)
 
 
 def test_other_settings_are_told_alone_and_before_an_encoder_is_loaded(

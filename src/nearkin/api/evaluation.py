@@ -96,7 +96,8 @@ def evaluate(
         If something given cannot be used; the message says what and the remedy.
     RunError
         If the disk is full or a worker died: the same call goes on. Also if every tested encoder
-        failed; where one of several did, a warning says so.
+        failed, or no query at all could be made; where one encoder of several failed, a warning
+        says so.
 
     Examples
     --------
@@ -161,7 +162,9 @@ def _shown(progress: Progress | bool) -> AbstractContextManager[Progress]:
 
 
 def _tell_failures(result: Result) -> None:
-    """Raise where every tested encoder failed, and warn where one did, or some of its queries."""
+    """Raise where nothing was measured; warn where an encoder failed, or some of its queries."""
+    from nearkin.results.remarks import no_query_made
+
     tested = [row for row in result.run["encoders"] if row["role"] == "tested"]
     failed = [f"{row['label']}: {row['status']}" for row in tested if row["status"] != OK]
     if tested and all(row["embedding_size"] is None for row in tested):
@@ -170,5 +173,8 @@ def _tell_failures(result: Result) -> None:
             f"every tested encoder failed, {failed[0]}{more}; mend it, nearkin.check(encoder) "
             "tells what is wrong"
         )
+    nothing = no_query_made(result.queries)
+    if nothing:
+        raise RunError(f"{nothing}; mend that and call this again with force=True")
     for told in failed:
         warnings.warn(f"encoder {told}", stacklevel=3)

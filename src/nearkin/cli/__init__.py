@@ -1,9 +1,9 @@
 """The command line: arguments to a plan, a call, and what is printed of its result.
 
 Exit codes: 0 done; 1 a requirement was not met; 2 bad usage or input (one sentence on stderr); 3
-finished, but some clips or encoders failed (they are listed); 70 an error of nearkin's own (its
-trace is kept in a file); 130 interrupted. Everything heavy is imported inside the commands, so that
-``nearkin --help`` is quick.
+finished, but some clips or encoders failed (they are listed), or no query at all could be made; 70
+an error of nearkin's own (its trace is kept in a file); 130 interrupted. Everything heavy is
+imported inside the commands, so that ``nearkin --help`` is quick.
 """
 
 from __future__ import annotations

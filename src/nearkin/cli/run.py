@@ -322,11 +322,11 @@ def lost_drawings(folder: RunFolder, say_so: Tell, *, again: bool) -> bool:
 
 
 def _tell(result: Result, *, quiet: bool, as_json: bool) -> NoReturn:
-    from nearkin.cli.summary import failed, summary
+    from nearkin.cli.summary import summary
 
     told = summary(result)
     tell(told.lines(), told.result(), quiet=quiet, as_json=as_json)
-    bad = failed(result.run)
+    code = 0 if told.is_whole else EXIT_FAILURES
     if as_json:
-        say(json.dumps({**told.as_dict(), "exit": EXIT_FAILURES if bad else 0}))
-    raise typer.Exit(EXIT_FAILURES if bad else 0)
+        say(json.dumps({**told.as_dict(), "exit": code}))
+    raise typer.Exit(code)

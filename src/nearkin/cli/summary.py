@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import printable
+from nearkin.results.remarks import no_query_made
 from nearkin.results.verdicts import verdict
 from nearkin.tables import OK
 from nearkin.transforms import magnitudes
@@ -45,6 +46,8 @@ class Summary:
     graded : bool
         Whether any transformation has more than one magnitude, so that mildest and most severe
         changes are two things.
+    nothing : str
+        Why no query at all could be made, so that the run measured nothing; else "".
     """
 
     out: str
@@ -54,6 +57,12 @@ class Summary:
     notes: list[str]
     failed: int = 0
     graded: bool = True
+    nothing: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all was done: no clip and no encoder failed, and something was measured."""
+        return not (self.failed or self.nothing)
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -79,6 +88,8 @@ class Summary:
         if self.failed:
             lost = "clip or encoder" if self.failed == 1 else "clips or encoders"
             parts.append(f"{self.failed} {lost} failed")
+        if self.nothing:
+            parts.append(self.nothing)
         return "; ".join([*parts, self.page])
 
     def lines(self) -> list[str]:
@@ -108,7 +119,8 @@ class Summary:
             f"{chance} {changes}; (i) small changes stay nearest, "
             "(ii) more severe changes move further, under every distance"
         ]
-        return [*told, head, *rows, *self.notes, self.page]
+        nothing = [self.nothing] if self.nothing else []
+        return [*told, head, *rows, *self.notes, *nothing, self.page]
 
 
 def summary(result: Result) -> Summary:
@@ -126,6 +138,7 @@ def summary(result: Result) -> Summary:
         notes=_notes(result),
         failed=failed(result.run),
         graded=magnitudes.is_graded(result.run["grid"]["points"]),
+        nothing=no_query_made(result.queries),
     )
 
 

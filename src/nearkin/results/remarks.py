@@ -42,6 +42,28 @@ def failed_queries(mine: pd.DataFrame, column: str) -> list[str]:
     ]
 
 
+def no_query_made(queries: pd.DataFrame) -> str:
+    """Say why no query of a run could be made; "" where one was.
+
+    Parameters
+    ----------
+    queries : pandas.DataFrame
+        The run's table. The unchanged clips do not count: nothing was asked for them.
+
+    Examples
+    --------
+    >>> rows = [("OG", 0, "ok"), ("PN", None, "no noise"), ("PN", None, "no noise")]
+    >>> no_query_made(pd.DataFrame(rows, columns=["transformation", "error", "status"]))
+    'no query could be made: no noise'
+    """
+    changed = queries[queries["transformation"] != ORIGINAL]
+    if changed.empty or changed["error"].notna().any():
+        return ""
+    reasons = changed["status"].value_counts(sort=True)
+    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    return f"no query could be made: {reasons.index[0]}{more}"
+
+
 def identical_embeddings(
     mine: pd.DataFrame, queries: pd.DataFrame, system: System, column: str
 ) -> list[str]:
