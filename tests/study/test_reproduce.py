@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ pytest.importorskip("safetensors")
 from conftest import write_tunes
 from nearkin.errors import InputError, RunError
 from nearkin.files import sha256_of
+from nearkin.performance.estimate import TaskParts
+from nearkin.runs.estimate import RunParts
 from nearkin.runs.folder import RunFolder
 from nearkin.study import checks, steps
 from nearkin.study.estimate import estimate
@@ -31,6 +34,8 @@ from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
 from nearkin.study.steps import steps_of
 from nearkin.study.study import WHOLE, _cpu_seconds, _Told, finished, reproduce, require_possible
+from nearkin.study.timed import comparing_seconds, scoring_seconds
+from nearkin.training.estimate import StepTime
 from nearkin.training.place import TrainingPlace
 from nearkin.workers import open_workers
 from support.commands import command, refused
@@ -432,10 +437,17 @@ def test_a_folder_of_somebody_elses_is_refused(data: dict[str, Path], tmp_path: 
 # -- what is counted and told --------------------------------------------------------------------
 
 
+def steps_with_scores(data: dict[str, Path], steps: int, batch: int, *, n: int) -> float:
+    """Return the steps of trainings, a third of one for a batch that is validated or scored."""
+    splits = pd.read_csv(data["manifest"])["split"].value_counts()
+    forward = 2 * splits["valid"] + splits["test"]  # one validation, two splits scored
+    return float(n * (steps + forward / batch / 3))
+
+
 def test_a_dry_run_counts_and_writes_nothing(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nearkin.training.estimate.step_seconds", lambda *_: 0.5)
+    monkeypatch.setattr("nearkin.training.estimate.step_time", lambda *_: StepTime(0.5, 0.9))
     out = tmp_path / "out"
     given = [f"{task}={data['manifest']}" for task in ("at", "ir", "vs")]
     done = command(
@@ -448,11 +460,12 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert (told["trainings"], told["points"], told["clips"]) == (16, 10, 100)
     assert told["total_seconds"] == pytest.approx(sum(told["seconds"].values()))
     assert told["seconds"]["corpora"] == 0
-    assert told["seconds"]["training"] == pytest.approx(16 * 3 * 0.5)
+    assert told["seconds"]["training"] == pytest.approx(steps_with_scores(data, 3, 24, n=16) * 0.5)
     seconds, workers = told["seconds"], told["workers"]
-    # one thread trains, and one process analyses; the workers' time is everybody's
-    alone = seconds["training"] + seconds["analysis, figures and claims"]
+    # a step says what its threads used, one process analyses; the workers' time is everybody's
+    alone = seconds["training"] / 0.5 * 0.9 + seconds["analysis, figures and claims"]
     shared = seconds["consistency"] + seconds["task scores"]
+    assert min(seconds["consistency"], seconds["task scores"]) > 0
     assert told["cpu_seconds"] == pytest.approx(alone + workers * shared)
     assert "CPU time: about " in done.stdout
     assert "nothing was written" in done.stdout
@@ -464,12 +477,16 @@ def test_a_dry_run_counts_what_is_done_and_times_what_is_left(
 ) -> None:
     plan, timed = plan_for(data), []
 
-    def seconds(settings: Any, *_: Any) -> float:
+    def step_time(settings: Any, *_: Any) -> StepTime:
         timed.append((settings.features, settings.task))
-        return 0.5
+        return StepTime(0.5, 0.5)
 
-    monkeypatch.setattr("nearkin.training.estimate.step_seconds", seconds)
-    monkeypatch.setattr("nearkin.study.estimate._clip_seconds", lambda _: (8.0, 1.0))
+    def steps_of_trainings(n: int) -> float:
+        return steps_with_scores(data, 2, 2, n=n)
+
+    monkeypatch.setattr("nearkin.training.estimate.step_time", step_time)
+    monkeypatch.setattr("nearkin.study.estimate.comparing_seconds", lambda _: 800.0)
+    monkeypatch.setattr("nearkin.study.estimate.scoring_seconds", lambda _: 90.0)
     folder = pretended(plan, tmp_path / "out")
     whole = estimate(plan, folder, workers=1)
     assert (whole.steps_done, whole.steps, whole.trainings_done) == (14, 14, 8)
@@ -477,8 +494,8 @@ def test_a_dry_run_counts_what_is_done_and_times_what_is_left(
     assert not timed
     more = estimate(plan_for(data, trials=3, head_trials=1), folder, workers=1)
     assert (more.steps_done, more.trainings_done, more.trainings) == (8, 8, 16)
-    assert more.seconds["training"] == pytest.approx(2 * 4 * 2 * 0.5)
-    assert {features for features, _ in timed} == {"vgg", "mfcc"}  # the heads are scored
+    assert more.seconds["training"] == pytest.approx(steps_of_trainings(2 * 4) * 0.5)
+    assert {features for features, _ in timed} == {"vgg"}  # the heads are there
     folder.clear_run()
     record = folder.read()
     assert record is not None
@@ -488,15 +505,78 @@ def test_a_dry_run_counts_what_is_done_and_times_what_is_left(
         (folder.root / "models" / f"{name}.safetensors").unlink()
     found = estimate(plan, folder, workers=1)
     assert (found.steps_done, found.trainings_done, found.trainings) == (6, 6, 8)
-    assert found.seconds["training"] == pytest.approx((2 + 2) * 0.5)
-    assert found.seconds["consistency"] == pytest.approx(100 * (8.0 + 4 * 1.0))
+    assert found.seconds["training"] == pytest.approx(steps_of_trainings(2) * 0.5)
+    assert (found.seconds["consistency"], found.seconds["task scores"]) == (800.0, 90.0)
+    halved = estimate(plan, folder, workers=2)
+    assert (halved.seconds["consistency"], halved.seconds["task scores"]) == (400.0, 45.0)
+    assert halved.cpu_seconds == pytest.approx(found.cpu_seconds)
     told = "\n".join(found.lines())
     assert "6 of 14 steps are done and not done again, 6 of 8 trainings among them" in told
     model = folder.model("vgg", "ir", 1)
     model.unlink()
     TrainingPlace(model).folder.joinpath("curve.csv").write_text("step,validation_loss\n1,.9\n")
     found = estimate(plan, folder, workers=1)
-    assert found.seconds["training"] == pytest.approx((2 + 2 + 1) * 0.5)
+    with_one_begun = steps_of_trainings(3) - 1
+    assert found.seconds["training"] == pytest.approx(with_one_begun * 0.5)
+
+
+def test_the_estimate_grows_with_clips_points_and_networks(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every network embeds every version of every clip: nearly all that a study's run does."""
+    each = RunParts(
+        *(11, 0.5, 2.0, {"mfcc": 0.001, "vgg-at": 0.02, "constant": 0.0}),
+        pair=0.0,
+        scoring=0.0,
+        scored=100,
+    )
+    asked: list[tuple[Any, ...]] = []
+
+    def parts_of(plan: Any, audio: list[str], *, n_clips: int, **_: Any) -> RunParts:
+        asked.append((plan.settings()["references"], n_clips))
+        assert len(list(Path(audio[0]).glob("*.wav"))) == 2
+        return replace(each, points=len(plan.points))
+
+    monkeypatch.setattr("nearkin.runs.estimate.parts_of", parts_of)
+
+    def seconds(**more: Any) -> float:
+        return comparing_seconds(plan_for(data, **more))
+
+    one = seconds(clips=10)
+    assert one == pytest.approx(10 * (0.5 + 2.0 + (11 + 1) * (0.001 + 4 * 0.02)))
+    assert seconds(clips=30) == pytest.approx(3 * one)
+    # three trials of four tasks; heads on MFCC embed nothing of their own
+    added = seconds(clips=10, trials=3, head_trials=1) - one
+    assert added == pytest.approx(10 * (11 + 1) * 8 * 0.02)
+    wider = tmp_path / "grid.yaml"
+    wider.write_text("{PN: [-10, 0, 9, 18, 30], MP: [8, 16, 32, 64, 128], TS: [0.9, 1.1]}")
+    added = seconds(clips=10, grid=str(wider)) - one
+    assert added == pytest.approx(10 * 2 * (0.001 + 4 * 0.02))
+    assert asked[0] == ("untrained", 10)
+
+
+def test_pairs_and_scores_grow_with_the_square_of_the_clips() -> None:
+    parts = RunParts(5, 0.0, 0.0, {"a": 0.0, "b": 0.0}, pair=0.001, scoring=0.01, scored=100)
+    assert parts.seconds(100) == pytest.approx(5 * (100**2 * 0.001 + 2 * 0.01))
+    assert parts.seconds(300) == pytest.approx(9 * parts.seconds(100))
+    assert parts.seconds(100, alike={"b": 4}) == pytest.approx(parts.seconds(100) + 5 * 3 * 0.01)
+
+
+def test_the_estimate_of_scores_grows_with_clips_and_trials(
+    data: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = []
+
+    def parts_of(test: Any, plan: Any, **_: Any) -> TaskParts:
+        scored.append((test.task, [one.encoder for one in test.models], len(plan.points)))
+        return TaskParts(3.0, (0.5, 0.25))
+
+    monkeypatch.setattr("nearkin.performance.estimate.parts_of", parts_of)
+    plan = plan_for(data, trials=3, head_trials=1, task_clips=10)
+    one = scoring_seconds(plan)
+    assert one == pytest.approx(10 * 4 * (3.0 + 3 * 0.5 + 1 * 0.25))
+    assert scored == [(name, ["vgg", "mfcc"], 11) for name in ("ae", "at", "ir", "vs")]
+    assert scoring_seconds(replace(plan, task_clips=20)) == pytest.approx(2 * one)
 
 
 def _busy(_: None, seconds: float) -> float:

@@ -138,7 +138,7 @@ def _estimate(options: ReproduceOptions, plan: StudyPlan, workers: int) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     keep_freed_memory()
-    found = estimate(plan, folder, workers=workers, threads=torch.get_num_threads())
+    found = estimate(plan, folder, workers=workers)
     for line in found.lines():
         say(line)
     if options.json_line:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nearkin.corpora.recordings import Row
+from nearkin.errors import InputError
 from nearkin.performance.scored import Scored
 from nearkin.performance.sets import TestSet, sets_for
-from nearkin.performance.units import TaskSession, scores_of
+from nearkin.performance.units import TaskSession, clip_of, scored
 from nearkin.progress import duration
+from nearkin.runs.clips import Version
 from nearkin.runs.folder import RunFolder
 from nearkin.runs.plan import Plan
+from nearkin.runs.queries import transformed
 from nearkin.tables import OK
 from nearkin.workers import Here
 
@@ -76,12 +80,12 @@ def estimate(
         As scoring itself would: models, manifests or settings that cannot be used.
     """
     tests = sets_for(models, manifests, split=split, plan=plan)
-    session = TaskSession(plan, RunFolder(Path()), {test.task: test for test in tests})
     clips = {
         test.task: len(test.rows) if plan.clips is None else min(plan.clips, len(test.rows))
         for test in tests
     }
-    seconds = sum(_seconds(session, test) * clips[test.task] for test in tests)
+    parts = [parts_of(test, plan) for test in tests]
+    seconds = sum(one.seconds() * n for one, n in zip(parts, clips.values(), strict=True))
     return PerformanceEstimate(
         clips=clips,
         models=len(models),
@@ -91,20 +95,85 @@ def estimate(
     )
 
 
-def _seconds(session: TaskSession, test: TestSet) -> float:
-    """Return the core-seconds of one clip at all points; NaN if none of a few can be used."""
-    points = session.plan.points
-    some = points[:: max(1, len(points) // POINTS_TIMED)]
+@dataclass(frozen=True)
+class TaskParts:
+    """Core-seconds of one clip's parts at all points; NaN where no clip could be used.
 
-    def timed(row: Row) -> float:
-        scores_of(session, test, row, points[:1])  # libraries are imported once, not once a clip
-        begun = time.perf_counter()
-        shard, _ = scores_of(session, test, row, some)
-        spent = time.perf_counter() - begun
-        return spent * len(points) / len(some) if shard.status == OK else float("nan")
+    Attributes
+    ----------
+    changing : float
+        The clip is read, and changed at all points.
+    scoring : tuple of float
+        Every model scores all its versions.
+    """
+
+    changing: float
+    scoring: tuple[float, ...]
+
+    def seconds(self, trials: Sequence[int] | None = None) -> float:
+        """Return the core-seconds of a clip.
+
+        Parameters
+        ----------
+        trials : sequence of int, optional
+            How many models there are like each; one by default.
+        """
+        counts = [1] * len(self.scoring) if trials is None else trials
+        return self.changing + sum(n * each for n, each in zip(counts, self.scoring, strict=True))
+
+
+def parts_of(
+    test: TestSet, plan: Plan, *, clock: Callable[[], float] = time.perf_counter
+) -> TaskParts:
+    """Measure the parts of one clip's scores at a few points, for as many as there are.
+
+    Parameters
+    ----------
+    test : TestSet
+    plan : Plan
+        Of `nearkin.performance.run.make_performance_plan`.
+    clock : callable
+        Gives seconds.
+    """
+    session = TaskSession(plan, RunFolder(Path()), {test.task: test})
+    points = plan.points
+    some = points[:: max(1, len(points) // POINTS_TIMED)]
+    unknown = TaskParts(float("nan"), (float("nan"),) * len(test.models))
+
+    def timed(row: Row) -> TaskParts:
+        begun = clock()
+        shard, original, vocals = clip_of(session, test, row)
+        reading = clock() - begun
+        if shard.status != OK:
+            return unknown
+
+        def change() -> list[Version]:
+            found = []
+            for point in some:
+                with contextlib.suppress(InputError):
+                    found.append(
+                        transformed(plan, original, point, noise=session.noise, companions=vocals)
+                    )
+            return found
+
+        change()  # libraries are imported once, not once a clip
+        begun = clock()
+        versions = change()
+        changing = (clock() - begun) * len(points) / len(some)
+        if not versions:
+            return unknown
+        scoring = []
+        for model in test.models:
+            scored(plan, [model], versions[0], row)
+            begun = clock()
+            for version in versions:
+                scored(plan, [model], version, row)
+            scoring.append((clock() - begun) * len(points) / len(versions))
+        return TaskParts(reading + changing, tuple(scoring))
 
     for row in test.rows[:TRIED]:
-        _, seconds = next(iter(Here(session).map(lambda _, one: timed(one), [row])))
-        if seconds == seconds:
-            return float(seconds)
-    return float("nan")
+        parts: TaskParts
+        _, parts = next(iter(Here(session).map(lambda _, one: timed(one), [row])))
+        if parts.changing == parts.changing:
+            return parts
+    return unknown

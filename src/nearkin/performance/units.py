@@ -145,7 +145,7 @@ def scores_of(session: TaskSession, test: TestSet, row: Row, points: Sequence[Po
             reason = " ".join(str(error).split())
             scores = [ClipScore(NO_SCORE, NO_SCORE, reason) for _ in test.models]
         else:
-            scores = _scored(session.plan, test.models, version, row)
+            scores = scored(session.plan, test.models, version, row)
         for mine, one in zip(found, scores, strict=True):
             mine.append(one)
     return ClipScores(shard, found)
@@ -191,7 +191,7 @@ def vocals_of(plan: Plan, original: Original, row: Row) -> NDArray[np.float32]:
     return vocals[None]
 
 
-def _scored(plan: Plan, models: Sequence[Scored], version: Version, row: Row) -> list[ClipScore]:
+def scored(plan: Plan, models: Sequence[Scored], version: Version, row: Row) -> list[ClipScore]:
     """Have one changed clip scored by every model, resampled once a rate."""
     at_rate: dict[int, tuple[NDArray[np.float32], NDArray[np.float32] | None]] = {}
     scores = []

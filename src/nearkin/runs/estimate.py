@@ -1,10 +1,14 @@
-"""What a run would take, for ``--dry-run``: counted, and measured on one clip; nothing written."""
+"""What a run would take, for ``--dry-run``: counted, and measured on one clip; nothing written.
+
+Parts are measured: a clip changed, a version embedded, a pair compared, a point scored. The counts
+of clips, points and encoders say how often each is done.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +21,11 @@ from nearkin.corpora.collect import collect
 from nearkin.corpora.recordings import Recording
 from nearkin.distances import AUDIO_DISTANCES, PackedOriginals, pairwise_audio
 from nearkin.distances.fast import fast_dtw
-from nearkin.encoders import ResolvedEncoder
+from nearkin.encoders import Key, ResolvedEncoder
 from nearkin.progress import Tell, duration, unsaid
 from nearkin.runs.attacking import SNRS_DB, attack_seconds, attackable
 from nearkin.runs.clips import Original
+from nearkin.runs.describe import centre, embed_all
 from nearkin.runs.distractors import count_gallery, music_of
 from nearkin.runs.opening import open_session
 from nearkin.runs.originals import originals
@@ -37,6 +42,58 @@ TIMED = 8
 """Points of the grid, at most, on which a clip is timed."""
 TRIED = 5
 """Recordings tried until one is usable."""
+SCORED = 100
+"""Clips, at most, with which a point is scored under the clock."""
+
+Clock = Callable[[], float]
+"""Gives seconds: `time.perf_counter`, or `time.process_time` where only the CPU works."""
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """Core-seconds of the parts of a run.
+
+    Attributes
+    ----------
+    points : int
+        Of the grid, and the originals.
+    reading : float
+        Of a recording: it is read, its clip cut out and its MFCCs computed.
+    changing : float
+        Of a clip: it is changed at all points, and the MFCCs computed.
+    embedding : dict of str to float
+        Of one version of a clip, by the encoder's label.
+    pair : float
+        Of the audio distances between two clips.
+    scoring : float
+        Of one encoder at one point, with `scored` clips.
+    scored : int
+    """
+
+    points: int
+    reading: float
+    changing: float
+    embedding: Mapping[str, float]
+    pair: float
+    scoring: float
+    scored: int
+
+    def seconds(self, n_clips: int, *, alike: Mapping[str, int] | None = None) -> float:
+        """Return the core-seconds of a run of so many clips.
+
+        Parameters
+        ----------
+        n_clips : int
+        alike : mapping of str to int, optional
+            How many encoders there are like the one of a label; one by default.
+        """
+        counts = dict.fromkeys(self.embedding, 1) | dict(alike or {})
+        embedding = sum(counts[label] * each for label, each in self.embedding.items())
+        # every original is embedded twice: as such, and as the point that changes nothing
+        a_clip = self.reading + self.changing + (self.points + 1) * embedding
+        a_point = n_clips**2 * self.pair
+        a_point += sum(counts.values()) * self.scoring * (n_clips / self.scored) ** 2
+        return n_clips * a_clip + self.points * a_point
 
 
 @dataclass(frozen=True)
@@ -109,33 +166,25 @@ def estimate(
     InputError
         As the run itself would: audio, encoders or settings that cannot be used.
     """
-    references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
-    recordings = collect(audio, split=plan.split)
-    session, _ = open_session(plan, Path(), [*encoders, *references], tell=tell)
+    recordings, session = _opened(plan, audio, encoders, tell)
     n_encoders = len(session.encoders)
     n_clips = len(recordings) * plan.excerpts_per_file
     if plan.clips is not None:
         n_clips = min(n_clips, plan.clips)
     n_clips = max(n_clips, 2)
-    clip = next(
-        (
-            found
-            for recording in recordings[:TRIED]
-            for found in originals(plan, recording, session.encoders)
-            if found.status == OK
-        ),
-        None,
-    )
+    found = _usable(session, recordings)
     n_gallery = 0
     if plan.gallery:
         n_gallery = count_gallery(plan.gallery, [one.label for one in session.encoders])
     seconds = float("nan")
-    if clip is not None:
-        work = _measure(session, clip, n_clips)
+    if found is not None:
+        clip = found[1]
+        parts = _measure(session, *found, n_clips, time.perf_counter)
+        work = parts.seconds(n_clips)
         if plan.gallery:
             work += n_clips * n_gallery * len(plan.points) * 2 * n_encoders * _score_seconds()
             if music_of(plan.gallery):
-                work += n_gallery * _originals_seconds(session, recordings, clip)
+                work += n_gallery * (parts.reading + sum(parts.embedding.values()))
         if plan.attack:
             work += n_clips * _attacks(session, clip)
         seconds = work / min(workers, n_clips)
@@ -147,35 +196,93 @@ def estimate(
         workers=workers,
         seconds=seconds,
         disk_mb=(_disk(plan, n_clips, n_encoders) + _attacked_bytes(session, n_clips)) / 1e6,
-        measured_on="" if clip is None else clip.clip_id,
+        measured_on="" if found is None else found[1].clip_id,
         gallery=n_gallery,
     )
 
 
-def _measure(session: Session, clip: Original, n_clips: int) -> float:
-    """Return the core-seconds of a whole run."""
+def parts_of(
+    plan: Plan,
+    audio: Sequence[str],
+    *,
+    encoders: Sequence[EncoderSource],
+    n_clips: int,
+    clock: Clock = time.perf_counter,
+) -> RunParts | None:
+    """Measure the parts of a run on one clip; None where none of a few recordings can be used.
+
+    Parameters
+    ----------
+    plan : Plan
+    audio : sequence of str
+    encoders : sequence of EncoderSource
+        The references are added.
+    n_clips : int
+        For how many clips a point is scored; fewer are taken where they are many.
+    clock : callable
+
+    Raises
+    ------
+    InputError
+        As the run itself would.
+    """
+    recordings, session = _opened(plan, audio, encoders, unsaid)
+    found = _usable(session, recordings)
+    return None if found is None else _measure(session, *found, n_clips, clock)
+
+
+def _opened(
+    plan: Plan, audio: Sequence[str], encoders: Sequence[EncoderSource], tell: Tell
+) -> tuple[Sequence[Recording], Session]:
+    references = [EncoderSource(name, {}, "reference") for name in references_for(plan)]
+    recordings = collect(audio, split=plan.split)
+    session, _ = open_session(plan, Path(), [*encoders, *references], tell=tell)
+    return recordings, session
+
+
+def _usable(session: Session, recordings: Sequence[Recording]) -> tuple[Recording, Original] | None:
+    """Return the first of a few recordings that can be used, and its clip."""
+    for recording in recordings[:TRIED]:
+        for clip in originals(session.plan, recording, session.encoders):
+            if clip.status == OK:
+                return recording, clip
+    return None
+
+
+def _measure(
+    session: Session, recording: Recording, clip: Original, n_clips: int, clock: Clock
+) -> RunParts:
+    """Return the parts of a run."""
 
     def timed(act: Any) -> float:
-        begun = time.perf_counter()
+        begun = clock()
         next(iter(Here(session).map(lambda _, __: act(), [None])))
-        return time.perf_counter() - begun
+        return clock() - begun
 
     plan = session.plan
     alone = PackedOriginals([clip.frames] * 2)
-
     thin = _thinned(plan)
+    n_thin = len(thin.points)
+    # encoders are given what sounds like the clip, as often as there are points
+    heard = centre(clip.context, plan.clip_samples)
+    versions = np.repeat(np.asarray(heard)[None], n_thin, axis=0)
+    keys = [Key(clip.clip_id, *point) for point in thin.points]
 
-    def ask() -> None:
-        queries(thin, clip, alone, session.encoders, noise=session.noise)
+    def change() -> None:
+        queries(thin, clip, alone, [], noise=session.noise)
 
-    timed(ask)  # libraries are imported and kernels compiled once, not once a clip
-    one_clip = timed(ask) * len(plan.points) / len(thin.points)
+    def embed(encoder: ResolvedEncoder) -> float:
+        return timed(lambda: embed_all(plan, [encoder], versions, keys, [OK] * n_thin)) / n_thin
+
+    timed(change)  # libraries are imported and kernels compiled once, not once a clip
+    changing = timed(change) * len(plan.points) / n_thin
+    embedding = {one.label: min(embed(one), embed(one)) for one in session.encoders}
     packed = PackedOriginals([clip.frames] * 64)
     measures = tuple(AUDIO_DISTANCES)
-    pairs = timed(lambda: pairwise_audio([clip.frames] * 4, packed, measures=measures)) / 256
+    pair = timed(lambda: pairwise_audio([clip.frames] * 4, packed, measures=measures)) / 256
     if plan.dtw == "fast":
-        pairs += timed(lambda: fast_dtw(clip.frames, clip.frames[::-1]))
-    n = min(n_clips, 100)
+        pair += timed(lambda: fast_dtw(clip.frames, clip.frames[::-1]))
+    n = min(n_clips, SCORED)
     rng = np.random.default_rng(0)
     d = rng.random((n, n), dtype=np.float32)
     spaces = [Space.of_audio(name, neighbours(d), d) for name in AUDIO_DISTANCES]
@@ -185,9 +292,15 @@ def _measure(session: Session, clip: Original, n_clips: int) -> float:
     scorer = Scorer(plan, [str(i) for i in range(n)])
     here = AudioAtPoint(spaces, np.zeros(n), status)
     score = timed(lambda: scorer.point(plan.grid.points[0], here, everyone))
-    n_points = len(plan.points)
-    growth = (n_clips / n) ** 2
-    return n_clips * one_clip + n_points * (n_clips**2 * pairs + score * growth)
+    return RunParts(
+        points=len(plan.points),
+        reading=timed(lambda: originals(plan, recording, [])),
+        changing=changing,
+        embedding=embedding,
+        pair=pair,
+        scoring=score / len(everyone),
+        scored=n,
+    )
 
 
 def _thinned(plan: Plan) -> Plan:
@@ -212,18 +325,6 @@ def _score_seconds() -> float:
         begun = time.perf_counter()
         product()
         return 1.3 * (time.perf_counter() - begun) / len(rows) ** 2
-
-
-def _originals_seconds(session: Session, recordings: Sequence[Recording], clip: Original) -> float:
-    """Return the core-seconds of reading and embedding a recording as it is."""
-    one = next(one for one in recordings if clip.clip_id.startswith(one.name))
-
-    def describe(session: Session, recording: Recording) -> float:
-        begun = time.perf_counter()
-        originals(session.plan, recording, session.encoders)
-        return time.perf_counter() - begun
-
-    return float(sum(spent for _, spent in Here(session).map(describe, [one])))
 
 
 def _attacks(session: Session, clip: Original) -> float:

@@ -1,34 +1,46 @@
-"""What a study would take, for ``--dry-run``: counted, and estimated from measured steps.
+"""What a study would take, for ``--dry-run``: counted, and estimated from measured parts.
 
-A few training steps of every task and encoder are timed on noise, and one clip's changes on made
-music; nothing is written outside of the system's temporary folder.
+A few training steps of every task and encoder are timed on noise; a clip's changes, embeddings and
+scores on made music (`nearkin.study.timed`). Nothing is written outside of the system's temporary
+folder.
 """
 
 from __future__ import annotations
 
 import math
-import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.recordings import Row
 from nearkin.progress import duration
 from nearkin.study.checks import disk_mb
 from nearkin.study.places import StudyFolder
-from nearkin.study.plan import SCALES, StudyPlan
+from nearkin.study.plan import CORPORA, SCALES, StudyPlan
 from nearkin.study.steps import steps_of
 from nearkin.study.study import finished, hours_of
+from nearkin.study.timed import comparing_seconds, labels_for, scoring_seconds
 from nearkin.tasks import TASKS, task
 from nearkin.transforms.grids import grid
+
+if TYPE_CHECKING:
+    from nearkin.training import Settings
+    from nearkin.training.estimate import StepTime
 
 RENDERED_A_SECOND = 60.0
 """Seconds of music that a core renders in a second, measured."""
 CLIP_S = {"tags": 10.0, "instruments": 6.0, "vocals": 10.0}
-FORWARD = 1 / 3
-"""Of a training step's time: what scoring takes, which goes one way only."""
 TRAIN_SHARE = 0.75
+FORWARD = 1 / 3
+"""Of a training step's time: what validation takes, which goes one way only."""
+TOLD_S = {"analyze": 7.0, "report": 8.5, "vocal map": 6.0, "claims": 0.5}
+"""Seconds of a step that do not grow with the study, measured on one core."""
+TOLD_ROW_S = {"analyze": 3e-6, "report": 2.4e-5, "claims": 6e-6}
+"""And for every row of queries.parquet."""
+SPACES, DISTANCES = 3, 2
+"""Spaces beside those of networks (the signals', MFCC and log-mel), and distances in each."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,7 @@ class StudyEstimate:
         return [*told, "nothing was written"]
 
 
-def estimate(
-    plan: StudyPlan, folder: StudyFolder, *, workers: int, threads: int = 1
-) -> StudyEstimate:
+def estimate(plan: StudyPlan, folder: StudyFolder, *, workers: int) -> StudyEstimate:
     """Count a study's work, and time a little of each kind that is left.
 
     Parameters
@@ -98,8 +108,8 @@ def estimate(
         With what.
     folder : StudyFolder
         Where; what is done there already is not timed.
-    workers, threads : int
-        Processes of a step, and CPU threads of a training.
+    workers : int
+        Processes of a step; a training takes torch's threads.
 
     Raises
     ------
@@ -109,30 +119,30 @@ def estimate(
     done = finished(plan, folder)
     missing = [name for name in plan.rendered if f"corpus {name}" not in done]
     left = _steps_left(plan, folder, done)
-    n_networks = plan.trials * len(TASKS)
-    n_points = len(grid(plan.grid).points)
-    wanted = set(left) if "performance" in done else {model[:2] for model in plan.models}
-    each = {kind: _step_seconds(plan, *kind) for kind in sorted(wanted)}
-    one = more = 0.0
-    if not {"consistency", "performance"} <= done:
-        one, more = _clip_seconds(plan)
-    comparing = plan.n_clips * (one + n_networks * more) / workers
-    scoring = len(TASKS) * one
-    if "performance" not in done:
-        scoring += n_points * FORWARD * sum(each[m[:2]] for m in plan.models) / plan.batch
-    rest = [step for step in steps_of(plan) if step.kind in ("analyze", "report")]
-    seconds = {
-        "corpora": 3600 * plan.n_hours * len(missing) / RENDERED_A_SECOND / workers,
-        "training": sum(each[kind] * n for kind, n in left.items()),
-        "consistency": 0.0 if "consistency" in done else comparing,
-        "task scores": 0.0 if "performance" in done else plan.n_task_clips * scoring / workers,
-        "analysis, figures and claims": sum(step.weight for step in rest if step.name not in done),
+    each = {kind: _step_time(plan, *kind) for kind in sorted(left)}
+    needed = {
+        "corpora": 3600 * plan.n_hours * len(missing) / RENDERED_A_SECOND,
+        "consistency": 0.0 if "consistency" in done else comparing_seconds(plan),
+        "task scores": 0.0 if "performance" in done else scoring_seconds(plan),
     }
+    shared = {
+        "corpora": workers,
+        "consistency": min(workers, plan.n_clips),
+        "task scores": min(workers, plan.n_task_clips),
+    }
+    told = sum(_told_seconds(plan, step.name) for step in steps_of(plan) if step.name not in done)
+    seconds = {
+        "corpora": needed["corpora"] / shared["corpora"],
+        "training": sum(each[kind].seconds * n for kind, n in left.items()),
+        "consistency": needed["consistency"] / shared["consistency"],
+        "task scores": needed["task scores"] / shared["task scores"],
+        "analysis, figures and claims": told,
+    }
+    trained_s = sum(each[kind].cpu_seconds * n for kind, n in left.items())
     trained = sum(f"train {features} {task} {n}" in done for features, task, n in plan.models)
-    busy = {"training": threads, "analysis, figures and claims": 1}
     return StudyEstimate(
         trainings=len(plan.models),
-        points=n_points,
+        points=len(grid(plan.grid).points),
         clips=plan.n_clips,
         task_clips=plan.n_task_clips,
         workers=workers,
@@ -140,85 +150,82 @@ def estimate(
         steps_done=len(done),
         trainings_done=trained,
         seconds=seconds,
-        cpu_seconds=sum(busy.get(kind, workers) * wall for kind, wall in seconds.items()),
+        cpu_seconds=sum(needed.values()) + trained_s + told,
         disk_mb=disk_mb(plan, hours_of(plan.manifests)),
         words=f"{plan.scale} ({SCALES[plan.scale].words})",
     )
 
 
-def _steps_left(plan: StudyPlan, folder: StudyFolder, done: set[str]) -> dict[tuple[str, str], int]:
-    """Return the most steps that are left, by encoder and task; what has none left is done."""
+def _steps_left(
+    plan: StudyPlan, folder: StudyFolder, done: set[str]
+) -> dict[tuple[str, str], float]:
+    """Return the most steps that are left, by encoder and task; what has none left is done.
+
+    What is validated and scored beside counts as the steps that take as long.
+    """
     from nearkin.training.place import TrainingPlace
 
     most = {name: _steps(plan, name) for name in TASKS}
-    left: dict[tuple[str, str], int] = {}
+    left: dict[tuple[str, str], float] = {}
     for features, name, trial in plan.models:
         place = TrainingPlace(folder.model(features, name, trial))
         step = f"train {features} {name} {trial}"
         n = 0 if step in done or place.is_whole(place.target) else most[name] - place.steps()
         if n > 0:
-            left[features, name] = left.get((features, name), 0) + n
+            n_steps = n + FORWARD * _clips_forward(plan, name, n) / plan.batch
+            left[features, name] = left.get((features, name), 0.0) + n_steps
         else:
             done.add(step)
     return left
 
 
+def _settings(plan: StudyPlan, name: str, **more: Any) -> Settings:
+    from nearkin.training import Settings
+
+    return Settings(
+        task=name, scale=plan.of_scale.training, max_steps=plan.max_steps, batch=plan.batch, **more
+    )
+
+
 def _steps(plan: StudyPlan, name: str) -> int:
     """Return the most steps a training takes."""
-    from nearkin.training import Settings
+    return _settings(plan, name).n_steps(task(name), max(_rows(plan, name)["train"], 1))
 
-    settings = Settings(
-        task=name, scale=plan.of_scale.training, max_steps=plan.max_steps, batch=plan.batch
-    )
+
+def _clips_forward(plan: StudyPlan, name: str, n_steps: int) -> int:
+    """Return the clips that pass a network forwards beside so many steps of its training."""
+    from nearkin.training.run import SCORED_CLIPS
+    from nearkin.training.trainer import VALIDATION_CLIPS
+
+    rows = _rows(plan, name)
+    n_validations = math.ceil(n_steps / _settings(plan, name).period)
+    scored = sum(min(rows[split], SCORED_CLIPS) for split in ("valid", "test"))
+    return n_validations * min(rows["valid"], VALIDATION_CLIPS) + scored
+
+
+def _rows(plan: StudyPlan, name: str) -> Counter[str]:
+    """Return the rows of a task's manifest by split; of one that is not rendered, about."""
     given = plan.manifest_of(name)
-    if given is None:
-        corpus = {"ae": "tags", "at": "tags", "ir": "instruments", "vs": "vocals"}[name]
-        n = math.ceil(3600 * plan.n_hours / CLIP_S[corpus] * TRAIN_SHARE)
-    else:
+    if given is not None:
         rows = read_labelled(given, column=task(name).column).rows
-        n = sum(row.split == "train" for row in rows)
-    return settings.n_steps(task(name), max(n, 1))
+        return Counter(row.split for row in rows)
+    n = 3600 * plan.n_hours / CLIP_S[CORPORA[name]]
+    train, other = TRAIN_SHARE, (1 - TRAIN_SHARE) / 2
+    return Counter(train=math.ceil(n * train), valid=round(n * other), test=round(n * other))
 
 
-def _step_seconds(plan: StudyPlan, features: str, name: str) -> float:
-    from nearkin.training import Settings
-    from nearkin.training.estimate import step_seconds
+def _told_seconds(plan: StudyPlan, step: str) -> float:
+    """Return the seconds of a step that reads finished tables; 0 for any other."""
+    networks = sum(features == "vgg" for features, _, _ in plan.models)
+    rows = plan.n_clips * (len(grid(plan.grid).points) + 1) * DISTANCES * (networks + SPACES)
+    return TOLD_S.get(step, 0.0) + TOLD_ROW_S.get(step, 0.0) * rows
 
-    labels = [f"label {k}" for k in range({"at": 50, "ir": 11}.get(name, 0))]
+
+def _step_time(plan: StudyPlan, features: str, name: str) -> StepTime:
+    from nearkin.training.estimate import step_time
+
+    labels = labels_for(name)
     tags, instrument = tuple(labels[:3]), labels[0] if labels else ""
     row = Row("noise", Path("noise"), tags=tags, instrument=instrument)
-    settings = Settings(
-        task=name,
-        features=features,
-        batch=plan.batch,
-        crop_s=plan.clip_seconds,
-        device=plan.device,
-        precision=plan.precision,
-    )
-    return step_seconds(settings, task(name), labels, [row])
-
-
-def _clip_seconds(plan: StudyPlan) -> tuple[float, float]:
-    """Return the seconds of one clip with all its changes, and of one network beside."""
-    import numpy as np
-    import soundfile
-
-    from nearkin.runs.estimate import estimate as of_run
-    from nearkin.runs.sources import make_sources
-
-    n_clips = 2
-    seconds = []
-    with tempfile.TemporaryDirectory(prefix="nearkin-") as folder:
-        for number in range(n_clips):
-            noise = np.random.default_rng(number).normal(0, 0.1, 6 * 22_050)
-            soundfile.write(Path(folder) / f"{number}.wav", noise, 22_050)
-        for encoders in (["mfcc"], ["mfcc", "vgg-at"]):
-            settings = {
-                "grid": plan.grid,
-                "clip_seconds": plan.clip_seconds,
-                "references": "untrained",
-            }
-            made, sources = make_sources(encoders, [{} for _ in encoders], settings)
-            found = of_run(made, [folder], encoders=sources, workers=1)
-            seconds.append(found.seconds / n_clips)
-    return seconds[0], max(seconds[1] - seconds[0], 0.0)
+    how = {"crop_s": plan.clip_seconds, "device": plan.device, "precision": plan.precision}
+    return step_time(_settings(plan, name, features=features, **how), task(name), labels, [row])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nearkin.progress import Progress, Tell
 from nearkin.study.places import StudyFolder
@@ -113,6 +113,32 @@ def test_clips(plan: StudyPlan, folder: StudyFolder) -> tuple[list[Path], str | 
     return [manifests_of(plan, folder)["at"]], "test"
 
 
+def comparing_settings(plan: StudyPlan) -> dict[str, Any]:
+    """Return the settings of the consistency run, the split of its clips left out."""
+    settings = {
+        "grid": plan.grid,
+        "seed": plan.seed,
+        "clips": plan.n_clips,
+        "clip_seconds": plan.clip_seconds,
+        "storage": plan.storage,
+        "references": "untrained",
+    }
+    if plan.device not in ("auto", "cpu"):
+        settings["device"] = plan.device
+    return settings
+
+
+def scoring_settings(plan: StudyPlan) -> dict[str, Any]:
+    """Return the settings of the task scores."""
+    return {
+        "grid": plan.grid,
+        "seed": plan.seed,
+        "clips": plan.n_task_clips,
+        "clip_seconds": plan.clip_seconds,
+        "storage": plan.storage,
+    }
+
+
 # -- the steps -----------------------------------------------------------------------------------
 
 
@@ -190,17 +216,7 @@ def consistency(work: Work) -> None:
     plan, folder = work.plan, work.folder
     audio, split = test_clips(plan, folder)
     networks = [str(folder.model(*one)) for one in plan.models if one[0] == "vgg"]
-    settings = {
-        "grid": plan.grid,
-        "seed": plan.seed,
-        "clips": plan.n_clips,
-        "clip_seconds": plan.clip_seconds,
-        "storage": plan.storage,
-        "split": split,
-        "references": "untrained",
-    }
-    if plan.device not in ("auto", "cpu"):
-        settings["device"] = plan.device
+    settings = {**comparing_settings(plan), "split": split}
     encoders = ["mfcc", *networks]
     made, sources = make_sources(encoders, [{} for _ in encoders], settings)
     run(
@@ -222,20 +238,13 @@ def performance(work: Work) -> None:
     plan, folder = work.plan, work.folder
     device = "cpu" if plan.device == "auto" else plan.device
     models = [TrainedModel(folder.model(*one), device=device) for one in plan.models]
-    settings = {
-        "grid": plan.grid,
-        "seed": plan.seed,
-        "clips": plan.n_task_clips,
-        "clip_seconds": plan.clip_seconds,
-        "storage": plan.storage,
-    }
     # AE's own first: it takes any manifest, the others the first that has their labels
     manifests = list(dict.fromkeys(manifests_of(plan, folder).values()))
     perform(
         models,
         manifests,
         folder.run,
-        plan=make_performance_plan(settings),
+        plan=make_performance_plan(scoring_settings(plan)),
         workers=work.workers,
         progress=work.progress,
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,13 @@ TRIED = 12
 WARM_UP, TIMED = 2, 3
 """Steps before the clock, and under it."""
 NOTHING = "nothing was written"
+
+
+class StepTime(NamedTuple):
+    """A step's wall time, and the processor time of all its threads, in seconds."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def estimate(settings: Settings, manifest: Path, *, workers: int) -> TrainingEst
         rows = [row for part in splits.values() for row in part]
         paths |= {row.vocals_path for row in rows if row.vocals_path}
     steps = settings.n_steps(what, len(splits["train"]))
-    each = step_seconds(settings, what, labels, splits["train"])
+    each = step_time(settings, what, labels, splits["train"]).seconds
     return _estimated(settings, splits, paths, steps, each, workers)
 
 
@@ -124,7 +131,7 @@ def estimate_finetuning(
     noise = noise_of(training, device)
     objective = FineTuningObjective(network, settings.anchor).to(device)
     batch = Batch(noise, None, noise)
-    each = objective_seconds(objective, network, batch, precision=training.precision)
+    each = objective_time(objective, network, batch, precision=training.precision).seconds
     each += settings.batch * changing_seconds(training)
     paths = {row.path for part in splits.values() for row in part}
     return _estimated(training, splits, paths, settings.max_steps, each, workers)
@@ -169,10 +176,10 @@ def _decoded(paths: Sequence[Path]) -> tuple[float, float]:
     return float(np.mean(seconds)), float(np.mean(samples))
 
 
-def step_seconds(
+def step_time(
     settings: Settings, what: Task, labels: Sequence[str], rows: Sequence[Row]
-) -> float:
-    """Return the seconds of a step on one device, with noise for music.
+) -> StepTime:
+    """Return the time of a step on one device, with noise for music.
 
     Parameters
     ----------
@@ -201,8 +208,9 @@ def step_seconds(
     network.train()
     batch = Batch(audio, target, audio)
     objective = TaskObjective(what, settings.consistency)
-    seconds = objective_seconds(objective, network, batch, precision=settings.precision)
-    return seconds + settings.batch * changing_seconds(settings)
+    step = objective_time(objective, network, batch, precision=settings.precision)
+    changing = settings.batch * changing_seconds(settings)
+    return StepTime(step.seconds + changing, step.cpu_seconds + changing)
 
 
 def device_of(settings: Settings) -> Any:
@@ -235,10 +243,10 @@ HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16"}
 """What a step computes in, where not in single precision."""
 
 
-def objective_seconds(
+def objective_time(
     objective: Objective, network: Any, batch: Batch, *, precision: str = "32-true"
-) -> float:
-    """Return the seconds of a step of learning, the making of its batch left out."""
+) -> StepTime:
+    """Return the time of a step of learning, the making of its batch left out."""
     device = batch.audio.device
     network.to(memory_format=torch.channels_last)
     half = HALF.get(precision)
@@ -247,16 +255,17 @@ def objective_seconds(
     )
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=objective.learning_rate)
-    begun = 0.0
+    begun = used = 0.0
     for step in range(WARM_UP + TIMED):
         if step == WARM_UP:
-            begun = _now(device)
+            begun, used = _now(device), time.process_time()
         optimizer.zero_grad()
         with mixed:
             loss = objective(network, batch)
         loss.backward()
         optimizer.step()
-    return (_now(device) - begun) / TIMED
+    wall = _now(device) - begun
+    return StepTime(wall / TIMED, (time.process_time() - used) / TIMED)
 
 
 def changing_seconds(settings: Settings) -> float:
