@@ -5,7 +5,8 @@ python scripts/campaign/damage.py STAGE [--only run perform ...] [--minutes 30] 
 Every file is truncated, emptied, zeroed, has one bit flipped, or is removed; then the same command
 is given. Right is: it ends well with the bytes of the undamaged run, or it refuses in one sentence.
 Wrong is: a traceback, an abort, other bytes or a damaged file that is left, with exit code 0.
-A command that is given a finished run leaves what it neither reads nor writes there as it is.
+A command that is given a finished run leaves what it neither reads nor writes there as it is, and
+of one that prints its result the same text is right.
 
 Half-done is a command killed when it took a share (``--at``) of its processor time. The cache of a
 training is no result: its damage counts where a training begins with it (the state "cache only").
@@ -22,12 +23,13 @@ from pathlib import Path
 
 from kills import start, undisturbed, worked
 from stage import Command, build, content, differences, is_one_sentence, keep, progress
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from nearkin.cli import app
 from nearkin.runs.folder import made_by
 from study import of_study
 
+PRINTED = "(printed)"
 DAMAGES = ("truncated", "emptied", "zeroed", "flipped", "removed")
 
 
@@ -69,8 +71,8 @@ def states(command: Command, stage: Path, shares: list[float]) -> dict[str, Path
     """Make what is damaged: by the name of its state, a folder."""
     seconds, _ = undisturbed(command, stage)
     straight = stage / "straight" / command.name
-    found = {}
-    for share in shares:
+    found: dict[str, Path] = {}
+    for share in () if command.prints else shares:  # what writes nothing is never half-done
         half = stage / "half" / f"{command.name}-{share}"
         found[f"half-done at {share}"] = half_done(command, stage, half, share * seconds)
     if (straight / "cache").is_dir():
@@ -118,7 +120,10 @@ def main() -> None:
         if given.only and command.name not in given.only:
             continue
         undisturbed(command, stage)
-        want = told_by(command, stage / "straight" / command.name)
+        straight = stage / "straight" / command.name
+        want = told_by(command, straight)
+        if command.prints:
+            want[PRINTED] = printed(given_again(command, straight), straight)
         cases = [  # every part has its own
             (state, source, name, how)
             for state, source in states(command, stage, given.at).items()
@@ -157,6 +162,22 @@ def told_by(command: Command, out: Path) -> dict[str, str]:
     return of_study(out) if command.name == "study" else content(out)
 
 
+def given_again(command: Command, out: Path) -> Result:
+    """Give a command in this process, without workers: a process takes most of it to start."""
+    words = command.at(out)[3:]
+    if "--workers" in words:
+        words[words.index("--workers") + 1] = "1"
+    done = CliRunner().invoke(app, words)
+    if done.exit_code == 130:
+        raise KeyboardInterrupt
+    return done
+
+
+def printed(done: Result, out: Path) -> str:
+    """Return what is compared of a command that prints its result."""
+    return f"exit {done.exit_code}: {done.stdout.replace(str(out), 'OUT')}"
+
+
 def is_anothers(command: Command, stage: Path, name: str) -> bool:
     """Tell whether a file came with the finished run that a command is given."""
     came = command.copies and (stage / command.copies / name).is_file()
@@ -172,21 +193,19 @@ def tried(
     how: str,
     want: dict[str, str],
 ) -> str:
-    """Damage one file of a copy, give the command again, and say what became of it.
-
-    The command works in this process, without workers: most of what a small one takes is its start.
-    """
+    """Damage one file of a copy, give the command again, and say what became of it."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(source, out, symlinks=True)
     path = out / name
     damage(path, how)
     damaged = path.read_bytes() if path.is_file() else None
-    words = command.at(out)[3:]
-    if "--workers" in words:
-        words[words.index("--workers") + 1] = "1"
-    done = CliRunner().invoke(app, words)
+    done = given_again(command, out)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         return f"TRACEBACK: {done.exception!r}"
+    if command.prints and done.exit_code != 2:
+        if printed(done, out) == want[PRINTED]:
+            return "the same is printed"
+        return f"OTHER NUMBERS: exit {done.exit_code}: {done.stdout[-300:]}"
     if done.exit_code in (0, 3):
         other = differences(want, told_by(command, out))
         now = path.read_bytes() if path.is_file() else None
@@ -207,8 +226,6 @@ def tried(
         return "mended, same bytes"
     if done.exit_code == 2 and is_one_sentence(done.stderr):
         return f"refused in one sentence: {done.stderr.strip().splitlines()[-1]}"
-    if done.exit_code == 130:
-        raise KeyboardInterrupt
     return f"WRONG: {done.exit_code}: {done.stderr[-400:]}"
 
 

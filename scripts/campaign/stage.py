@@ -67,7 +67,9 @@ class Command:
     name: str
     words: tuple[str, ...]
     copies: str = ""
-    """A folder that is copied to ``{out}`` first, for commands that write into a finished run."""
+    """A folder that is copied to ``{out}`` first, for commands that work on a finished run."""
+    prints: bool = False
+    """Whether what it prints is its result."""
 
     def at(self, out: Path) -> list[str]:
         return [
@@ -142,6 +144,13 @@ def build(stage: Path, *, n: int = 5, torch: bool = True) -> list[Command]:
         words = [w.replace("grid.yaml", "fitted.yaml") for w in run]
         nearkin(*words, "--out", stage / "finished")
     commands.append(Command("report", ("report", "{out}"), copies="finished"))
+    asked = ("C_W[mfcc,cosine] > 0.1 @ MP>=16", "mean(C_B_acc[random,dtw,cosine]) >= 0 @ PN, TS")
+    gate = ("gate", "{out}", "--json", *(w for one in asked for w in ("--require", one)))
+    compare = ("compare", "{out}", "--json", "--resamples", "200")
+    commands += [
+        Command("gate", gate, copies="finished", prints=True),
+        Command("compare", compare, copies="finished", prints=True),
+    ]
     commands.append(
         Command(
             "analyze",
