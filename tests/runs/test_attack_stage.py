@@ -23,12 +23,14 @@ from scipy.spatial.distance import cdist
 import nearkin
 from conftest import write_tunes
 from nearkin.encoders import resolve
+from nearkin.errors import RunError
 from nearkin.results.gate import ON, judge
 from nearkin.results.schemas import read_checked
 from nearkin.runs.attack_tables import _half
 from nearkin.tables import ATTACK_SCORES, ATTACKS, CONSISTENCY
 from support.commands import command, refused
 from support.pages import sections
+from support.runs import files_of
 
 SNRS = [60.0, 50.0, 40.0, 30.0]
 
@@ -233,6 +235,21 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     ]
     assert sounds[0] == sounds[1]
     assert len(sounds[0]) == 3 * 12
+
+
+def test_files_that_a_finished_run_did_not_keep_are_not_promised(
+    music: Path, attacked: nearkin.Result, tmp_path: Path
+) -> None:
+    """Nothing was computed, and the exit code was 0: the files that were asked for never came."""
+    out, few = tmp_path / "run", {"clips": 2}
+    attack(music, out, ["constant"], **few)
+    before = files_of(out)
+    with pytest.raises(RunError, match=r"was made without --keep-attacks and is finished"):
+        attack(music, out, ["constant"], keep_attacks=True, **few)
+    with pytest.raises(RunError, match=r"was made without --keep-distances and is finished"):
+        attack(music, out, ["constant"], keep_distances=True, **few)
+    assert files_of(out) == before
+    attack(music, attacked.path, [Bands(), "constant"], keep_attacks=True)  # made with it
 
 
 @pytest.mark.slow

@@ -254,6 +254,7 @@ def _begin(work: _Work) -> _UnderWay | None:
         folder.clear()
     before = _begun(work.opened, work.recordings, folder, tell)
     if before is not None and before["finished"]:
+        _require_kept(folder, work.keep)
         told = printable(folder.root)
         tell(f"{told}: finished on {before['finished']}, nothing was computed")
         if not plan.gallery:  # else its recordings may be half embedded
@@ -267,6 +268,26 @@ def _begin(work: _Work) -> _UnderWay | None:
     timings = dict(before.get("timings_s", {})) if before else {}
     folder.write_run({**record, "timings_s": timings})
     return _UnderWay(session, record, timings)
+
+
+def _require_kept(folder: RunFolder, keep: _Kept) -> None:
+    """Refuse to be asked for files that a finished run did not keep: they would not come.
+
+    Raises
+    ------
+    RunError
+        If it was made without what is to be kept now.
+    """
+    attacked = keep.attacks and folder.has_table("attacks")
+    for option, wanted, name in (
+        ("--keep-distances", keep.distances, "distances"),
+        ("--keep-attacks", attacked, "attacks"),
+    ):
+        if wanted and not (folder.root / name).is_dir():
+            raise RunError(
+                f"{printable(folder.root)}: was made without {option} and is finished; leave it "
+                "out, name another folder or start anew with --force"
+            )
 
 
 def _compute(work: _Work, begun: _UnderWay, workers: Place, note: Callable[[], None]) -> None:
