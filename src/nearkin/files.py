@@ -301,6 +301,44 @@ def refuse_links(root: Path, names: Iterable[str]) -> None:
             )
 
 
+def refuse_other_file(path: Path, is_ours: Callable[[bytes], bool], *, told: str = "") -> None:
+    """Refuse to write a file that a user names over one that is not of the same making.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing need be there; an empty file is no obstacle, and a link always is.
+    is_ours : callable
+        Tells by its bytes whether a file is one that nearkin writes here; the line ends
+        of Windows, which git writes where it is told to, are given to it as a plain line feed.
+    told : str
+        What the message begins with; the path by default.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_other_file(Path("no-such-file.svg"), lambda data: False)
+    """
+    told = told or printable(path)
+    if path.is_symlink():
+        raise InputError(f"{told}: is a link; name the file itself, or another one")
+    if not path.exists():
+        return
+    try:
+        ours = is_ours(data.replace(b"\r\n", b"\n")) if (data := read_regular(path)) else True
+    except OSError as error:
+        kind = "is no regular file" if not path.is_file() else f"cannot be read ({error.strerror})"
+        raise InputError(f"{told}: {kind}; name another file") from error
+    if not ours:
+        raise InputError(
+            f"{told}: is there and was not written by nearkin, or was edited since; "
+            "move it or name another file"
+        )
+
+
 def key(name: str) -> str:
     """Return a file name that stands for any name: the head of its SHA-256.
 

@@ -26,7 +26,6 @@ from nearkin.errors import InputError, printable
 from nearkin.files import (
     LEASE,
     disk_full,
-    read_regular,
     real_path,
     refuse_links,
     sha256_of,
@@ -372,44 +371,6 @@ class OwnFolder:
 def _is_no_obstacle(name: str) -> bool:
     """Tell whether a name is of what killed commands, an array's jobs or file managers leave."""
     return bool(TEMPORARY.fullmatch(name)) or name.startswith(LEASE) or name in LITTER
-
-
-def refuse_other_file(path: Path, is_ours: Callable[[bytes], bool], *, told: str = "") -> None:
-    """Refuse to write a file that a user names over one that is not of the same making.
-
-    Parameters
-    ----------
-    path : Path
-        Nothing need be there; an empty file is no obstacle, and a link always is.
-    is_ours : callable
-        Tells by its bytes whether a file is one that nearkin writes here; the line ends
-        of Windows, which git writes where it is told to, are given to it as a plain line feed.
-    told : str
-        What the message begins with; the path by default.
-
-    Raises
-    ------
-    InputError
-
-    Examples
-    --------
-    >>> refuse_other_file(Path("no-such-file.svg"), lambda data: False)
-    """
-    told = told or printable(path)
-    if path.is_symlink():
-        raise InputError(f"{told}: is a link; name the file itself, or another one")
-    if not path.exists():
-        return
-    try:
-        ours = is_ours(data.replace(b"\r\n", b"\n")) if (data := read_regular(path)) else True
-    except OSError as error:
-        kind = "is no regular file" if not path.is_file() else f"cannot be read ({error.strerror})"
-        raise InputError(f"{told}: {kind}; name another file") from error
-    if not ours:
-        raise InputError(
-            f"{told}: is there and was not written by nearkin, or was edited since; "
-            "move it or name another file"
-        )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 import nearkin
 from nearkin.errors import RunError
-from nearkin.results.schemas import SCHEMAS
+from nearkin.results.columns import SCHEMAS
 from nearkin.runs.folder import ANALYSIS
 from support.commands import command, refused
 from support.runs import forget_checksums

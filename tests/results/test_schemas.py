@@ -22,9 +22,10 @@ from nearkin.files import read_parquet
 from nearkin.results.analysis import analyze
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks
+from nearkin.results.columns import SCHEMAS
 from nearkin.results.comparison import compare
 from nearkin.results.gate import judge
-from nearkin.results.schemas import SCHEMAS, checked, read_checked
+from nearkin.results.schemas import checked, read_checked
 from nearkin.results.trials import RunScores, join
 from nearkin.results.verdicts import verdicts
 

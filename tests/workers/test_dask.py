@@ -14,7 +14,7 @@ import pytest
 
 from nearkin.errors import InputError, RunError
 from nearkin.files import sha256_of
-from nearkin.workers import Here, Scheduler, dask, open_workers, remote
+from nearkin.workers import Here, Scheduler, dask, open_workers, remote, scheduler
 from support.runs import files_of, small_run
 from support.units import (
     Keeps,
@@ -242,11 +242,11 @@ def test_transports_of_other_packages_are_known(monkeypatch: pytest.MonkeyPatch)
     }
     monkeypatch.setattr(registry, "backends", dict(registry.backends))
     monkeypatch.setattr(registry, "_entry_points", lambda *, name, group: [made[name]])
-    dask._require_address("mpi://rank-0", "--scheduler mpi://rank-0")
+    scheduler.require_address("mpi://rank-0", "--scheduler mpi://rank-0")
     with pytest.raises(InputError, match="must be like tcp://host:8786"):
-        dask._require_address("mpi://", "--scheduler mpi://")
+        scheduler.require_address("mpi://", "--scheduler mpi://")
     with pytest.raises(InputError, match=r"'gone' cannot be loaded \(ModuleNotFoundError: No mod"):
-        dask._require_address("gone://rank-0", "--scheduler gone://rank-0")
+        scheduler.require_address("gone://rank-0", "--scheduler gone://rank-0")
 
 
 class Transport:
@@ -273,7 +273,7 @@ def unseen(path: str, token: str) -> dict[str, Any]:
 def test_a_scheduler_that_is_not_there(
     address: str, said: str, toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask, "_CONNECT_S", 1.0)
+    monkeypatch.setattr(scheduler, "_CONNECT_S", 1.0)
     with pytest.raises(InputError, match=said):
         mapped(toy, square, Scheduler(address), [])
 

@@ -12,10 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearkin.errors import InputError, RunError, printable
-from nearkin.files import refuse_links
+from nearkin.errors import InputError, RunError
+from nearkin.files import refuse_links, refuse_other_file
 from nearkin.lease import leased
-from nearkin.ownership import OwnFolder, refuse_other_file
 from nearkin.progress import Progress, silent
 from nearkin.runs.folder import CONTENT, RunFolder
 
@@ -276,31 +275,18 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Show the verdicts in a notebook."""
-        from html import escape
+        from nearkin.api.pages import as_html
 
-        def cell(text: str) -> str:
-            return f"<td style='text-align:left'>{escape(text)}</td>"
-
-        rows = "".join(
-            f"<tr>{cell(one.label)}{cell(one.near.line or one.near.word)}"
-            f"{cell(one.further.line or one.further.word)}</tr>"
-            for one in self.verdicts
-            if one.role != "audio"
-        )
-        heads = ("encoder", "small changes stay near", "more severe changes move further")
-        return (
-            f"<p>nearkin: {self.run['n']} clips, grid {escape(str(self.run['grid']['name']))}</p>"
-            f"<table><thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
+        return as_html(self.run, self.verdicts)
 
     def report_data(self) -> ReportData:
         """Return what the report is made of."""
+        from nearkin.api.pages import read_mp3
         from nearkin.report.data import ReportData
         from nearkin.results.projection import about
 
         sounds = sorted((self.folder.root / "audio").glob("*.mp3"))
-        audio = {path.name: _mp3(path) for path in sounds}
+        audio = {path.name: read_mp3(path) for path in sounds}
         return ReportData(
             run=self.run,
             clips=self.clips,
@@ -416,33 +402,9 @@ class Result:
         InputError
             If a file is in the way that nearkin did not write.
         """
-        from nearkin.report.figures import PICTURES
-        from nearkin.report.figures.files import is_drawn
+        from nearkin.api.pages import write_figures
 
-        own = self.folder.root / "figures"
-        if folder is None or Path(folder).resolve() == own.resolve():
-            with leased(self.path):
-                target = self.folder.open_folder("figures")
-                self.folder.owned.expect(target / name for name in PICTURES)
-                written = self._figures(target)
-                self.folder.owned.wrote(*written)
-                return written
-        target = Path(folder)
-        owned = OwnFolder(target, "figures", PICTURES, option="folder", shared=True)
-        # drawn before folders of figures were marked
-        there = [path for path in map(target.joinpath, PICTURES) if os.path.lexists(path)]
-        older = [path for path in there if not owned.owns(path) and is_drawn(path)]
-        if owned.is_own():
-            owned.own(*older)
-        elif older:
-            others = [path.name for path in there if path not in older]
-            OwnFolder(target, "figures", others, option="folder", shared=True).decide()
-            owned.adopt(*older)
-        owned.claim()
-        owned.expect(target / name for name in PICTURES)
-        written = self._figures(target)
-        owned.wrote(*written)
-        return written
+        return write_figures(self.folder, folder, self._figures)
 
     def _figures(self, target: Path) -> list[Path]:
         from nearkin.report.figures import write_all, write_means, write_projection
@@ -485,14 +447,3 @@ def load(path: str | os.PathLike[str]) -> Result:
         If the run is not finished.
     """
     return Result(RunFolder(Path(path)))
-
-
-def _mp3(path: Path) -> bytes:
-    """Return an MP3 file's bytes: what is none, a hard link to a private file say, is not shown."""
-    data = path.read_bytes()
-    if data[:3] != b"ID3" and (data[:1] != b"\xff" or data[1:2] < b"\xe0"):
-        raise RunError(
-            f"{printable(path)}: is no MP3, and the page would hold it; remove it, or give the "
-            "nearkin run command again"
-        )
-    return data

@@ -102,7 +102,7 @@ def refuse_taken(
     InputError
     """
     from nearkin.errors import InputError, printable
-    from nearkin.ownership import refuse_other_file
+    from nearkin.files import refuse_other_file
     from nearkin.runs.folder import CONTENT
 
     if file is None:

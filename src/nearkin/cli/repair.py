@@ -78,9 +78,9 @@ def repair_command(
 def _refuse_others(out: Path, onnx: Path | None) -> None:
     """Refuse to write over a file that is no map, or beside none, such as a model or a table."""
     from nearkin.errors import InputError, printable
+    from nearkin.files import refuse_other_file
     from nearkin.maps.files import read_map
     from nearkin.maps.onnx import is_map
-    from nearkin.ownership import refuse_other_file
     from nearkin.repair.table import is_table
     from nearkin.report.figures.repair import is_figure
 

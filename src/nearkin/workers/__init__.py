@@ -15,11 +15,12 @@ from typing import Any
 
 from nearkin.progress import Tell, unsaid
 from nearkin.workers.array import ArrayJob, Shared, array_job
-from nearkin.workers.dask import Scheduler, open_cluster
+from nearkin.workers.dask import open_cluster
 from nearkin.workers.here import Here
 from nearkin.workers.processes import open_processes
 from nearkin.workers.protocol import Unit, Workers
 from nearkin.workers.remote import processor
+from nearkin.workers.scheduler import Scheduler
 
 __all__ = [
     "ArrayJob",

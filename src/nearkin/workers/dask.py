@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import logging
 import secrets
 import statistics
 import time
@@ -38,44 +36,25 @@ from nearkin.workers.remote import (
     look,
     read_attempt,
 )
+from nearkin.workers.scheduler import (
+    Scheduler,
+    allow_failures,
+    losses,
+    lost_scheduler,
+    open_client,
+    replace_worker,
+    wait_for_workers,
+)
 
 FOLDER = "cluster"
 """The folder, in that of the work, for what travels by files."""
-_LOGGERS = (
-    *("distributed", "distributed.client", "distributed.core", "distributed.comm"),
-    *("distributed.utils", "tornado.application", "asyncio"),
-)
 _AHEAD = 3
 """Units handed out ahead, for each thread of a worker."""
-_CONNECT_S = 20.0
 _POLL_S = 2.0
 _SLOW = 20.0
 """A unit that takes this many times the median of the finished ones stands still."""
 _NEVER_SLOW_S = 300.0
 """No unit stands still before this time has passed, whatever the others took."""
-
-
-@dataclass(frozen=True)
-class Scheduler:
-    """A Dask cluster.
-
-    Attributes
-    ----------
-    address : str or distributed.Client
-        ``"tcp://host:8786"``, ``"file:scheduler.json"``, or a client.
-    patience_s : float
-        How long the first worker is waited for.
-    alone_s : float
-        How long another worker is waited for when all are lost: in a queue that takes its time.
-    slow_s : float, optional
-        After how many seconds a unit is taken to stand still; by default 20 times the median of
-        those that ended, and at least 300.
-    """
-
-    address: Any
-    patience_s: float = 600.0
-    alone_s: float = 86_400.0
-    slow_s: float | None = None
 
 
 @dataclass
@@ -122,15 +101,15 @@ def open_cluster(
     content = cloudpickle.dumps((session, str(Path.cwd()), facts(), secrets.token_hex(8)))
     digest = hashlib.sha256(content).hexdigest()
     path = place / f"{digest[:20]}.session"
-    with _client(scheduler) as client:
+    with open_client(scheduler) as client:
         try:
             write_whole(path, lambda file: file.write(content))
             try:
-                _wait_for_workers(client, scheduler, tell)
+                wait_for_workers(client, scheduler, tell)
                 _require_alike(client, path, digest, session, tell)
-                client.run_on_scheduler(_allow_failures)
-            except _losses() as error:
-                raise _lost_scheduler(error) from error
+                client.run_on_scheduler(allow_failures)
+            except losses() as error:
+                raise lost_scheduler(error) from error
             yield Cluster(client, path, digest, session, scheduler, tell)
         finally:
             clear(place)
@@ -224,8 +203,8 @@ class Cluster:
                         attempt.unlink(missing_ok=True)
                     yield task.item, result
                 self._drop_workers_that_stand_still(tasks)
-        except _losses() as error:
-            raise _lost_scheduler(error) from error
+        except losses() as error:
+            raise lost_scheduler(error) from error
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel([task.future for task in tasks.values()])
@@ -292,7 +271,7 @@ class Cluster:
                         f"worker {printable(worker)} has stood still for {slow_s:.0f} s with "
                         f"{_named(task.item)}; it is given up, and the work done elsewhere"
                     )
-                    self._client.run_on_scheduler(_replace_worker, address=worker)
+                    self._client.run_on_scheduler(replace_worker, address=worker)
 
 
 def _require_alike(client: Any, path: Path, digest: str, session: Any, tell: Tell) -> None:
@@ -338,144 +317,6 @@ def _require_alike(client: Any, path: Path, digest: str, session: Any, tell: Tel
                     f"worker {printable(worker)} on {found[worker]['host']}: has other encoders or "
                     "other noise than this command under the same names; give it the same files"
                 )
-
-
-# -- the scheduler -----------------------------------------------------------------------------
-
-
-def _losses() -> tuple[type[BaseException], ...]:
-    """Return what is raised where the scheduler, or the way to it, is gone."""
-    from distributed import CancelledError
-    from distributed.comm import CommClosedError
-
-    return (CancelledError, CommClosedError, TimeoutError, OSError)
-
-
-def _lost_scheduler(error: BaseException) -> RunError:
-    return RunError(
-        f"the Dask scheduler was lost ({type(error).__name__}); start it again and give the same "
-        "command again, it goes on where it stopped"
-    )
-
-
-@contextlib.contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep what distributed logs of a lost scheduler from the terminal: a sentence tells it."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _client(scheduler: Scheduler) -> Iterator[Any]:
-    from distributed import Client
-
-    address = scheduler.address
-    if not isinstance(address, str):
-        yield address
-        return
-    told = f"--scheduler {printable(address)}"
-    where = address
-    if address.startswith("file:"):
-        where = _address_in(Path(address.removeprefix("file:")), told)
-    _require_address(where, told)
-    try:
-        client = Client(where, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, LookupError, TypeError, AssertionError) as error:
-        raise InputError(
-            f"{told}: cannot be reached ({type(error).__name__}); is it "
-            "running, and may this machine connect to it?"
-        ) from error
-    with _unlogged():
-        try:
-            yield client
-        finally:
-            with contextlib.suppress(Exception):
-                client.close(timeout=5)
-
-
-def _require_address(where: str, told: str) -> None:
-    """Refuse an address that no client can reach: distributed would stand still at its end."""
-    from distributed.comm.addressing import parse_host_port
-    from distributed.comm.registry import get_backend
-    from distributed.security import Security
-
-    protocol, _, place = where.partition("://")
-    if protocol == "inproc":
-        raise InputError(
-            f"{told}: names a scheduler within one process, and no other can reach it; give "
-            "tcp://host:8786 or file:scheduler.json"
-        )
-    try:
-        backend = get_backend(protocol)
-        # what stands in the address of another package's transport is its own affair
-        foreign = not type(backend).__module__.startswith("distributed.")
-        is_one = bool(place if foreign else parse_host_port(place)[0])
-    except ValueError:
-        is_one = False
-    except (ImportError, AttributeError, OSError) as error:
-        raise InputError(
-            f"{told}: the transport '{printable(protocol)}' cannot be loaded "
-            f"({type(error).__name__}: {printable(error)}); mend the package that brings it"
-        ) from error
-    if not is_one:
-        raise InputError(f"{told}: must be like tcp://host:8786 or file:scheduler.json")
-    if protocol == "tls" and not Security().get_connection_args("client").get("ssl_context"):
-        raise InputError(
-            f"{told}: needs certificates; name them in Dask's configuration (distributed.comm.tls)"
-        )
-
-
-def _address_in(path: Path, told: str) -> str:
-    """Return the address in a scheduler's file; distributed would wait for one that has none."""
-    if not path.is_file():
-        raise InputError(
-            f"{told}: there is no such file; start the scheduler with --scheduler-file first"
-        )
-    try:
-        found = json.loads(path.read_text("utf-8"))["address"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        found = None
-    if not isinstance(found, str) or "://" not in found:
-        raise InputError(
-            f"{told}: holds no address of a scheduler; start one with --scheduler-file"
-        )
-    return found
-
-
-def _wait_for_workers(client: Any, scheduler: Scheduler, tell: Tell) -> None:
-    if client.nthreads():
-        return
-    tell("Dask: waiting for the first worker")
-    try:
-        client.wait_for_workers(1, timeout=scheduler.patience_s)
-    except TimeoutError as error:
-        raise RunError(
-            f"no Dask worker came in {scheduler.patience_s:.0f} s; start workers, then give the "
-            "same command again"
-        ) from error
-
-
-def _allow_failures(dask_scheduler: Any) -> None:
-    """Let units survive the loss of workers: a unit of a lost worker is not to blame for it."""
-    dask_scheduler.allowed_failures = max(dask_scheduler.allowed_failures, 100)
-
-
-async def _replace_worker(dask_scheduler: Any, address: str) -> None:
-    """Let a worker's nanny kill and replace it; where it has none, send it away."""
-    await dask_scheduler.restart_workers(
-        [address],
-        timeout=20,
-        wait_for_workers=False,
-        on_error="return",
-        stimulus_id="nearkin-stands-still",
-    )
 
 
 def _named(item: Any) -> str:
