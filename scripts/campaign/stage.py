@@ -243,12 +243,13 @@ def content(folder: Path) -> dict[str, str]:
             continue
         data = path.read_bytes()
         if path.suffix == ".json":
-            told = timeless(json.loads(data))
-            if isinstance(told, dict):
-                told.pop("checksum", None)  # of the moments too
-                if path.name == "gallery.json":  # when its run was begun and finished
-                    told.pop("run", None)
-            data = json.dumps(told, sort_keys=True).encode()
+            with contextlib.suppress(ValueError):  # a damaged one is compared as it is
+                told = timeless(json.loads(data))
+                if isinstance(told, dict):
+                    told.pop("checksum", None)  # of the moments too
+                    if path.name == "gallery.json":  # when its run was begun and finished
+                        told.pop("run", None)
+                data = json.dumps(told, sort_keys=True).encode()
         elif path.name == ".nearkin":  # in the order of writing, with files that may come
             names = set()
             for line in data.splitlines()[1:]:

@@ -10,6 +10,7 @@ folder for what is needed and made; it is used again. The result is kept under b
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import random
@@ -53,10 +54,13 @@ def of_study(out: Path) -> dict[str, str]:
     """Return file -> hash. Records name the study's own folder, and sums of files that do."""
     found = {n: sha for n, sha in content(out).items() if n.split("/")[0] in KEPT}
     for name in RECORDS:
-        told = timeless(json.loads((out / name).read_text().replace(str(out), "STUDY")))
-        told.pop("checksum", None)
-        text = SUM.sub("", json.dumps(told, sort_keys=True)) if name == "study.json" else told
-        found[name] = hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()[:16]
+        if not (out / name).is_file():
+            continue
+        with contextlib.suppress(ValueError):  # a damaged one is compared as it is
+            told = timeless(json.loads((out / name).read_text().replace(str(out), "STUDY")))
+            told.pop("checksum", None)
+            text = SUM.sub("", json.dumps(told, sort_keys=True)) if name == "study.json" else told
+            found[name] = hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()[:16]
     return found
 
 
