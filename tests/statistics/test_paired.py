@@ -122,6 +122,41 @@ def test_the_reach_of_few_clips_is_that_of_clips_unseen() -> None:
     assert many.method == paired.STUDENTISED
 
 
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_of_few_that_differ_the_far_end_is_exact(k: int) -> None:
+    """Of resamples 5 in 100 or more hold none of k <= 3: their t is infinite, the end was 1."""
+    d = np.zeros(100)
+    d[:k] = 1
+    truth = stats.binomtest(k, 100).proportion_ci(method="exact")
+    unseen = stats.binomtest(0, 100).proportion_ci(method="exact")
+    for sign in (1, -1):
+        found = of(sign * d)
+        low, high = sorted((sign * found.low, sign * found.high))
+        assert high == pytest.approx(truth.high)
+        newcombe = k / 100 - np.hypot(k / 100 - truth.low, unseen.high)
+        assert low <= newcombe + 1e-3  # one of 100 has the variance of one of 99
+    small = of(d / 20)  # as far as if the few, and the unseen, differed by all there is
+    assert 0.05 * k / 100 < small.high <= truth.high + 1e-12
+
+
+def test_units_of_unequal_weight_are_fewer() -> None:
+    """The exact end of k units that hold a share of all, of as many as the weights leave."""
+    weights = np.array([6.0] * 8 + [1.0] * 40)
+    weights /= weights.mean()
+    own = np.zeros(48)
+    own[:2] = weights[:2]
+    mean = own.mean()
+    d = own + mean * (1 - weights)
+    drawn = counts(48)
+    found = paired_difference(
+        d[None], np.zeros((1, 48)), drawn, bound=1.0, own=own, weights=weights
+    )
+    independent = 48 / np.mean(weights**2)
+    hits = independent * weights[:2].sum() / 48
+    assert found.high <= stats.beta.ppf(0.975, hits + 1, independent - hits) + 1e-12
+    assert found.high > stats.binomtest(2, 48).proportion_ci(method="exact").high
+
+
 def test_two_trials_have_no_test() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random((2, 50)), rng.random((1, 50))

@@ -139,9 +139,12 @@ def _row(
         low, high = _limits(where, by_clip, used, drawn)
         row |= {name: float(by_clip.mean()), f"{name}_low": low, f"{name}_high": high}
         sides.append(unit_shares(by_clip[None, None], everywhere, used))
-    own = unit_shares((after - before)[None, None, both], everywhere, used, centred=False)[0]
+    own, weights = (
+        unit_shares(one[None, None], everywhere, used, centred=False)[0]
+        for one in ((after - before)[both], np.ones(len(used)))
+    )
     bound = 2.0 if where.measure == RHO else 1.0
-    found = paired_difference(sides[0], sides[1], drawn, bound=bound, own=own)
+    found = paired_difference(sides[0], sides[1], drawn, bound=bound, own=own, weights=weights)
     row |= {"difference": row["after"] - row["before"], "ci_low": found.low, "ci_high": found.high}
     return {**row, "p": found.p}
 

@@ -194,6 +194,24 @@ def unit_shares(
     return np.asarray(np.stack(summed) * count / n + centre)
 
 
+class Shares(NamedTuple):
+    """What units add to the means of two systems; see `Paired.shares`.
+
+    Attributes
+    ----------
+    a, b : float64[trial, unit]
+    own : float64[unit]
+        Each unit's own difference over all trials, 0 where its clips do not differ.
+    weights : float64[unit]
+        How much of all answers a unit holds, 1 on average.
+    """
+
+    a: Floats
+    b: Floats
+    own: Floats
+    weights: Floats
+
+
 class Paired:
     """Two systems' numbers at the same places and clips, missing in one: missing in both.
 
@@ -211,19 +229,17 @@ class Paired:
         self.a, self.b = (np.where(missing, 0.0, side) for side in (a, b))
         self.units = units
 
-    def shares(self, where: Sequence[int]) -> tuple[Floats, Floats, Floats]:
-        """Return what every unit adds to the two means over some places, trial by trial.
-
-        And, over all trials, each unit's own difference, 0 where its clips do not differ. See
-        `unit_shares`.
-        """
+    def shares(self, where: Sequence[int]) -> Shares:
+        """Return what every unit adds to the two means over some places; see `unit_shares`."""
         there = self.there[where]
         a, b = self.a[:, where], self.b[:, where]
         own = (a.mean(axis=0) - b.mean(axis=0))[None]
-        return (
+        every = np.ones_like(own)
+        return Shares(
             unit_shares(a, there, self.units),
             unit_shares(b, there, self.units),
             unit_shares(own, there, self.units, centred=False)[0],
+            unit_shares(every, there, self.units, centred=False)[0],
         )
 
     def answered(self, where: Sequence[int]) -> int:

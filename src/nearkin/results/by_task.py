@@ -93,11 +93,13 @@ def task_pairs(run: RunTables) -> tuple[dict[System, float], list[TaskPair]]:
             continue
         for distance in [name for name in within[a] if name in within[b]]:
             paired = Paired(within[a][distance].value, within[b][distance].value, units)
-            first, second, own = paired.shares(range(len(paired.there)))
-            difference = float(first.mean() - second.mean())
+            shares = paired.shares(range(len(paired.there)))
+            difference = float(shares.a.mean() - shares.b.mean())
             if math.isnan(difference):
                 continue
-            low, high, p, _ = paired_difference(first, second, counts, bound=1.0, own=own)
+            low, high, p, _ = paired_difference(
+                shares.a, shares.b, counts, bound=1.0, own=shares.own, weights=shares.weights
+            )
             if math.isnan(p):
                 continue  # two trials: no test
             found.append(TaskPair(a, b, distance, difference, low, high, p, p))

@@ -35,6 +35,7 @@ from nearkin.results.answers import (
     Place,
     Question,
     RunTables,
+    Shares,
     SystemOfRun,
     answers_of,
     common_clips,
@@ -264,7 +265,7 @@ def _differences(
     def row(
         level: str,
         at: Place,
-        shares: tuple[Floats, Floats, Floats],
+        shares: Shares,
         where: list[int],
         status: str = OK,
     ) -> dict[str, Any]:
@@ -274,16 +275,15 @@ def _differences(
     known = [c for c in codes if not math.isnan(sum(float(one.sum()) for one in shares[c]))]
     everywhere = Place(ALL, math.nan)
     if known:
-        mean_a, mean_b, mean_own = (
-            np.mean(part, axis=0) for part in zip(*(shares[code] for code in known), strict=True)
-        )
+        parts = zip(*(shares[code] for code in known), strict=True)
+        over_all = Shares(*(np.mean(part, axis=0) for part in parts))
         where = [index for code in known for index in by_code[code]]
         left_out = [code for code in codes if code not in known]
         status = f"without {', '.join(left_out)}" if left_out else OK
-        yield row("overall", everywhere, (mean_a, mean_b, mean_own), where, status)
+        yield row("overall", everywhere, over_all, where, status)
     else:
         nothing = np.full((1, 2), math.nan)
-        yield row("overall", everywhere, (nothing, nothing, nothing[0]), [])
+        yield row("overall", everywhere, Shares(nothing, nothing, nothing[0], nothing[0]), [])
     for code, where in by_code.items():
         yield row("transformation", Place(code, math.nan), shares[code], where)
     if points:
@@ -303,20 +303,20 @@ def _status(difference: float, found: Difference, status: str) -> str:
 def _row(
     level: str,
     at: Place,
-    shares: tuple[Floats, Floats, Floats],
+    shares: Shares,
     counts: Floats,
     bound: float,
     answered: int,
     status: str = OK,
 ) -> dict[str, Any]:
-    a, b, own = shares
+    a, b, own, weights = shares
     means = [float(side.mean()) for side in (a, b)]
     difference = means[0] - means[1]
     undefined = math.isnan(difference) or len(own) < 2
     found = (
         Difference(math.nan, math.nan, math.nan, "")
         if undefined
-        else paired_difference(a, b, counts, bound=bound, own=own)
+        else paired_difference(a, b, counts, bound=bound, own=own, weights=weights)
     )
     return {
         "level": level,

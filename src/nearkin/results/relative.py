@@ -217,10 +217,11 @@ class _Intervals:
             return float(low), float(high)
         if self._paired is None:
             return nothing
-        a, b, own = self._paired.shares([self._where[_key(*place)] for place in places])
+        where = [self._where[_key(*place)] for place in places]
+        a, b, own, weights = self._paired.shares(where)
         if np.isnan(a).any() or np.isnan(b).any():
             return nothing
-        found = paired_difference(a, b, self._counts, bound=self._bound, own=own)
+        found = paired_difference(a, b, self._counts, bound=self._bound, own=own, weights=weights)
         return found.low, found.high
 
 

@@ -9,7 +9,11 @@ Methods
   and Tibshirani 1993, section 12.5), because differences of scores are skewed where one encoder
   fails on few clips, and Student's t is then wrong by twice its level or more. Where half of the
   units or more do not differ at all, a sparse difference looks skewed by chance: there Student's
-  test has to agree, and the interval is the hull of both.
+  test has to agree, and the interval is the hull of both. It then reaches at least as far as those
+  of gains and losses together (Zou and Donner 2008; each exact, for as many units as its variance
+  leaves), without taking in a 0 that p leaves out, and no further than if all units that may differ
+  in a way (exact, Clopper and Pearson 1934, as many as weights leave) did so by all there is: of
+  resamples without any unit that differs the t is infinite, and said nothing of that end.
 - Several trials: Student's t on the spread between units and, for each side, between its trials,
   without what both hold of single clips in single trials; Satterthwaite's degrees of freedom. Two
   trials say too little of trials: there is neither interval nor p.
@@ -33,7 +37,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from nearkin.statistics.intervals import FEWEST_TRIALS, TAIL
+from nearkin.statistics.intervals import (
+    FEWEST_TRIALS,
+    TAIL,
+    Ends,
+    difference_limits,
+    exact_limits,
+)
 from nearkin.statistics.settling import bounded_interval
 
 Floats = NDArray[np.float64]
@@ -62,7 +72,13 @@ class Difference(NamedTuple):
 
 
 def paired_difference(
-    a: Floats, b: Floats, counts: Floats, *, bound: float, own: Floats | None = None
+    a: Floats,
+    b: Floats,
+    counts: Floats,
+    *,
+    bound: float,
+    own: Floats | None = None,
+    weights: Floats | None = None,
 ) -> Difference:
     """Compare two means over the same units.
 
@@ -78,6 +94,8 @@ def paired_difference(
         Every unit's own difference, 0 where its values are equal. By default ``a - b``, which is
         never 0 where units hold unequally many clips, or some are missing: each is then weighed
         against the mean.
+    weights : float64[G], optional
+        How much of all clips each unit holds, 1 on average; equal by default.
 
     Returns
     -------
@@ -99,7 +117,9 @@ def paired_difference(
     if any(1 < len(side) < FEWEST_TRIALS for side in (a, b)):
         return Difference(math.nan, math.nan, math.nan, "")
     mean = float(d.mean())
-    differing = int((np.abs(d if own is None else own) > ROUND_OFF).sum())
+    own = d if own is None else own
+    differing = int((np.abs(own) > ROUND_OFF).sum())
+    sparse = False
     if np.ptp(d) <= ROUND_OFF and len(a) == len(b) == 1:
         found = _unseen(mean, n, bound)
     elif len(a) > 1 or len(b) > 1:
@@ -108,7 +128,8 @@ def paired_difference(
             found = _unseen(mean, n, bound)
     else:
         found = _studentised(d, counts)
-        if 2 * differing <= n:
+        sparse = 2 * differing <= n
+        if sparse:
             found = _both(found, _student(mean, float(d.var(ddof=1)) / n, n - 1))
     if n < ENOUGH and found.method != EQUAL:
         reach = _unseen(mean, n, bound)
@@ -119,6 +140,8 @@ def paired_difference(
     low, high = found.low, found.high
     if least > 2 * TAIL:
         low, high = min(low, 0.0), max(high, 0.0)
+    if sparse:
+        low, high = _of_sparse(low, high, own, np.ones(n) if weights is None else weights, bound)
     return Difference(
         max(low, -bound), min(high, bound), min(1.0, max(found.p, least)), found.method
     )
@@ -129,6 +152,45 @@ def _unseen(mean: float, n: int, bound: float) -> Difference:
     low, high = bounded_interval(mean, -bound, bound, n)
     p = min(1.0, 2 * (bound / (bound + abs(mean))) ** n)
     return Difference(low, high, p, EQUAL)
+
+
+def _of_sparse(
+    low: float, high: float, own: Floats, weights: Floats, bound: float
+) -> tuple[float, float]:
+    """Return the ends of an interval where most units do not differ; see above."""
+    independent = float(weights.sum() ** 2 / (weights**2).sum())
+    there = weights > 0
+    largest = min(float((np.abs(own[there]) / weights[there]).max()) / bound, 1.0)
+    gains, losses = (
+        _one_way(np.maximum(sign * own, 0.0) / bound, weights, independent, largest)
+        for sign in (1, -1)
+    )
+    down, up = (bound * float(end) for end in difference_limits(gains, losses))
+    left_out = low > 0 or high < 0
+    mean = float(own.mean())
+    if mean >= 0 or not left_out:
+        high = max(high, up)
+    if mean <= 0 or not left_out:
+        low = min(low, down)
+    most = [
+        bound * exact_limits(min(float((weights * way).mean()), 1.0), independent)[1]
+        for way in (own > ROUND_OFF, own < -ROUND_OFF)
+    ]
+    return max(low, -most[1]), min(high, most[0])
+
+
+def _one_way(x: Floats, weights: Floats, independent: float, largest: float) -> Ends:
+    """Return the interval of what differs in one way, as a share of all there is.
+
+    Where nothing does, what was not seen is taken to be no larger than what was seen the other way.
+    """
+    n, share = len(x), float(x.mean())
+    if share <= ROUND_OFF:
+        return Ends(0.0, 0.0, largest * exact_limits(0.0, independent)[1])
+    added = (x - share * weights) / n
+    variance = float(added @ added) * n / (n - 1)
+    effective = share * (1 - share) / variance if variance > 0 else independent
+    return Ends(share, *exact_limits(min(share, 1.0), max(effective, 1.0)))
 
 
 def _studentised(d: Floats, counts: Floats) -> Difference:
