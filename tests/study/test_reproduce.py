@@ -460,10 +460,10 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert (told["trainings"], told["points"], told["clips"]) == (16, 10, 100)
     assert told["total_seconds"] == pytest.approx(sum(told["seconds"].values()))
     assert told["seconds"]["corpora"] == 0
-    assert told["seconds"]["training"] == pytest.approx(steps_with_scores(data, 3, 24, n=16) * 0.5)
+    assert told["seconds"]["training"] == pytest.approx(steps_with_scores(data, 3, 24, n=16) * 0.9)
     seconds, workers = told["seconds"], told["workers"]
-    # a step says what its threads used, one process analyses; the workers' time is everybody's
-    alone = seconds["training"] / 0.5 * 0.9 + seconds["analysis, figures and claims"]
+    # one thread trains, and one process analyses; the workers' time is everybody's
+    alone = seconds["training"] + seconds["analysis, figures and claims"]
     shared = seconds["consistency"] + seconds["task scores"]
     assert min(seconds["consistency"], seconds["task scores"]) > 0
     assert told["cpu_seconds"] == pytest.approx(alone + workers * shared)
@@ -479,11 +479,12 @@ def test_a_dry_run_counts_what_is_done_and_times_what_is_left(
 
     def step_time(settings: Any, *_: Any) -> StepTime:
         timed.append((settings.features, settings.task))
-        return StepTime(0.5, 0.5)
+        return StepTime(3.0, 1.0)  # others are at work: two threads need 0.5
 
     def steps_of_trainings(n: int) -> float:
         return steps_with_scores(data, 2, 2, n=n)
 
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     monkeypatch.setattr("nearkin.training.estimate.step_time", step_time)
     monkeypatch.setattr("nearkin.study.estimate.comparing_seconds", lambda _: 800.0)
     monkeypatch.setattr("nearkin.study.estimate.scoring_seconds", lambda _: 90.0)
@@ -510,6 +511,8 @@ def test_a_dry_run_counts_what_is_done_and_times_what_is_left(
     halved = estimate(plan, folder, workers=2)
     assert (halved.seconds["consistency"], halved.seconds["task scores"]) == (400.0, 45.0)
     assert halved.cpu_seconds == pytest.approx(found.cpu_seconds)
+    told = found.seconds["analysis, figures and claims"]
+    assert found.cpu_seconds == pytest.approx(steps_of_trainings(2) + 800 + 90 + told)
     told = "\n".join(found.lines())
     assert "6 of 14 steps are done and not done again, 6 of 8 trainings among them" in told
     model = folder.model("vgg", "ir", 1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.recordings import Row
+from nearkin.optional import need
 from nearkin.progress import duration
 from nearkin.study.checks import disk_mb
 from nearkin.study.places import StudyFolder
@@ -53,7 +54,8 @@ class StudyEstimate:
     steps, steps_done, trainings_done : int
         Steps of the study, those which are done already, and the trainings among them.
     seconds : dict of str to float
-        Wall time of what is left, by kind of step; trainings take one process.
+        Wall time of what is left, by kind of step, on a machine that does nothing else; trainings
+        take one process.
     cpu_seconds : float
         Of all processes and threads together, the workers' too.
     disk_mb : float
@@ -222,10 +224,16 @@ def _told_seconds(plan: StudyPlan, step: str) -> float:
 
 
 def _step_time(plan: StudyPlan, features: str, name: str) -> StepTime:
-    from nearkin.training.estimate import step_time
+    """Return a step's time; on a CPU as its threads need it, whatever else is at work there."""
+    from nearkin.training.estimate import StepTime, device_of, step_time
 
     labels = labels_for(name)
     tags, instrument = tuple(labels[:3]), labels[0] if labels else ""
     row = Row("noise", Path("noise"), tags=tags, instrument=instrument)
     how = {"crop_s": plan.clip_seconds, "device": plan.device, "precision": plan.precision}
-    return step_time(_settings(plan, name, features=features, **how), task(name), labels, [row])
+    settings = _settings(plan, name, features=features, **how)
+    found = step_time(settings, task(name), labels, [row])
+    if device_of(settings).type != "cpu":
+        return found
+    threads: int = need("torch", extra="torch").get_num_threads()
+    return StepTime(found.cpu_seconds / threads, found.cpu_seconds)
