@@ -83,7 +83,7 @@ def rows(manifest: Path) -> pd.DataFrame:
     return table.assign(path=[os.path.normpath(folder / path) for path in table["path"]])
 
 
-def ship(data: Path, models: Path, task: str) -> None:
+def ship(data: Path, models: Path, task: str, device: str) -> None:
     """Export one encoder into the package, and write its card."""
     vgg, mfcc = (load(models / f"{features}-{task}.safetensors") for features in ("vgg", "mfcc"))
     path = WEIGHTS / f"vgg-{task}.onnx"
@@ -92,14 +92,17 @@ def ship(data: Path, models: Path, task: str) -> None:
     off = difference(vgg, path)
     if off > 1e-4:
         raise SystemExit(f"{path}: differs from its network by {off:g}")
-    spent = [trained(models / f"{features}-{task}.safetensors") for features in ("vgg", "mfcc")]
+    spent = [
+        trained(models / f"{features}-{task}.safetensors", device) for features in ("vgg", "mfcc")
+    ]
     path.with_suffix(".md").write_text(card(data, vgg, mfcc, path, spent), "utf-8")
 
 
-def trained(model: Path) -> str:
+def trained(model: Path, device: str) -> str:
     """Say how long a network was trained, from the curve beside it."""
     last = pd.read_csv(model.with_name(f"{model.name}.training") / "curve.csv").iloc[-1]
-    return f"{last['step']:,.0f} steps, {last['seconds'] / 60:.0f} min"
+    where = "a CPU core" if device == "cpu" else "a GPU"
+    return f"{last['step']:,.0f} steps, {last['seconds'] / 60:.0f} min on {where}"
 
 
 def difference(model: Model, path: Path) -> float:
@@ -166,15 +169,15 @@ def card(data: Path, vgg: Model, mfcc: Model, path: Path, spent: list[str]) -> s
             " The network's lead over it on the test split, clip by clip, with a 95 % bootstrap "
             f"interval over pieces: {lead(vgg, mfcc, data / MANIFESTS[vgg.task] / 'manifest.csv')}."
         )
-    if unheard(data / MANIFESTS[vgg.task]):
+    if unheard(data / ("tags" if vgg.task == "ae" else MANIFESTS[vgg.task])):
         said += (
             " The test split is played by a SoundFont that neither of them heard: its scores are "
             "lower than those of valid for that reason, too."
         )
     if vgg.task == "ae":
         said += (
-            f" The network's error is {ours / theirs:.2f} times that of the MFCC head: less than "
-            "half was hoped for, and is not reached after so short a training."
+            f" The network's error is {ours / theirs:.2f} times that of the MFCC head on the "
+            "test split; less than half was hoped for."
         )
     return "\n".join([*lines, "", said, ""])
 
@@ -249,7 +252,7 @@ def main() -> None:
                     *("--precision", "bf16-mixed", "--patience", "60"),
                 )
         if given.ship:
-            ship(data, given.models, task)
+            ship(data, given.models, task, given.device)
 
 
 if __name__ == "__main__":

@@ -126,8 +126,8 @@ def test_a_training_takes_the_same_steps(
         assert (model.scores["test"]["n"], model.label) == (2, f"{features}-{name}")
         curve = pd.read_csv(tmp_path / f"{out.name}.training" / "curve.csv")
         losses.append(curve["training_loss"].to_numpy())
-    np.testing.assert_allclose(losses[1][0], losses[0][0], rtol=1e-3)  # the same first step
-    np.testing.assert_allclose(losses[1], losses[0], rtol=0.1)
+    # each draws its own dropout: the same losses but for that
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.15)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
