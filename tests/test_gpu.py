@@ -126,8 +126,9 @@ def test_a_training_takes_the_same_steps(
         assert (model.scores["test"]["n"], model.label) == (2, f"{features}-{name}")
         curve = pd.read_csv(tmp_path / f"{out.name}.training" / "curve.csv")
         losses.append(curve["training_loss"].to_numpy())
-    # each draws its own dropout: the same losses but for that
-    np.testing.assert_allclose(losses[1], losses[0], rtol=0.15)
+    # each device draws its own dropout: the losses part from the first step on
+    np.testing.assert_allclose(losses[1][0], losses[0][0], rtol=0.05)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.5)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
