@@ -199,12 +199,15 @@ def main() -> None:
         run(arguments.music, arguments)
     result = nearkin.load(arguments.out)
     c_w, at_100 = scores(result), scores(result, "C_W@100")
+    by_side, at_mos = by_transformation(result), equally_audible(result)
     points = list(next(iter(c_w.values())))
     if arguments.also:
         other = nearkin.load(arguments.also)
         if not same_clips(result, other):
             raise SystemExit(f"{arguments.also}: is of other clips; name a run of the same")
         at_100 |= scores(other, "C_W@100") | at_100
+        if other.run["grid"]["points"] == result.run["grid"]["points"]:
+            by_side, at_mos = by_transformation(other) | by_side, equally_audible(other) | at_mos
         for name, mine in scores(other).items():
             there = {point: value for point, value in mine.items() if point in points}
             if name in c_w and c_w[name] != there:
@@ -226,9 +229,9 @@ def main() -> None:
             name: {point: mine[point] for point in points if point in mine}
             for name, mine in at_100.items()
         },
-        "by_transformation": by_transformation(result),
+        "by_transformation": by_side,
         "by_transformation_columns": ["mean C_W@100", "ci_low", "ci_high", "mildest under .5"],
-        "at_mos_4.5": equally_audible(result),
+        "at_mos_4.5": at_mos,
         "at_mos_4.5_columns": ["magnitude", "value", "ci_low", "ci_high", "n", "n_beyond"],
         "worst_case": [row for folder in arguments.attacked for row in worst_case(folder)],
         "ms_an_embedding": cost(names),
