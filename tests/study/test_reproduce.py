@@ -318,6 +318,26 @@ def test_what_a_finished_step_left_and_was_damaged_is_made_again(
     assert content(study) == before
 
 
+def test_sounds_of_a_finished_study_that_were_damaged_are_made_again(
+    study: Path, data: dict[str, Path]
+) -> None:
+    """No step named them: those that the run wrote, and those that the report wrote, stayed so."""
+    before, whole = content(study), finished(plan_for(data), StudyFolder(study))
+    held = json.loads((study / "run" / "run.json").read_text())["files"]
+    sounds = sorted((study / "run" / "audio").iterdir())
+    of_run = next(path for path in sounds if f"audio/{path.name}" in held)
+    kept = of_run.read_bytes()
+    of_run.write_bytes(kept[:-9])
+    again = whole - finished(plan_for(data), StudyFolder(study))
+    of_run.write_bytes(kept)
+    assert again == {"consistency", "report"}
+    of_report = next(path for path in sounds if f"audio/{path.name}" not in held)
+    of_report.write_bytes(of_report.read_bytes()[:-9])
+    assert whole - finished(plan_for(data), StudyFolder(study)) == {"report"}
+    reproduce(plan_for(data), study)
+    assert content(study) == before
+
+
 def test_a_failed_step_is_told_with_what_to_do(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

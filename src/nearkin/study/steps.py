@@ -44,6 +44,7 @@ WEIGHTS = {
 """About the seconds of a step at scale small on one core, to weigh progress with."""
 
 _TABLES = ("clips.parquet", "queries.parquet", "consistency.parquet", "consistency.csv")
+_MORE = ("failures.*", "embeddings/*", "audio/*")
 
 
 class Work(NamedTuple):
@@ -87,10 +88,10 @@ def steps_of(plan: StudyPlan) -> list[Step]:
     steps.append(Step("check", "check", check, lambda folder: [], WEIGHTS["check"]))
     steps += [_training(*model) for model in plan.models]
     for name, act, files in (
-        ("consistency", consistency, ("run.json", *_TABLES, "failures.*", "embeddings/*")),
+        ("consistency", consistency, ("run.json", *_TABLES, *_MORE)),
         ("performance", performance, ("performance.parquet", "performance[._]*")),
         ("analyze", analyze, ("analysis/marginal_means.csv", "analysis/*")),
-        ("report", report, ("report.html", "figures/*")),
+        ("report", report, ("report.html", "figures/*", "audio/*")),
     ):
         left = _files(*(f"run/{one}" for one in files))
         steps.append(Step(name, name, act, left, WEIGHTS[name]))
