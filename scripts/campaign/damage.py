@@ -136,14 +136,14 @@ def main() -> None:
         print(command.name, Counter(state for state, *_ in cases), flush=True)
         rng.shuffle(cases)
         cases = cases[k - 1 :: n]
-        left[command.name] = max(0, len(cases) - given.cases)
+        left[command.name] = len(cases)
         cases = cases[: given.cases]
         limit = time.monotonic() + 60 * given.minutes
-        for number, (state, source, name, how) in enumerate(progress(cases, command.name)):
+        for state, source, name, how in progress(cases, command.name):
             if time.monotonic() > limit:
-                left[command.name] += len(cases) - number
                 break
             verdict = tried(command, stage, source, damaged, name, how, want)
+            left[command.name] -= 1
             rows[f"{command.name}, {state}: {verdict.partition(':')[0]}"] += 1
             if verdict.startswith("refused"):
                 said[f"{command.name}, {state}, {name} {how}"] = verdict.partition(": nearkin: ")[2]
