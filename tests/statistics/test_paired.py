@@ -157,6 +157,33 @@ def test_units_of_unequal_weight_are_fewer() -> None:
     assert found.high > stats.binomtest(2, 48).proportion_ci(method="exact").high
 
 
+def with_missing(d: np.ndarray, n: int) -> paired.Difference:
+    """Compare units of which only the first len(d) of n hold anything."""
+    weights = np.zeros(n)
+    weights[: len(d)] = n / len(d)
+    own = np.zeros(n)
+    own[: len(d)] = d * n / len(d)
+    share = own + d.mean() * (1 - weights)
+    return paired_difference(
+        share[None], np.zeros((1, n)), counts(n), bound=1.0, own=own, weights=weights
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.3])
+def test_units_that_are_missing_do_not_count(value: float) -> None:
+    """At least .025 ** (1 / 10) of all are as the 10 of 100 that were seen (exact)."""
+    found, as_seen = with_missing(np.full(10, value), 100), 0.025 ** (1 / 10)
+    assert found.low == pytest.approx(max(as_seen * value - (1 - as_seen), -1))
+    assert found.high == pytest.approx(min(as_seen * value + (1 - as_seen), 1))
+
+
+def test_few_units_beside_missing_ones_reject_no_more_than_few() -> None:
+    """One fails one clip of ten wholly, the other all by a tenth: 43 of 100 were rejected."""
+    rng, n = np.random.default_rng(1), 300
+    d = (rng.random((n, 8)) < 0.9) - 0.9 + rng.uniform(-0.02, 0.02, (n, 8))
+    assert sum(with_missing(one, 60).p <= 0.05 for one in d) <= 0.05 * n
+
+
 def test_two_trials_have_no_test() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random((2, 50)), rng.random((1, 50))

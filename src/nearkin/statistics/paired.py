@@ -95,7 +95,8 @@ def paired_difference(
         never 0 where units hold unequally many clips, or some are missing: each is then weighed
         against the mean.
     weights : float64[G], optional
-        How much of all clips each unit holds, 1 on average; equal by default.
+        How much of all clips each unit holds, 1 on average; equal by default. A unit of 0, all of
+        whose clips are missing, does not count as one.
 
     Returns
     -------
@@ -113,7 +114,7 @@ def paired_difference(
     (True, True)
     """
     d = a.mean(axis=0) - b.mean(axis=0)
-    n = len(d)
+    n = len(d) if weights is None else int((weights > 0).sum())
     if any(1 < len(side) < FEWEST_TRIALS for side in (a, b)):
         return Difference(math.nan, math.nan, math.nan, "")
     mean = float(d.mean())
@@ -130,7 +131,7 @@ def paired_difference(
         found = _studentised(d, counts)
         sparse = 2 * differing <= n
         if sparse:
-            found = _both(found, _student(mean, float(d.var(ddof=1)) / n, n - 1))
+            found = _both(found, _student(mean, float(d.var(ddof=1)) / len(d), n - 1))
     if n < ENOUGH and found.method != EQUAL:
         reach = _unseen(mean, n, bound)
         wider = reach.low < found.low or reach.high > found.high
