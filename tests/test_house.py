@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a room imports rooms of lower layers only.
 LAYERS = (
     ("errors", "memory", "seeds", "progress", "tables"),
-    ("registry", "optional", "files", "written", "bars"),
+    ("registry", "optional", "files", "parquet", "written", "bars"),
     ("ownership", "lease"),
     ("audio", "workers"),
     ("distances", "transforms", "networks", "corpora", "statistics", "maps"),

@@ -243,7 +243,7 @@ class Parts:
         at = self.rng.randrange(len(whole))
         whole[at : at + len(data)] = data
         path.write_bytes(whole)
-        from nearkin.files import read_parquet
+        from nearkin.parquet import read_parquet
         from nearkin.results.schemas import read_checked
 
         read_checked(lambda: read_parquet(path), name, path)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from nearkin.errors import InputError, RunError, printable
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 NO_ARRAYS = (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError)
 """What reading arrays, and the JSON that names their rows, raises where they are damaged."""
@@ -195,59 +195,6 @@ def read_arrays(
             return told["notes"], {name: array(name) for name in wanted}
     except _DAMAGED:
         return None
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a Parquet file, whatever bytes its name is made of; Arrow opens names in UTF-8 only.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or `open_parquet` refuses it.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    with path.open("rb") as file:
-        try:
-            names = open_parquet(file).schema_arrow.names
-            twice = {name for name in names if names.count(name) > 1}
-            if twice:
-                raise ValueError(f"it has two columns '{printable(min(twice))}'")
-            file.seek(0)
-            return pd.read_parquet(file)
-        except pa.ArrowException as error:  # some of Arrow's errors are no ValueErrors
-            raise ValueError(str(error)) from error
-
-
-def open_parquet(file: BinaryIO) -> Any:
-    """Open a Parquet file, a ``pyarrow.parquet.ParquetFile``, unless it would fill the memory.
-
-    Raises
-    ------
-    ValueError
-        If it says that it unpacks to more than the machine's memory.
-    """
-    import pyarrow.parquet as pq
-
-    opened = pq.ParquetFile(file)
-    about = opened.metadata
-    groups = [about.row_group(number) for number in range(about.num_row_groups)]
-    cells = about.num_rows * max(about.num_columns, 1)
-    promised = max(8 * cells, sum(group.total_byte_size for group in groups))
-    if promised > _memory():
-        raise ValueError(
-            f"it would unpack to {promised / 2**30:.3g} GiB, more than the machine's memory"
-        )
-    return opened
-
-
-def _memory() -> int:
-    """Return the bytes of memory that the machine has; a terabyte where that is not known."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 2**40
 
 
 def real_path(path: Path) -> Path:

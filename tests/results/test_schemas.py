@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import nearkin
 from nearkin.errors import NearkinError, RunError
-from nearkin.files import read_parquet
+from nearkin.parquet import read_parquet
 from nearkin.results.analysis import analyze
 from nearkin.results.answers import RunTables
 from nearkin.results.by_task import on_tasks

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nearkin.audio.folders import irregular
 from nearkin.errors import InputError, printable
-from nearkin.files import open_parquet, write_whole
+from nearkin.files import write_whole
+from nearkin.parquet import arrow_source, open_parquet
 from nearkin.registry import suggest
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _parquet(path: Path) -> tuple[Columns, list[int]]:
     """Return a Parquet file's columns, those of pandas' index among them, and its rows' numbers."""
     import pyarrow as pa
 
-    with path.open("rb") as file:
+    with arrow_source(path) as file:
         try:
             table = open_parquet(file).read()
         except pa.ArrowException as error:

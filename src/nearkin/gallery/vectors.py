@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nearkin.errors import InputError, printable
-from nearkin.files import read_parquet
+from nearkin.parquet import read_parquet
 from nearkin.runs.distractors import NO_ARRAY, open_array, vector_files
 
 Gallery = dict[str, NDArray[Any]]

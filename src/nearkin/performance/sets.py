@@ -15,6 +15,7 @@ from nearkin.corpora.manifest import read_labelled
 from nearkin.corpora.manifest_table import SPLITS
 from nearkin.corpora.recordings import Recording, Row
 from nearkin.errors import InputError, printable
+from nearkin.parquet import arrow_source
 from nearkin.performance.scored import Scored, label
 from nearkin.registry import suggest
 from nearkin.runs.plan import Plan
@@ -136,7 +137,7 @@ def columns_of(manifest: Path) -> tuple[str, ...]:
 
     try:
         if manifest.suffix.lower() == ".parquet":
-            with manifest.open("rb") as file:
+            with arrow_source(manifest) as file:
                 return tuple(pq.read_schema(file).names)
         return tuple(map(str, pd.read_csv(manifest, nrows=0, dtype=str).columns))
     except OSError as error:

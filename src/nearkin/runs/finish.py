@@ -9,7 +9,7 @@ import numpy as np
 
 from nearkin.distances import AUDIO_DISTANCES
 from nearkin.errors import RunError
-from nearkin.files import read_parquet
+from nearkin.parquet import read_parquet
 from nearkin.runs.failures import candidates
 from nearkin.runs.session import Session
 from nearkin.runs.shards import AGAIN

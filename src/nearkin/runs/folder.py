@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import RunError, printable
-from nearkin.files import file_name, read_parquet, sealed, sha256_of, write_whole
+from nearkin.files import file_name, sealed, sha256_of, write_whole
 from nearkin.ownership import MARKER, OwnFolder, told_errors
+from nearkin.parquet import read_parquet
 from nearkin.runs.schema import read_performance_record, read_run_record
 from nearkin.runs.shards import FOLDERS as SHARDS
 from nearkin.runs.shards import clear_shards, sweep_shards

@@ -25,7 +25,7 @@ from nearkin.encoders.kinds.arrays import read_array
 from nearkin.encoders.kinds.columns import vectors_of
 from nearkin.encoders.protocol import Handling, Key, ResolvedEncoder, pool
 from nearkin.errors import InputError, printable
-from nearkin.files import read_parquet
+from nearkin.parquet import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
