@@ -315,7 +315,7 @@ def test_the_manifest_is_part_of_what_an_array_is(tmp_path: Path) -> None:
 def test_a_table_that_would_fill_the_memory_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nearkin import files
+    from nearkin import parquet
     from nearkin.corpora.collect import collect
 
     rows = 200_000  # of one value: 200 kB and less on the disk, 1.6 MB and more in memory
@@ -323,7 +323,7 @@ def test_a_table_that_would_fill_the_memory_is_not_unpacked(
     path = tmp_path / "bomb.parquet"
     table.to_parquet(path)
     assert path.stat().st_size < 200_000
-    monkeypatch.setattr(files, "_memory", lambda: 1_000_000)
+    monkeypatch.setattr(parquet, "_memory", lambda: 1_000_000)
     with pytest.raises(InputError, match=r"would unpack to 0.00\d+ GiB, more than the machine's"):
         resolve(f"embeddings:{path}")
     with pytest.raises(InputError, match="would unpack to"):

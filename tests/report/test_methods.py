@@ -25,9 +25,9 @@ def told(*encoders: dict[str, Any], **plan: Any) -> str:
 def test_trained_references_are_named_with_what_they_were_trained_on() -> None:
     text = told(*map(entry, ("mfcc", "random", "vgg-ir", "vgg-ae")))
     card = (WEIGHTS / "vgg-ir.md").read_text("utf-8")
-    assert "1,350 files, 2.2 h, 402 pieces" in card, "the words come from the model card"
+    assert "1,350 files, 2.2 h, 397 pieces" in card, "the words come from the model card"
     assert "vgg-ir (a small VGG-like network trained to recognise instruments, on rend" in text
-    assert "nearkin corpus rendered-instruments): 1,350 files, 2.2 h, 402 pieces" in text
+    assert "nearkin corpus rendered-instruments): 1,350 files, 2.2 h, 397 pieces" in text
     assert "vgg-ae (a small VGG-like network trained as an autoencoder, on renderings of" in text
     assert "logmel-projection (a seeded random projection of the log-mel spectrogram" in text
     assert "mfcc (means and standard deviations of 24 MFCCs" in text
