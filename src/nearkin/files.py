@@ -22,15 +22,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearkin.errors import InputError, RunError, printable
-
-if TYPE_CHECKING:
-    pass
 
 NO_ARRAYS = (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError)
 """What reading arrays, and the JSON that names their rows, raises where they are damaged."""
