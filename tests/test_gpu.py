@@ -20,6 +20,12 @@ if not torch.cuda.is_available():
 from nearkin.encoders import Key, resolve  # noqa: E402
 from nearkin.networks.files import Model, save  # noqa: E402
 from nearkin.networks.network import NetworkConfig, build  # noqa: E402
+from nearkin.progress import silent, unsaid  # noqa: E402
+from nearkin.study import side_by_side  # noqa: E402
+from nearkin.study.places import StudyFolder  # noqa: E402
+from nearkin.study.plan import StudyPlan  # noqa: E402
+from nearkin.study.steps import Work, steps_of  # noqa: E402
+from nearkin.tasks import task  # noqa: E402
 from nearkin.training import FineTuning, Settings, finetune, train  # noqa: E402
 from support.commands import command  # noqa: E402
 from support.labelled_tones import SR, make_corpus  # noqa: E402
@@ -175,3 +181,39 @@ def test_the_worst_case_is_found_there_too(plug_in: str, music: Path, tmp_path: 
     assert len(on_cpu) == len(on_gpu) > 0
     for name in ("d_own", "d_nearest"):  # steps follow signs: rounding may part two ways
         assert on_gpu[name].corr(on_cpu[name]) > 0.95
+
+
+def test_scores_are_computed_where_it_was_trained(
+    corpus: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = set()
+    scores = type(task("at")).scores
+
+    def noted(self: Any, network: Any, batch: Any) -> Any:
+        devices.add((batch.audio.device.type, next(network.parameters()).device.type))
+        return scores(self, network, batch)
+
+    monkeypatch.setattr(type(task("at")), "scores", noted)
+    settings = Settings(task="at", batch=3, crop_s=1.5, period=1, max_steps=1, device="cuda")
+    model = train(settings, corpus, tmp_path / "m.safetensors", cache=cache)
+    assert devices == {("cuda", "cuda")}
+    assert next(model.network.parameters()).device.type == "cpu"
+
+
+def test_a_studys_trainings_go_side_by_side(corpus: Path, tmp_path: Path) -> None:
+    plan = StudyPlan(
+        trials=1,
+        max_steps=2,
+        batch=3,
+        clip_seconds=1.5,
+        device="cuda",
+        manifests=dict.fromkeys(("at", "ir", "vs"), corpus),
+    )
+    assert side_by_side.at_once(plan, 16) == 8
+    folder = StudyFolder(tmp_path / "study")
+    folder.claim()
+    left = [step for step in steps_of(plan) if step.kind == "train"]
+    work = Work(plan, folder, 16, silent, unsaid)
+    done = list(side_by_side.trained(work, left, 4))
+    assert [step.name for step, _ in done] == [step.name for step in left]
+    assert all(folder.model(*one).is_file() for one in plan.models)

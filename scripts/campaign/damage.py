@@ -1,6 +1,6 @@
 """Damage every file of a half-done and of a finished run: told and mended, or refused.
 
-python scripts/campaign/damage.py STAGE [--only run perform ...] [--minutes 30] [--cases 60]
+python scripts/campaign/damage.py STAGE [--only run perform ...] [--every] [--minutes 30]
 
 Every file is truncated, emptied, zeroed, has one bit flipped, or is removed; then the same command
 is given. Right is: it ends well with the bytes of the undamaged run, or it refuses in one sentence.
@@ -83,15 +83,15 @@ def states(command: Command, stage: Path, shares: list[float]) -> dict[str, Path
     return {**found, "finished": straight}
 
 
-def chosen(source: Path) -> list[str]:
-    """Return a folder's files; of the many that are alike a few stand for all."""
+def chosen(source: Path, *, every: bool) -> list[str]:
+    """Return a folder's files; unless all are wanted, of those that are alike two stand for all."""
     kinds: Counter[str] = Counter()
     names = []
     for path in sorted(p for p in source.rglob("*") if p.is_file()):
         name = path.relative_to(source)
         kind = f"{name.parent}{''.join(name.suffixes[-2:])}"
         kinds[kind] += 1
-        if len(name.parts) == 1 or kinds[kind] <= 2:
+        if every or len(name.parts) == 1 or kinds[kind] <= 2:
             names.append(str(name))
     names = [name for name in names if "tensorboard" not in name]
     own = [name for name in names if not name.startswith("cache/")]
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="these commands [all]")
     parser.add_argument("--minutes", type=float, default=1e9, help="for each command")
     parser.add_argument("--cases", type=int, default=10**6, help="of each command, at the most")
+    parser.add_argument("--every", action="store_true", help="file, however many are alike")
     parser.add_argument("--at", type=float, nargs="*", default=[0.7])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="1/1", help="K/N: the K-th of N parts of the cases")
@@ -130,7 +131,7 @@ def main() -> None:
         cases = [  # every part has its own
             (state, source, name, how)
             for state, source in states(command, stage, given.at).items()
-            for name in chosen(source)
+            for name in chosen(source, every=given.every)
             for how in DAMAGES
         ]
         print(command.name, Counter(state for state, *_ in cases), flush=True)

@@ -27,13 +27,13 @@ from nearkin.files import sha256_of
 from nearkin.performance.estimate import TaskParts
 from nearkin.runs.estimate import RunParts
 from nearkin.runs.folder import RunFolder
-from nearkin.study import checks, steps
+from nearkin.study import checks, side_by_side, steps
 from nearkin.study.estimate import estimate
 from nearkin.study.paper import CLAIMS
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
-from nearkin.study.steps import steps_of
-from nearkin.study.study import WHOLE, _cpu_seconds, _Told, finished, reproduce, require_possible
+from nearkin.study.steps import _cpu_seconds, steps_of
+from nearkin.study.study import WHOLE, _Told, finished, reproduce, require_possible
 from nearkin.study.timed import comparing_seconds, scoring_seconds
 from nearkin.training.estimate import StepTime
 from nearkin.training.place import TrainingPlace
@@ -351,6 +351,69 @@ def test_a_failed_step_is_told_with_what_to_do(
     assert "give the same nearkin reproduce command again" in str(caught.value)
 
 
+# -- trainings side by side -----------------------------------------------------------------------
+
+
+def models_of(study: Path) -> dict[str, str]:
+    return {path.name: sha256_of(path) for path in (study / "models").glob("*.safetensors")}
+
+
+def stopped_after_training(plan: StudyPlan, out: Path, told: list[str] | None = None) -> None:
+    with pytest.raises(RunError, match="comparing is another test"):
+        reproduce(plan, out, workers=2, tell=(told if told is not None else []).append)
+
+
+def test_trainings_side_by_side_are_those_one_after_another(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def comparing(work: Any) -> None:
+        raise RunError("comparing is another test's; leave it")
+
+    monkeypatch.setattr(steps, "consistency", comparing)
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as those side by side have
+    try:
+        stopped_after_training(plan_for(data), tmp_path / "after")
+    finally:
+        torch.set_num_threads(threads)
+    monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: workers)
+    out = tmp_path / "beside"
+    told: list[str] = []
+    stopped_after_training(plan_for(data), out, told)
+    assert models_of(out) == models_of(tmp_path / "after")
+    assert len(models_of(out)) == 8
+    log = pd.read_csv(out / "log.csv")
+    assert list(log["step"]) == [s.name for s in steps_of(plan_for(data)) if s.kind == "train"]
+    assert (log[["seconds", "cpu_seconds", "peak_mb"]] > 0).all(axis=None)
+    assert len(told) == len(set(told))
+    # one that went is done again, and no other
+    (out / "models" / "vgg-at-1.safetensors").unlink()
+    stopped_after_training(plan_for(data), out)
+    assert list(pd.read_csv(out / "log.csv")["step"])[8:] == ["train vgg at 1"]
+    assert models_of(out) == models_of(tmp_path / "after")
+
+
+def test_one_that_fails_side_by_side_is_told_with_what_to_do(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: workers)
+    folder = StudyFolder(tmp_path)
+    folder.claim()
+    foreign = folder.model("mfcc", "ae", 1)
+    foreign.write_bytes(b"somebody's")
+    with pytest.raises(RunError, match=r"step 'train mfcc ae 1': .*is there already.*again"):
+        reproduce(plan_for(data), tmp_path, workers=2)
+    assert foreign.read_bytes() == b"somebody's"
+    done = json.loads((tmp_path / "study.json").read_text())["done"]
+    assert set(done) == {"train vgg ae 1"}
+
+
+@pytest.mark.parametrize(("device", "workers"), [("cpu", 16), ("auto", 3), ("cuda", 3)])
+def test_on_a_cpu_or_with_few_cores_trainings_take_turns(device: str, workers: int) -> None:
+    assert side_by_side.at_once(StudyPlan(device=device), workers) == 1
+
+
 # -- what is refused before the first step -------------------------------------------------------
 
 
@@ -631,14 +694,14 @@ def test_progress_over_the_whole_never_goes_back(data: dict[str, Path], study: P
 
 def test_progress_of_task_scores_goes_through_all_tasks() -> None:
     found = steps_of(StudyPlan(trials=1))
-    number = [step.kind for step in found].index("performance")
+    (scoring,) = (step for step in found if step.kind == "performance")
     told: list[int] = []
     within = _Told(lambda stage, done, _: told.append(done) if stage == WHOLE else None, found)
-    progress = within.within(number)
+    progress = within.within(scoring)
     for name in ("ae", "at", "ir", "vs"):
         for done in (0, 8, 16):
             progress(f"{name}: clips changed and scored", done, 16)
-    within.finished(number)
+    within.finished(scoring)
     assert told == sorted(told)
     # with one trial scoring outweighs all but the comparison: half-way is not near the end
     assert told[6] < (told[0] + told[-1]) / 2 + 2

@@ -226,6 +226,49 @@ def test_when_training_ends() -> None:
     assert [budget.period_end(step) for step in (0, 99, 100, 200)] == [100, 100, 200, 250]
 
 
+def test_a_fall_that_is_too_small_is_a_plateau() -> None:
+    state, stale, best = TrainingState(), [], []
+    for loss in (1.0, 0.996, 0.992, 0.989, 0.97, 0.98, 0.975):
+        state.validated(loss, lambda: {}, 0.01)
+        stale.append(state.stale)
+        best.append(state.best_loss)
+    # 1 -> .989 is 1.1 %, .989 -> .97 is 1.9 %
+    assert stale == [0, 1, 2, 0, 0, 1, 2]
+    assert best == [1.0, 0.996, 0.992, 0.989, 0.97, 0.97, 0.97]
+    state = TrainingState()
+    for loss in (1.0, 0.999999, 1.0):
+        state.validated(loss, lambda: {}, 0.0)
+    assert (state.stale, state.best_loss) == (1, 0.999999)
+
+
+def test_a_training_ends_where_validation_gains_too_little(
+    corpus: Path, tmp_path: Path, cache: Path
+) -> None:
+    out = tmp_path / "m.safetensors"
+    model = trained(corpus, out, cache, max_steps=40, patience=2, min_gain=0.9)
+    assert (model.stopped, model.trained_steps) == ("plateau", 6)  # the first falls from infinity
+    assert len(curve(out)) == 4
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_checkpoints_between_the_first_and_the_last_take_their_time(
+    seconds: float, corpus: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save = TrainingState.save
+
+    def noted(state: TrainingState, path: Path) -> None:
+        saved.append(state.step)
+        save(state, path)
+
+    monkeypatch.setattr(TrainingState, "save", noted)
+    monkeypatch.setattr("nearkin.training.module.CHECKPOINT_S", seconds)
+    out = tmp_path / "m.safetensors"
+    trained(corpus, out, cache, max_steps=8)
+    assert saved == ([2, 4, 6, 8] if seconds == 0 else [2, 8])
+    assert len(curve(out)) == 5
+
+
 def test_how_many_steps() -> None:
     what = task("vs")
     assert Settings("vs").n_steps(what, 70) == 300

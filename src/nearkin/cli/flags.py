@@ -61,6 +61,10 @@ Patience = Annotated[
     int | None,
     typer.Option(help="Validations (every 100 steps) without progress before it stops [20]."),
 ]
+MinGain = Annotated[
+    float | None,
+    typer.Option(help="The share by which the validation loss must fall, as progress [0: any]."),
+]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes of training at the most.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads [all cores].")]
 Cache = Annotated[

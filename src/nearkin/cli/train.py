@@ -17,6 +17,7 @@ from nearkin.cli.flags import (
     DryRun,
     LearningDevice,
     MaxMinutes,
+    MinGain,
     ModelOut,
     Nodes,
     Patience,
@@ -65,6 +66,7 @@ def train_command(
     nodes: Nodes = None,
     precision: Precision = None,
     patience: Patience = None,
+    min_gain: MinGain = None,
     augment: Annotated[
         str | None,
         typer.Option(help="Change crops at random by this grid, a name or FILE.yaml."),

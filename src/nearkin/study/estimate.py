@@ -20,14 +20,13 @@ from nearkin.progress import duration
 from nearkin.study.checks import disk_mb
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import CORPORA, SCALES, StudyPlan
-from nearkin.study.steps import steps_of
+from nearkin.study.steps import settings_of, steps_of
 from nearkin.study.study import finished, hours_of
 from nearkin.study.timed import comparing_seconds, labels_for, scoring_seconds
 from nearkin.tasks import TASKS, task
 from nearkin.transforms.grids import grid
 
 if TYPE_CHECKING:
-    from nearkin.training import Settings
     from nearkin.training.estimate import StepTime
 
 RENDERED_A_SECOND = 60.0
@@ -181,17 +180,9 @@ def _steps_left(
     return left
 
 
-def _settings(plan: StudyPlan, name: str, **more: Any) -> Settings:
-    from nearkin.training import Settings
-
-    return Settings(
-        task=name, scale=plan.of_scale.training, max_steps=plan.max_steps, batch=plan.batch, **more
-    )
-
-
 def _steps(plan: StudyPlan, name: str) -> int:
     """Return the most steps a training takes."""
-    return _settings(plan, name).n_steps(task(name), max(_rows(plan, name)["train"], 1))
+    return settings_of(plan, "vgg", name, 1).n_steps(task(name), max(_rows(plan, name)["train"], 1))
 
 
 def _clips_forward(plan: StudyPlan, name: str, n_steps: int) -> int:
@@ -200,7 +191,7 @@ def _clips_forward(plan: StudyPlan, name: str, n_steps: int) -> int:
     from nearkin.training.trainer import VALIDATION_CLIPS
 
     rows = _rows(plan, name)
-    n_validations = math.ceil(n_steps / _settings(plan, name).period)
+    n_validations = math.ceil(n_steps / settings_of(plan, "vgg", name, 1).period)
     scored = sum(min(rows[split], SCORED_CLIPS) for split in ("valid", "test"))
     return n_validations * min(rows["valid"], VALIDATION_CLIPS) + scored
 
@@ -225,13 +216,13 @@ def _told_seconds(plan: StudyPlan, step: str) -> float:
 
 def _step_time(plan: StudyPlan, features: str, name: str) -> StepTime:
     """Return a step's time; on a CPU as its threads need it, whatever else is at work there."""
-    from nearkin.training.estimate import StepTime, device_of, step_time
+    from nearkin.training.estimate import StepTime, step_time
+    from nearkin.training.trainer import device_of
 
     labels = labels_for(name)
     tags, instrument = tuple(labels[:3]), labels[0] if labels else ""
     row = Row("noise", Path("noise"), tags=tags, instrument=instrument)
-    how = {"crop_s": plan.clip_seconds, "device": plan.device, "precision": plan.precision}
-    settings = _settings(plan, name, features=features, **how)
+    settings = settings_of(plan, features, name, 1)
     found = step_time(settings, task(name), labels, [row])
     if device_of(settings).type != "cpu":
         return found

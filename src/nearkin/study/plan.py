@@ -27,17 +27,22 @@ class Scale(NamedTuple):
         Test clips of the consistency part, and of each task's scores.
     words : str
         What it is, in a few words.
+    patience : int or None
+    min_gain : float
+        Of ``nearkin train``: when training stops.
     """
 
     training: str
     hours: float
     clips: int
     words: str
+    patience: int | None = None
+    min_gain: float = 0.0
 
 
 SCALES = {
     "small": Scale("small", 3.0, 100, "300 steps, 100 clips"),
-    "medium": Scale("paper", 20.0, 300, "until validation stops to fall, 300 clips"),
+    "medium": Scale("paper", 20.0, 300, "until validation stops to fall, 300 clips", 10, 0.005),
     "paper": Scale("paper", 60.0, 1000, "the paper's epochs, 1,000 clips"),
 }
 

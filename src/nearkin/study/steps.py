@@ -7,15 +7,22 @@ again while its files are as it left them.
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nearkin.errors import NearkinError
 from nearkin.progress import Progress, Tell
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import CORPORA, StudyPlan
 from nearkin.tasks import TASKS
+
+if TYPE_CHECKING:
+    from nearkin.training import Settings
 
 KINDS = {
     "corpus": "corpora rendered",
@@ -55,6 +62,22 @@ class Work(NamedTuple):
     workers: int
     progress: Progress
     tell: Tell
+
+
+class Took(NamedTuple):
+    """What a step took.
+
+    Attributes
+    ----------
+    seconds, cpu_seconds : float
+        On the clock; of this process and its own that ended.
+    peak_mb : float
+        The largest memory of this process or of one of its own, in megabytes (1e6 bytes).
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,44 @@ def scoring_settings(plan: StudyPlan) -> dict[str, Any]:
     }
 
 
+def done(step: Step, work: Work) -> Took:
+    """Do a step, or go on with it; return what it took.
+
+    Raises
+    ------
+    InputError, RunError, ExtraError
+        As the step does, with its name and what to do.
+    """
+    begun, used = time.monotonic(), _cpu_seconds()
+    try:
+        step.act(work)
+    except NearkinError as error:
+        told = f"step '{step.name}': {error}"
+        if step.kind != "check":
+            told += "; finished steps are kept: then give the same nearkin reproduce command again"
+        raise type(error)(told) from error
+    return Took(time.monotonic() - begun, _cpu_seconds() - used, _peak_mb())
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and its own that ended, all workers of a step."""
+    mine = os.times()
+    return mine.user + mine.system + mine.children_user + mine.children_system
+
+
+def _peak_mb() -> float:
+    """Return the largest memory of this process or of one of its own, in megabytes."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return float("nan")
+    peaks = [
+        resource.getrusage(whose).ru_maxrss
+        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    return max(peaks) * (1.0 if sys.platform == "darwin" else 1024.0) / 1e6
+
+
 # -- the steps -----------------------------------------------------------------------------------
 
 
@@ -172,25 +233,33 @@ def check(work: Work) -> None:
     require_unseen(manifests, audio, split=split)
 
 
+def settings_of(plan: StudyPlan, features: str, task: str, trial: int) -> Settings:
+    """Return the settings of a training."""
+    from nearkin.training import Settings
+
+    return Settings(
+        task=task,
+        features=features,
+        trial=trial,
+        seed=plan.seed,
+        scale=plan.of_scale.training,
+        patience=plan.of_scale.patience,
+        min_gain=plan.of_scale.min_gain,
+        max_steps=plan.max_steps,
+        batch=plan.batch,
+        crop_s=plan.clip_seconds,
+        device=plan.device,
+        precision=plan.precision,
+    )
+
+
 def _training(features: str, task: str, trial: int) -> Step:
     def act(work: Work) -> None:
-        from nearkin.training import Settings, train
+        from nearkin.training import train
 
         plan = work.plan
-        settings = Settings(
-            task=task,
-            features=features,
-            trial=trial,
-            seed=plan.seed,
-            scale=plan.of_scale.training,
-            max_steps=plan.max_steps,
-            batch=plan.batch,
-            crop_s=plan.clip_seconds,
-            device=plan.device,
-            precision=plan.precision,
-        )
         train(
-            settings,
+            settings_of(plan, features, task, trial),
             manifests_of(plan, work.folder)[task],
             work.folder.model(features, task, trial),
             cache=work.folder.cache,

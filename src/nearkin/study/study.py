@@ -6,20 +6,19 @@ step is one that goes on by itself, and a finished one is known by its files' ha
 
 from __future__ import annotations
 
+import itertools
 import os
-import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nearkin.corpora.manifest import read_labelled
-from nearkin.errors import NearkinError
 from nearkin.lease import leased
 from nearkin.progress import Progress, Tell, silent, unsaid
-from nearkin.study import checks
+from nearkin.study import checks, side_by_side
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
-from nearkin.study.steps import KINDS, STAGES, Step, Work, steps_of
+from nearkin.study.steps import KINDS, STAGES, Step, Took, Work, done, steps_of
 from nearkin.tasks import TASKS, task
 
 WHOLE = "the study, in hundredths"
@@ -69,28 +68,22 @@ def reproduce(
     settings = plan.identity()
     steps = steps_of(plan)
     with leased(folder.root) as lease:
-        done = folder.begin(settings)
+        record = _Record(folder, settings, steps)
         told = _Told(progress, steps)
         reused = 0
-        for number, step in enumerate(steps):
+        for block in _blocks(steps):
             lease.require()
-            if _is_done(folder, step, done):
-                reused += step.kind != "check"
-                told.finished(number)
-                continue
-            _do(step, Work(plan, folder, workers, told.within(number), tell))
-            told.finished(number)
-            files = folder.digests(step.files(folder))
-            if not files:
-                continue
-            before = done.get(step.name)
-            if files != before:
-                # what comes after was made of something else
-                done = {one.name: done[one.name] for one in steps[:number] if one.name in done}
-                if before is not None and step.kind in ("corpus", "train"):
-                    folder.clear_run()
-            done[step.name] = files
-            folder.write(settings, done)
+            left = [step for step in block if not record.is_done(step)]
+            for step in block:
+                if step not in left:
+                    reused += 1
+                    told.finished(step)
+            for step, took in _worked(left, Work(plan, folder, workers, silent, tell), told):
+                lease.require()
+                told.finished(step)
+                if step.kind != "check":
+                    folder.log((step.name, *took))
+                    record.note(step)
         if reused:
             n_steps = sum(step.kind != "check" for step in steps)
             tell(f"{reused} of {n_steps} steps were done before and are not done again")
@@ -141,43 +134,60 @@ def hours_of(manifests: Mapping[str, Path]) -> dict[str, float]:
     return found
 
 
+class _Record:
+    """Which steps are done, as study.json has it."""
+
+    def __init__(self, folder: StudyFolder, settings: dict[str, Any], steps: list[Step]) -> None:
+        self._folder, self._settings, self._steps = folder, settings, steps
+        self._done = folder.begin(settings)
+
+    def is_done(self, step: Step) -> bool:
+        return _is_done(self._folder, step, self._done)
+
+    def note(self, step: Step) -> None:
+        """Note what a step has left; what was made of something else is not done any more."""
+        files = self._folder.digests(step.files(self._folder))
+        if not files:
+            return
+        before = self._done.get(step.name)
+        if files != before:
+            number = self._steps.index(step)
+            kept = [one for k, one in enumerate(self._steps) if k < number or _is_apart(one, step)]
+            self._done = {one.name: self._done[one.name] for one in kept if one.name in self._done}
+            if before is not None and step.kind in ("corpus", "train"):
+                self._folder.clear_run()
+        self._done[step.name] = files
+        self._folder.write(self._settings, self._done)
+
+
+def _is_apart(one: Step, other: Step) -> bool:
+    """Tell whether two steps have nothing of one another: trainings."""
+    return one.kind == other.kind == "train"
+
+
 def _is_done(folder: StudyFolder, step: Step, done: Mapping[str, dict[str, str]]) -> bool:
     if step.kind == "check":  # it takes a second, and data may have changed
         return False
     return folder.is_done(done.get(step.name))
 
 
-def _do(step: Step, work: Work) -> None:
-    begun, used = time.monotonic(), _cpu_seconds()
-    try:
-        step.act(work)
-    except NearkinError as error:
-        told = f"step '{step.name}': {error}"
-        if step.kind != "check":
-            told += "; finished steps are kept: then give the same nearkin reproduce command again"
-        raise type(error)(told) from error
-    if step.kind != "check":
-        row = (step.name, time.monotonic() - begun, _cpu_seconds() - used, _peak_mb())
-        work.folder.log(row)
+def _blocks(steps: list[Step]) -> Iterator[list[Step]]:
+    """Yield the steps in their order, all trainings as one: none needs another."""
+    for _, block in itertools.groupby(
+        steps, key=lambda step: step.kind if step.kind == "train" else step.name
+    ):
+        yield list(block)
 
 
-def _cpu_seconds() -> float:
-    """Return the processor time of this process and its own that ended, all workers of a step."""
-    mine = os.times()
-    return mine.user + mine.system + mine.children_user + mine.children_system
-
-
-def _peak_mb() -> float:
-    """Return the largest memory of this process or of one of its own, in megabytes."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return float("nan")
-    peaks = [
-        resource.getrusage(whose).ru_maxrss
-        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
-    return max(peaks) * (1.0 if sys.platform == "darwin" else 1024.0) / 1e6
+def _worked(left: list[Step], work: Work, told: _Told) -> Iterator[tuple[Step, Took]]:
+    """Do steps, one after another or, where the device takes several, side by side."""
+    n_at_once = side_by_side.at_once(work.plan, work.workers) if len(left) > 1 else 1
+    if n_at_once > 1:
+        told.began(left[0])
+        yield from side_by_side.trained(work, left, n_at_once)
+        return
+    for step in left:
+        yield step, done(step, work._replace(progress=told.within(step)))
 
 
 class _Told:
@@ -187,16 +197,20 @@ class _Told:
         self._progress = progress
         self._steps = steps
         self._total = sum(step.weight for step in steps)
+        self._finished: list[Step] = []
 
-    def finished(self, number: int) -> None:
-        self._tell(number, 1.0)
+    def began(self, step: Step) -> None:
+        self._tell(step, 0.0)
 
-    def within(self, number: int) -> Progress:
+    def finished(self, step: Step) -> None:
+        self._finished.append(step)
+        self._tell(step, 0.0)
+
+    def within(self, step: Step) -> Progress:
         """Return the progress of one step."""
-        kind = self._steps[number].kind
-        stages = STAGES.get(kind, ())
-        n_unnamed = len(TASKS) if kind == "performance" else 1  # tasks are scored one by one
-        self._tell(number, 0.0)
+        stages = STAGES.get(step.kind, ())
+        n_unnamed = len(TASKS) if step.kind == "performance" else 1  # tasks are scored one by one
+        self.began(step)
         seen: list[str] = []
 
         def told(stage: str, done: int, total: int) -> None:
@@ -209,15 +223,14 @@ class _Told:
                 whole = (stages.index(stage) + share) / len(stages)
             else:
                 whole = (len(seen) - 1 + share) / n_unnamed
-            self._tell(number, min(whole, 1.0))
+            self._tell(step, min(whole, 1.0))
 
         return told
 
-    def _tell(self, number: int, share: float) -> None:
-        step = self._steps[number]
-        before = sum(one.weight for one in self._steps[:number])
+    def _tell(self, step: Step, share: float) -> None:
+        before = sum(one.weight for one in self._finished)
         whole = 100 * (before + share * step.weight) / self._total
-        alike = [k for k, one in enumerate(self._steps) if one.kind == step.kind]
-        place = alike.index(number) + share
-        self._progress(f"{KINDS[step.kind]}, of {len(alike)}", int(place), len(alike))
+        n_alike = sum(one.kind == step.kind for one in self._steps)
+        place = sum(one.kind == step.kind for one in self._finished) + share
+        self._progress(f"{KINDS[step.kind]}, of {n_alike}", int(place), n_alike)
         self._progress(WHOLE, int(whole), 100)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,10 @@ class TrainingState:
         The lowest validation loss, and its step.
     best_weights : dict
         The network's state at that step.
+    plateau_loss : float
+        The last validation loss that was lower than the one before it by enough.
     stale : int
-        Periods since that step.
+        Periods since that.
     curve : list of dict
         A row of `CURVE_COLUMNS` for every period.
     network, optimizer, scaler : dict
@@ -53,11 +56,30 @@ class TrainingState:
     best_loss: float = math.inf
     best_step: int = 0
     best_weights: dict[str, Any] = field(default_factory=dict)
+    plateau_loss: float = math.inf
     stale: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     network: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
+
+    def validated(self, loss: float, weights: Callable[[], dict[str, Any]], gain: float) -> None:
+        """Take note of a period's validation loss; keep the weights of the lowest.
+
+        Parameters
+        ----------
+        loss : float
+        weights : callable
+            Returns a copy of the network's state.
+        gain : float
+            The share by which the loss must fall, or it is on a plateau.
+        """
+        if loss < self.best_loss:
+            self.best_loss, self.best_step, self.best_weights = loss, self.step, weights()
+        if loss < (1 - gain) * self.plateau_loss:
+            self.plateau_loss, self.stale = loss, 0
+        else:
+            self.stale += 1
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -100,6 +122,8 @@ class Budget:
         At the latest.
     patience : int
         Periods without a lower validation loss after which it has reached a plateau, or rises.
+    gain : float
+        By which share it must be lower.
     period : int
         Steps from one validation and checkpoint to the next.
     minutes : float or None
@@ -110,6 +134,7 @@ class Budget:
     patience: int
     period: int = 100
     minutes: float | None = None
+    gain: float = 0.0
 
     def spent(self, state: TrainingState) -> str:
         """Return why training is over; an empty text where it is not."""

@@ -24,6 +24,7 @@ from nearkin.training.finetune import FineTuning, music_splits, parent
 from nearkin.training.objectives import FineTuningObjective, Objective, TaskObjective
 from nearkin.training.run import labels_of, read_splits
 from nearkin.training.settings import Settings
+from nearkin.training.trainer import device_of
 
 torch: Any = need("torch", extra="torch")
 
@@ -211,26 +212,6 @@ def step_time(
     step = objective_time(objective, network, batch, precision=settings.precision)
     changing = settings.batch * changing_seconds(settings)
     return StepTime(step.seconds + changing, step.cpu_seconds + changing)
-
-
-def device_of(settings: Settings) -> Any:
-    """Return the device of a training, which has been tried.
-
-    Raises
-    ------
-    InputError
-        If it cannot be used.
-    """
-    name = settings.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1).to(device)
-    except (RuntimeError, AssertionError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError(f"device={settings.device!r}: cannot be used here ({text})") from error
-    return device
 
 
 def noise_of(settings: Settings, device: Any) -> Any:

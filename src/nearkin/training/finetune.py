@@ -60,7 +60,7 @@ class FineTuning:
         Weight of the drift of unchanged crops from where the network had them.
     max_steps : int
         Steps at the most.
-    seed, max_minutes, batch, crop_s, device, devices, nodes, precision, patience, period
+    seed, max_minutes, batch, crop_s, device, devices, nodes, precision, patience, min_gain, period
         As those of `nearkin.training.Settings`.
 
     Raises
@@ -81,6 +81,7 @@ class FineTuning:
     nodes: int = Settings.nodes
     precision: str = Settings.precision
     patience: int | None = Settings.patience
+    min_gain: float = Settings.min_gain
     period: int = Settings.period
 
     def __post_init__(self) -> None:

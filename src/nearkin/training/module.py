@@ -1,7 +1,8 @@
 """The Lightning module, and the callback that ends every period of a training.
 
 A training advances in periods of some steps. At the end of each the validation loss is measured,
-the state is written as a checkpoint, and it is decided whether to go on.
+and it is decided whether to go on. The state is written as a checkpoint after the first and the
+last, and between them whenever some seconds have gone by.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from nearkin.training.objectives import Objective
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
 profilers: Any = need("lightning.pytorch.profilers", extra="torch")
+
+CHECKPOINT_S = 10.0
+"""Between two checkpoints at the least: on a GPU a period may take one second."""
 
 
 class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined]
@@ -57,9 +61,13 @@ class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined
     def configure_optimizers(self) -> Any:
         """Return Adam, with its memory where training goes on."""
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
-        optimizer = torch.optim.Adam(weights, lr=self.objective.learning_rate)
+        # on a GPU one kernel instead of many; a CPU keeps the bits it had
+        fused = self.device.type == "cuda"
+        optimizer = torch.optim.Adam(weights, lr=self.objective.learning_rate, fused=fused)
         if self.state.optimizer:
             optimizer.load_state_dict(self.state.optimizer)
+            for group in optimizer.param_groups:  # the checkpoint may be of another device
+                group["fused"] = fused
         return optimizer
 
     def training_step(self, batch: Batch, number: int) -> Any:
@@ -133,6 +141,7 @@ class PeriodEnd(pytorch.Callback):  # type: ignore[misc,name-defined]
         self._steps_per_epoch = steps_per_epoch
         self._losses: list[Any] = []
         self._begun = self._waited = 0.0
+        self._saved = -math.inf
 
     def on_train_start(self, trainer: Any, module: TrainingModule) -> None:
         """Start the clock."""
@@ -150,7 +159,7 @@ class PeriodEnd(pytorch.Callback):  # type: ignore[misc,name-defined]
         self.progress("steps trained", module.state.step, module.budget.steps)
 
     def on_train_epoch_end(self, trainer: Any, module: TrainingModule) -> None:
-        """End a period: keep the best weights, write curve and checkpoint, decide to go on."""
+        """End a period: keep the best weights, decide to go on, write curve and checkpoint."""
         state, n_steps = module.state, len(self._losses)
         loss = torch.stack(self._losses).mean()
         training_loss = float(trainer.strategy.reduce(loss, reduce_op="mean"))
@@ -161,10 +170,7 @@ class PeriodEnd(pytorch.Callback):  # type: ignore[misc,name-defined]
                 f"{validation_loss:g} in validation: must be finite; try --precision 32-true or "
                 "another --seed"
             )
-        state.stale += 1
-        if validation_loss < state.best_loss:
-            state.best_loss, state.best_step, state.stale = validation_loss, state.step, 0
-            state.best_weights = state_of(module.network)
+        state.validated(validation_loss, lambda: state_of(module.network), module.budget.gain)
         now = time.perf_counter()
         spent, waited = now - self._begun, self.waiting.seconds - self._waited
         state.seconds += spent
@@ -174,14 +180,16 @@ class PeriodEnd(pytorch.Callback):  # type: ignore[misc,name-defined]
         self._losses, self._begun, self._waited = [], now, self.waiting.seconds
         for logger in trainer.loggers:
             logger.log_metrics(state.curve[-1], step=state.step)
-        state.network = state_of(module.network)
-        state.optimizer = module.optimizers().optimizer.state_dict()
-        state.scaler = trainer.precision_plugin.state_dict()
-        if trainer.is_global_zero:
+        over = bool(module.budget.spent(state))
+        over = trainer.strategy.reduce_boolean_decision(over, all=False)
+        trainer.should_stop = over
+        if trainer.is_global_zero and (over or now >= self._saved + CHECKPOINT_S):
+            self._saved = now
+            state.network = state_of(module.network)
+            state.optimizer = module.optimizers().optimizer.state_dict()
+            state.scaler = trainer.precision_plugin.state_dict()
             state.save(self.folder / "checkpoint.pt")
             write_curve(self.folder / "curve.csv", state)
-        over = bool(module.budget.spent(state))
-        trainer.should_stop = trainer.strategy.reduce_boolean_decision(over, all=False)
 
 
 def state_of(network: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
 from nearkin.progress import Progress, silent, unsaid
 from nearkin.seeds import stream
-from nearkin.tasks import Task, task
+from nearkin.tasks import Batch, Task, task
 from nearkin.tasks.protocol import OK
 from nearkin.training.batches import FixedBatches
 from nearkin.training.cache import AudioCache, Cached
@@ -35,7 +35,7 @@ from nearkin.training.place import TrainingPlace
 from nearkin.training.recordings import Recordings, recordings
 from nearkin.training.settings import Settings, claim
 from nearkin.training.standardise import standardise
-from nearkin.training.trainer import fit
+from nearkin.training.trainer import device_of, fit
 
 torch: Any = need("torch", extra="torch")
 pytorch: Any = need("lightning.pytorch", extra="torch")
@@ -312,6 +312,7 @@ def budget_of(n_steps: int, n_recordings: int, settings: Settings) -> Budget:
         settings.patience or patience,
         settings.period,
         settings.max_minutes,
+        settings.min_gain,
     )
 
 
@@ -323,7 +324,7 @@ def is_first() -> bool:
 def score(
     what: Task, network: Any, part: Recordings, settings: Settings, *, progress: Progress
 ) -> dict[str, Any]:
-    """Score a network on the centres of a split's recordings.
+    """Score a network on the centres of a split's recordings, where it was trained.
 
     Returns
     -------
@@ -338,14 +339,18 @@ def score(
     values: list[NDArray[np.float64]] = []
     chance: list[NDArray[np.float64]] = []
     status: Counter[str] = Counter()
+    device = device_of(settings)
+    network.to(device)
     with torch.no_grad():
-        for done, clips in enumerate(batches, start=1):
+        for done, on_cpu in enumerate(batches, start=1):
+            clips = Batch(*(None if part is None else part.to(device) for part in on_cpu))
             scored = what.scores(network, clips)
             known = ~np.isnan(scored.values)
             values.append(scored.values[known])
             chance.append(what.chance(network, clips)[known])
             status.update(scored.status)
             progress("batches scored", done, len(batches))
+    network.cpu()
     every, by_chance = np.concatenate(values), np.concatenate(chance)
     left_out = {reason: n for reason, n in sorted(status.items()) if reason != OK}
     return {

@@ -55,6 +55,9 @@ class Settings:
     patience : int or None
         Training stops after so many periods without a lower validation loss. None: 20, and at
         least those of ten epochs.
+    min_gain : float
+        By which share the validation loss must fall, for `patience`: what falls by less is on a
+        plateau. Any fall counts at 0.
     period : int
         Steps from one validation and checkpoint to the next.
     augment : str or None
@@ -84,6 +87,7 @@ class Settings:
     nodes: int = 1
     precision: str = "32-true"
     patience: int | None = None
+    min_gain: float = 0.0
     period: int = 100
     augment: str | None = None
     consistency: float = 0.0
@@ -108,6 +112,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise InputError(f"{name}={value}: must be >= {bound}")
+        if not 0 <= self.min_gain < 1:
+            raise InputError(f"min_gain={self.min_gain:g}: must be in [0, 1), a share of the loss")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise InputError(f"max_minutes={self.max_minutes:g}: must be > 0")
         n_devices = self.devices * self.nodes

@@ -165,6 +165,26 @@ def fit(
             signal.signal(signal.SIGINT, before)
 
 
+def device_of(settings: Settings) -> Any:
+    """Return the device of a training, which has been tried.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
+    name = settings.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1).to(device)
+    except (RuntimeError, AssertionError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"device={settings.device!r}: cannot be used here ({text})") from error
+    return device
+
+
 @contextlib.contextmanager
 def _arithmetic(on_gpu: bool) -> Iterator[None]:
     """Make the CPU compute the same bits every time, and a GPU compute as fast as it can.

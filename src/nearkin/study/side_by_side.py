@@ -1,0 +1,96 @@
+"""Trainings of a study side by side on one GPU, which no single one keeps busy.
+
+Each is a process of its own, with one thread beside those that load its batches. Sound is decoded
+before, by all of them, since they share the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearkin.progress import silent
+from nearkin.study.places import StudyFolder
+from nearkin.study.steps import Step, Took, Work, done, manifests_of, settings_of, steps_of
+from nearkin.tasks import task
+from nearkin.workers import open_workers
+
+if TYPE_CHECKING:
+    from nearkin.study.plan import StudyPlan
+
+CORES_EACH = 2
+"""Of a training on a GPU and of what loads its batches."""
+CONTEXT_MB = 800.0
+CLIP_SECOND_MB = 60.0
+"""GPU memory of a training, and more for every second of a batch: 1,630 MB of tensors were measured
+for 24 clips of 2 s (vgg vs, bf16), to which come what torch keeps and what cuDNN tries."""
+
+
+def at_once(plan: StudyPlan, workers: int) -> int:
+    """Return how many trainings go side by side: one on a CPU, which one keeps busy."""
+    from nearkin.optional import need
+    from nearkin.training.trainer import device_of
+
+    if workers < 2 * CORES_EACH or plan.device == "cpu":
+        return 1
+    device = device_of(settings_of(plan, "vgg", "vs", 1))
+    if device.type != "cuda":
+        return 1
+    free, _ = need("torch", extra="torch").cuda.mem_get_info(device)
+    each = CONTEXT_MB + CLIP_SECOND_MB * plan.batch * plan.clip_seconds
+    return max(1, min(workers // CORES_EACH, int(free / 1e6 / each)))
+
+
+def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple[Step, Took]]:
+    """Do trainings, so many at once; yield them in their order, with what they took.
+
+    Raises
+    ------
+    InputError, RunError
+        If one of them fails; the others go on from their checkpoints when they are done again.
+    """
+    said = _decoded(work)
+    session = (work.plan, work.folder.root)
+    by_name = {step.name: step for step in steps}
+    with open_workers(session, workers=min(n_at_once, len(steps))) as pool:
+        for name, (took, sentences) in pool.map(_trained, list(by_name)):
+            for sentence in sentences:
+                if sentence not in said:
+                    said.add(sentence)
+                    work.tell(sentence)
+            yield by_name[name], took
+
+
+def _decoded(work: Work) -> set[str]:
+    """Decode all that is trained on; return what was told."""
+    from nearkin.training.cache import AudioCache
+    from nearkin.training.run import training_data
+
+    said: set[str] = set()
+
+    def tell(sentence: str) -> None:
+        said.add(sentence)
+        work.tell(sentence)
+
+    store = AudioCache(work.folder.cache)
+    for name, manifest in manifests_of(work.plan, work.folder).items():
+        settings = settings_of(work.plan, "vgg", name, 1)
+        training_data(
+            task(name),
+            manifest,
+            store,
+            settings,
+            workers=work.workers,
+            progress=work.progress,
+            tell=tell,
+        )
+    return said
+
+
+def _trained(session: tuple[StudyPlan, Path], name: str) -> tuple[Took, list[str]]:
+    """Do one training in this process."""
+    plan, root = session
+    (step,) = (one for one in steps_of(plan) if one.name == name)
+    told: list[str] = []
+    return done(step, Work(plan, StudyFolder(root), 1, silent, told.append)), told
