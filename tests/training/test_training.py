@@ -37,6 +37,7 @@ from nearkin.tasks import task  # noqa: E402
 from nearkin.training import Settings, train  # noqa: E402
 from nearkin.training.checkpoint import Budget, TrainingState  # noqa: E402
 from nearkin.training.run import labels_of, read_splits  # noqa: E402
+from nearkin.workers import open_workers  # noqa: E402
 from support.labelled_tones import SR, make_corpus  # noqa: E402
 
 CROP_S = 1.5
@@ -175,6 +176,25 @@ def test_interrupted_and_resumed_is_straight_through(
     assert not litter.exists()
     assert curve(broken) == curve(straight)
     assert broken.read_bytes() == straight.read_bytes()
+
+
+def _trained_beside(given: tuple[Path, Path], out: Path) -> bytes:
+    corpus, cache = given
+    trained(corpus, out, cache, max_steps=2, loaders=1)
+    return out.read_bytes()
+
+
+def test_a_worker_of_a_pool_trains_with_loaders(corpus: Path, tmp_path: Path, cache: Path) -> None:
+    """The pool has its own way to start processes, which torch's loaders cannot be started by."""
+    with open_workers((corpus, cache), workers=2) as pool:
+        ((_, beside),) = pool.map(_trained_beside, [tmp_path / "beside.safetensors"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a worker has
+    try:
+        trained(corpus, tmp_path / "m.safetensors", cache, max_steps=2)
+    finally:
+        torch.set_num_threads(threads)
+    assert beside == (tmp_path / "m.safetensors").read_bytes()
 
 
 def test_more_steps_go_on_and_a_finished_training_is_not_repeated(
