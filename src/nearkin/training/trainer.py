@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -145,7 +143,6 @@ def fit(
         sampler=PeriodSteps(state, budget),
         num_workers=n_loaders,
         persistent_workers=n_loaders > 0,
-        multiprocessing_context=_starting() if n_loaders else None,
         **common,
     )
     fixed = FixedBatches(
@@ -186,13 +183,6 @@ def device_of(settings: Settings) -> Any:
         text = " ".join(str(error).split())[:200]
         raise InputError(f"device={settings.device!r}: cannot be used here ({text})") from error
     return device
-
-
-def _starting() -> str | None:
-    """Return how loaders are started: Python's own way, if a pool of workers has set another."""
-    if multiprocessing.get_start_method(allow_none=True) != "loky":
-        return None
-    return "fork" if sys.platform == "linux" else "spawn"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,9 @@ A worker receives the session once, by cloudpickle, and ends with its parent.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -85,6 +87,8 @@ def _begin(session: Any, command: int) -> None:
     """
     global _session
     _session = session
+    # loky's own way, the default in its workers, starts none of torch's loaders
+    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
     threading.Thread(target=_leave_with, args=(command,), daemon=True).start()
 
 
