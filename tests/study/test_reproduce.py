@@ -25,6 +25,7 @@ from conftest import write_tunes
 from nearkin.errors import InputError, RunError
 from nearkin.files import sha256_of
 from nearkin.performance.estimate import TaskParts
+from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.runs.estimate import RunParts
 from nearkin.runs.folder import RunFolder
 from nearkin.study import checks, side_by_side, steps
@@ -358,9 +359,11 @@ def models_of(study: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in (study / "models").glob("*.safetensors")}
 
 
-def stopped_after_training(plan: StudyPlan, out: Path, told: list[str] | None = None) -> None:
+def stopped_after_training(
+    plan: StudyPlan, out: Path, tell: Tell = unsaid, progress: Progress = silent
+) -> None:
     with pytest.raises(RunError, match="comparing is another test"):
-        reproduce(plan, out, workers=2, tell=(told if told is not None else []).append)
+        reproduce(plan, out, workers=2, tell=tell, progress=progress)
 
 
 def test_trainings_side_by_side_are_those_one_after_another(
@@ -380,13 +383,21 @@ def test_trainings_side_by_side_are_those_one_after_another(
     monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: workers)
     out = tmp_path / "beside"
     told: list[str] = []
-    stopped_after_training(plan_for(data), out, told)
+    steps_told: list[tuple[int, int]] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "steps trained side by side":
+            steps_told.append((done, total))
+
+    stopped_after_training(plan_for(data), out, told.append, progress)
     assert models_of(out) == models_of(tmp_path / "after")
     assert len(models_of(out)) == 8
     log = pd.read_csv(out / "log.csv")
     assert list(log["step"]) == [s.name for s in steps_of(plan_for(data)) if s.kind == "train"]
     assert (log[["seconds", "cpu_seconds", "peak_mb"]] > 0).all(axis=None)
     assert len(told) == len(set(told))
+    assert steps_told == sorted(steps_told)
+    assert {total for _, total in steps_told} == {2 * 8}
     # one that went is done again, and no other
     (out / "models" / "vgg-at-1.safetensors").unlink()
     stopped_after_training(plan_for(data), out)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nearkin.workers import open_workers
+from nearkin.workers import open_workers, processes
 from support.units import Toy, keeps_much, square
 
 
@@ -24,7 +24,7 @@ def test_a_worker_that_keeps_much_for_later_units_is_not_replaced(tmp_path: Path
 COMMAND = """
 import sys
 from pathlib import Path
-from nearkin.workers import open_workers
+from nearkin.workers import open_workers, processes
 from support.units import SlowToBegin, square
 with open_workers(SlowToBegin(Path(sys.argv[1])), workers=2) as pool:
     list(pool.map(square, range(4)))
@@ -70,3 +70,19 @@ def lives(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def _slept(_: None, seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_whoever_waits_is_told_every_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_WAIT_S", 0.05)
+    waited: list[float] = []
+    with processes.open_processes(None, workers=2) as pool:
+        found = pool.map(_slept, [0.5, 0.0], waiting=lambda: waited.append(time.monotonic()))
+        assert list(found) == [(0.5, 0.5), (0.0, 0.0)]
+        assert len(waited) >= 5
+        with pytest.raises(TypeError):  # a unit's own error comes through
+            list(pool.map(_slept, ["long"], waiting=lambda: None))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import linecache
 import os
 import re
+import tempfile
 import traceback
 from collections.abc import Callable
 from importlib import import_module
@@ -42,13 +43,17 @@ def _has_pickler(value: str) -> bool:
 
 
 def _can_be_folder(value: str) -> bool:
-    """Tell whether a folder is or can be made there, and written in; none is made."""
+    """Tell whether a folder is or can be made there, and written in; none is left.
+
+    One is made for a moment: rights do not tell of /proc, where nobody can make anything.
+    """
     try:
         at = Path(value).absolute()
         there = next(folder for folder in (at, *at.parents) if folder.exists())
+        Path(tempfile.mkdtemp(dir=there)).rmdir()
     except OSError:
         return False
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return True
 
 
 _WHOLE = _Demand("a whole number", _is_whole)

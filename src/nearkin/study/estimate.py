@@ -19,11 +19,11 @@ from nearkin.optional import need
 from nearkin.progress import duration
 from nearkin.study.checks import disk_mb
 from nearkin.study.places import StudyFolder
-from nearkin.study.plan import CORPORA, SCALES, StudyPlan
-from nearkin.study.steps import settings_of, steps_of
+from nearkin.study.plan import CORPORA, PLATEAU_STEPS, SCALES, StudyPlan
+from nearkin.study.steps import settings_of, steps_of, steps_to_train
 from nearkin.study.study import finished, hours_of
 from nearkin.study.timed import comparing_seconds, labels_for, scoring_seconds
-from nearkin.tasks import task
+from nearkin.tasks import TASKS, task
 from nearkin.transforms.grids import grid
 
 if TYPE_CHECKING:
@@ -35,11 +35,6 @@ CLIP_S = {"tags": 10.0, "instruments": 6.0, "vocals": 10.0}
 TRAIN_SHARE = 0.75
 FORWARD = 1 / 3
 """Of a training step's time: what validation takes, which goes one way only."""
-PLATEAU_STEPS = {
-    **{("vgg", "ae"): 7900, ("vgg", "at"): 2300, ("vgg", "ir"): 4100, ("vgg", "vs"): 6800},
-    **{("mfcc", "ae"): 2700, ("mfcc", "at"): 5900, ("mfcc", "ir"): 8500, ("mfcc", "vs"): 4900},
-}
-"""Steps until 1,000 of them gain less than .5 %, measured: two trials, 5 hours of each corpus."""
 STOPS = {
     "small": "",
     "medium": "a training ends when validation stops to fall; counted here are the steps that took "
@@ -185,24 +180,18 @@ def _steps_left(
     """
     from nearkin.training.place import TrainingPlace
 
+    rows = {name: _rows(plan, name)["train"] for name in TASKS}
     left: dict[tuple[str, str], float] = {}
     for features, name, trial in plan.models:
         place = TrainingPlace(folder.model(features, name, trial))
         step = f"train {features} {name} {trial}"
         if step not in done and not place.is_whole(place.target):
-            n = max(1, _steps(plan, features, name) - place.steps())
+            n = max(1, steps_to_train(plan, features, name, rows[name]) - place.steps())
             n_steps = n + FORWARD * _clips_forward(plan, name, n) / plan.batch
             left[features, name] = left.get((features, name), 0.0) + n_steps
         else:
             done.add(step)
     return left
-
-
-def _steps(plan: StudyPlan, features: str, name: str) -> int:
-    """Return the steps of a training: the most, or about those to its plateau."""
-    n_recordings = max(_rows(plan, name)["train"], 1)
-    most = settings_of(plan, features, name, 1).n_steps(task(name), n_recordings)
-    return min(most, PLATEAU_STEPS[features, name]) if plan.of_scale.min_gain else most
 
 
 def _clips_forward(plan: StudyPlan, name: str, n_steps: int) -> int:

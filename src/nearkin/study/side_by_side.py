@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 
 from nearkin.progress import silent
 from nearkin.study.places import StudyFolder
-from nearkin.study.steps import Step, Took, Work, done, manifests_of, settings_of, steps_of
+from nearkin.study.steps import (
+    Step,
+    Took,
+    Work,
+    done,
+    manifests_of,
+    settings_of,
+    steps_of,
+    steps_to_train,
+)
 from nearkin.tasks import task
-from nearkin.workers import open_workers
+from nearkin.workers.processes import open_processes
 
 if TYPE_CHECKING:
     from nearkin.study.plan import StudyPlan
@@ -50,11 +59,24 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
     InputError, RunError
         If one of them fails; the others go on from their checkpoints when they are done again.
     """
-    said = _decoded(work)
+    from nearkin.training.place import TrainingPlace
+
+    said, recordings = _decoded(work)
     session = (work.plan, work.folder.root)
     by_name = {step.name: step for step in steps}
-    with open_workers(session, workers=min(n_at_once, len(steps))) as pool:
-        for name, (took, sentences) in pool.map(_trained, list(by_name)):
+
+    places, most = [], 0
+    for name in by_name:
+        _, features, of_task, trial = name.split()
+        places.append(TrainingPlace(work.folder.model(features, of_task, int(trial))))
+        most += steps_to_train(work.plan, features, of_task, recordings[of_task])
+
+    def tell_steps() -> None:
+        taken = sum(place.steps() for place in places)
+        work.progress("steps trained side by side", min(taken, most), most)
+
+    with open_processes(session, workers=min(n_at_once, len(steps))) as pool:
+        for name, (took, sentences) in pool.map(_trained, list(by_name), waiting=tell_steps):
             for sentence in sentences:
                 if sentence not in said:
                     said.add(sentence)
@@ -62,12 +84,13 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
             yield by_name[name], took
 
 
-def _decoded(work: Work) -> set[str]:
-    """Decode all that is trained on; return what was told."""
+def _decoded(work: Work) -> tuple[set[str], dict[str, int]]:
+    """Decode all that is trained on; return what was told, and each task's training recordings."""
     from nearkin.training.cache import AudioCache
     from nearkin.training.run import training_data
 
     said: set[str] = set()
+    recordings: dict[str, int] = {}
 
     def tell(sentence: str) -> None:
         said.add(sentence)
@@ -76,7 +99,7 @@ def _decoded(work: Work) -> set[str]:
     store = AudioCache(work.folder.cache)
     for name, manifest in manifests_of(work.plan, work.folder).items():
         settings = settings_of(work.plan, "vgg", name, 1)
-        training_data(
+        data = training_data(
             task(name),
             manifest,
             store,
@@ -85,7 +108,8 @@ def _decoded(work: Work) -> set[str]:
             progress=work.progress,
             tell=tell,
         )
-    return said
+        recordings[name] = len(data.parts["train"])
+    return said, recordings
 
 
 def _trained(session: tuple[StudyPlan, Path], name: str) -> tuple[Took, list[str]]:

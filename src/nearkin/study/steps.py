@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nearkin import tasks
 from nearkin.errors import NearkinError
 from nearkin.progress import Progress, Tell
 from nearkin.study.places import StudyFolder
-from nearkin.study.plan import CORPORA, StudyPlan
+from nearkin.study.plan import CORPORA, PLATEAU_STEPS, StudyPlan
 from nearkin.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -251,6 +252,21 @@ def settings_of(plan: StudyPlan, features: str, task: str, trial: int) -> Settin
         device=plan.device,
         precision=plan.precision,
     )
+
+
+def steps_to_train(plan: StudyPlan, features: str, task: str, n_recordings: int) -> int:
+    """Return the steps of a training: the most, or about those to its plateau.
+
+    Parameters
+    ----------
+    plan : StudyPlan
+    features, task : str
+    n_recordings : int
+        Of the training split.
+    """
+    settings = settings_of(plan, features, task, 1)
+    most = settings.n_steps(tasks.task(task), max(n_recordings, 1))
+    return min(most, PLATEAU_STEPS[features, task]) if plan.of_scale.min_gain else most
 
 
 def _training(features: str, task: str, trial: int) -> Step:

@@ -78,7 +78,7 @@ def reproduce(
                 if step not in left:
                     reused += 1
                     told.finished(step)
-            for step, took in _worked(left, Work(plan, folder, workers, silent, tell), told):
+            for step, took in _worked(left, Work(plan, folder, workers, progress, tell), told):
                 lease.require()
                 told.finished(step)
                 if step.kind != "check":
@@ -232,5 +232,8 @@ class _Told:
         whole = 100 * (before + share * step.weight) / self._total
         n_alike = sum(one.kind == step.kind for one in self._steps)
         place = sum(one.kind == step.kind for one in self._finished) + share
-        self._progress(f"{KINDS[step.kind]}, of {n_alike}", int(place), n_alike)
+        if n_alike == 1:
+            self._progress(f"{KINDS[step.kind]}, in hundredths", int(100 * place), 100)
+        else:
+            self._progress(f"{KINDS[step.kind]}, of {n_alike}", int(place), n_alike)
         self._progress(WHOLE, int(whole), 100)

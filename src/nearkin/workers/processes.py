@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nearkin.errors import RunError
@@ -23,6 +23,7 @@ _ONE_THREAD = dict.fromkeys(
 )
 _KEEPS = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 """What a session keeps for later units is no leak: loky replaced workers that had 300 MB more."""
+_WAIT_S = 3.0
 _session: Any = None
 
 
@@ -59,8 +60,9 @@ class Processes:
         *,
         done: Done | None = None,
         lost: Lost | None = None,
+        waiting: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Item, Any]]:
-        """Yield every item with its unit's result, in order."""
+        """Yield every item with its unit's result, in order; call `waiting` while none has come."""
         from loky.process_executor import BrokenProcessPool
 
         pending: deque[tuple[Item, Any]] = deque()
@@ -69,15 +71,24 @@ class Processes:
                 pending.append((item, self._executor.submit(_call, unit, item)))
                 if len(pending) > self._ahead:
                     first, future = pending.popleft()
-                    yield first, future.result()
+                    yield first, _result(future, waiting)
             while pending:
                 first, future = pending.popleft()
-                yield first, future.result()
+                yield first, _result(future, waiting)
         except BrokenProcessPool as error:
             raise RunError(
                 "a worker process died, perhaps for want of memory; give the same command again "
                 "(it goes on where it stopped), with fewer --workers if it dies again"
             ) from error
+
+
+def _result(future: Any, waiting: Callable[[], None] | None) -> Any:
+    """Return what a unit returns; meanwhile call `waiting` every few seconds."""
+    while waiting is not None and not future.done():
+        with contextlib.suppress(TimeoutError):
+            future.exception(timeout=_WAIT_S)
+        waiting()
+    return future.result()
 
 
 def _begin(session: Any, command: int) -> None:
