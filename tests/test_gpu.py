@@ -183,6 +183,17 @@ def test_the_worst_case_is_found_there_too(plug_in: str, music: Path, tmp_path: 
         assert on_gpu[name].corr(on_cpu[name]) > 0.95
 
 
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_training_goes_on_on_another_device(
+    first: str, second: str, corpus: Path, tmp_path: Path, cache: Path
+) -> None:
+    out = tmp_path / "m.safetensors"
+    for device, max_steps in ((first, 2), (second, 4)):
+        how = {"batch": 3, "crop_s": 1.5, "period": 1, "max_steps": max_steps, "device": device}
+        model = train(Settings(task="at", **how), corpus, out, cache=cache)
+    assert model.trained_steps == 4
+
+
 def test_scores_are_computed_where_it_was_trained(
     corpus: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -383,7 +383,7 @@ def write_analysis(
     def put(text: str) -> Callable[[BinaryIO], Any]:
         return lambda file: file.write(text.encode("utf-8", "backslashreplace"))
 
-    with leased(owned.root):
+    with home.held() if out is None else leased(owned.root):
         if out is None:
             home.open_folder("analysis")
             home.open_folder("figures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import nearkin
 from nearkin.errors import RunError
 from nearkin.runs.folder import CONTENT, RunFolder, made_by
-from support.commands import command
+from support.commands import command, refused
 from support.runs import files_of
 
 
@@ -51,6 +52,41 @@ def test_drawn_files_that_were_damaged_are_drawn_again(words: tuple[object, ...]
         if not name.endswith((".pdf", ".nearkin")):  # a PDF's bytes hang on a hash table
             assert content == before[name], name
     assert "drawn again" not in command(*words).stderr
+
+
+@pytest.mark.parametrize(
+    "command_words",
+    [
+        ("trajectories", "--encoder", "mfcc"),
+        ("report",),
+        ("compare", "--encoder", "mfcc", "--encoder", "logmel-projection", "--out"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_a_killed_command_left_half_written_is_swept_by_the_next(
+    command_words: tuple[str, ...], small_run: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    (run / "figures").mkdir(exist_ok=True)
+    RunFolder(run).open_folder("figures")
+    left = [
+        run / ".trajectory_agreement.parquet.13032197120362.tmp",
+        run / "figures" / ".figure_7.svg.13032197120362.tmp",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    name, *more = command_words
+    place = [*more, run] if more[-1:] == ["--out"] else more
+    done = command(name, run, *place)
+    assert done.exit_code == 0, done.stderr
+    assert not [path for path in left if path.exists()]
+
+
+def test_trajectories_wait_for_nobody_at_work(small_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    with RunFolder(run).held():
+        told = refused("trajectories", run, "--encoder", "mfcc")
+    assert "is at work there" in told
 
 
 def test_tables_of_other_commands_are_told_with_their_command(words: tuple[object, ...]) -> None:

@@ -420,6 +420,44 @@ def test_one_that_fails_side_by_side_is_told_with_what_to_do(
     assert set(done) == {"train vgg ae 1"}
 
 
+@pytest.mark.parametrize(
+    ("gigabytes", "workers", "precision", "n"),
+    [
+        (80.0, 16, "bf16-mixed", 8),  # as the cores allow
+        (12.0, 16, "bf16-mixed", 3),  # .8 + 24 clips x 2 s x .06 = 3.68 GB each
+        (12.0, 16, "32-true", 1),  # 6.56 GB
+        (1.0, 16, "bf16-mixed", 1),
+        (80.0, 5, "bf16-mixed", 2),
+    ],
+)
+def test_as_many_go_side_by_side_as_memory_and_cores_allow(
+    gigabytes: float, workers: int, precision: str, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    free = (int(gigabytes * 1e9), 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: free)
+    monkeypatch.setattr("nearkin.training.trainer.device_of", lambda _: torch.device("cuda"))
+    plan = StudyPlan(device="cuda", precision=precision)
+    assert side_by_side.at_once(plan, workers) == n
+
+
+def test_what_fails_before_the_first_is_told_with_what_to_do(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **more: Any) -> None:
+        raise RunError("the disk: is full; free some")
+
+    monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: workers)
+    monkeypatch.setattr("nearkin.training.cache.AudioCache.fill", fail)
+    with pytest.raises(RunError, match=r"step 'train vgg ae 1': the disk: is full.*command again"):
+        reproduce(plan_for(data), tmp_path / "out", workers=2)
+
+
+def test_a_study_of_medium_keeps_when_its_trainings_end() -> None:
+    assert {"patience", "min_gain"} <= set(StudyPlan(scale="medium").identity())
+    assert not {"patience", "min_gain"} & set(StudyPlan(scale="small").identity())
+
+
 @pytest.mark.parametrize(("device", "workers"), [("cpu", 16), ("auto", 3), ("cuda", 3)])
 def test_on_a_cpu_or_with_few_cores_trainings_take_turns(device: str, workers: int) -> None:
     assert side_by_side.at_once(StudyPlan(device=device), workers) == 1

@@ -36,6 +36,7 @@ from nearkin.networks.files import load  # noqa: E402
 from nearkin.tasks import task  # noqa: E402
 from nearkin.training import Settings, train  # noqa: E402
 from nearkin.training.checkpoint import Budget, TrainingState  # noqa: E402
+from nearkin.training.module import adam, for_device  # noqa: E402
 from nearkin.training.run import labels_of, read_splits  # noqa: E402
 from nearkin.workers import open_workers  # noqa: E402
 from support.labelled_tones import SR, make_corpus  # noqa: E402
@@ -239,26 +240,24 @@ def test_the_minutes_end_with_a_period(corpus: Path, tmp_path: Path, cache: Path
 
 def test_when_training_ends() -> None:
     budget = Budget(steps=250, patience=3, period=100, minutes=2)
-    assert budget.spent(TrainingState(step=100, stale=2, seconds=119)) == ""
+    curve = [{"validation_loss": loss} for loss in (3.0, 2.0, 2.5, 2.0)]
+    assert budget.spent(TrainingState(step=100, curve=curve, seconds=119)) == ""
     assert budget.spent(TrainingState(step=250)) == "steps"
-    assert budget.spent(TrainingState(step=100, stale=3)) == "plateau"
+    curve.append({"validation_loss": 2.1})
+    assert budget.spent(TrainingState(step=100, curve=curve)) == "plateau"
     assert budget.spent(TrainingState(step=100, seconds=120)) == "minutes"
     assert [budget.period_end(step) for step in (0, 99, 100, 200)] == [100, 100, 200, 250]
 
 
 def test_a_fall_that_is_too_small_is_a_plateau() -> None:
-    state, stale, best = TrainingState(), [], []
+    state, stale = TrainingState(), []
     for loss in (1.0, 0.996, 0.992, 0.989, 0.97, 0.98, 0.975):
-        state.validated(loss, lambda: {}, 0.01)
-        stale.append(state.stale)
-        best.append(state.best_loss)
+        state.curve.append({"validation_loss": loss})
+        stale.append(state.stale(0.01))
     # 1 -> .989 is 1.1 %, .989 -> .97 is 1.9 %
     assert stale == [0, 1, 2, 0, 0, 1, 2]
-    assert best == [1.0, 0.996, 0.992, 0.989, 0.97, 0.97, 0.97]
-    state = TrainingState()
-    for loss in (1.0, 0.999999, 1.0):
-        state.validated(loss, lambda: {}, 0.0)
-    assert (state.stale, state.best_loss) == (1, 0.999999)
+    assert [state.stale(gain) for gain in (0.0, 0.029, 0.031)] == [2, 2, 6]
+    assert TrainingState().stale(0.0) == 0
 
 
 def test_a_training_ends_where_validation_gains_too_little(
@@ -268,6 +267,54 @@ def test_a_training_ends_where_validation_gains_too_little(
     model = trained(corpus, out, cache, max_steps=40, patience=2, min_gain=0.9)
     assert (model.stopped, model.trained_steps) == ("plateau", 6)  # the first falls from infinity
     assert len(curve(out)) == 4
+
+
+def test_the_gain_may_be_changed_and_counts_from_the_first_period(
+    corpus: Path, tmp_path: Path, cache: Path
+) -> None:
+    out = tmp_path / "m.safetensors"
+    assert trained(corpus, out, cache, max_steps=10, patience=2, min_gain=0.9).trained_steps == 6
+    again = trained(corpus, out, cache, max_steps=10, patience=99)
+    assert (again.stopped, again.trained_steps) == ("steps", 10)
+    straight = tmp_path / "straight.safetensors"
+    trained(corpus, straight, cache, max_steps=10, patience=99)
+    assert out.read_bytes() == straight.read_bytes()
+
+
+def test_a_checkpoint_of_before_that_kept_what_is_counted_now_is_read(tmp_path: Path) -> None:
+    state = TrainingState(step=4, curve=[{"validation_loss": 1.0}, {"validation_loss": 2.0}])
+    torch.save({**vars(state), "stale": 1}, tmp_path / "checkpoint.pt")
+    found = TrainingState.load(tmp_path / "checkpoint.pt")
+    assert (found.step, found.stale(0.0)) == (4, 1)
+
+
+def test_adam_goes_on_on_another_device_than_it_was_kept_on() -> None:
+    """Its count of steps must lie where one kernel looks for it; meta stands for a GPU."""
+    weight = torch.nn.Parameter(torch.ones(2))
+    kept = adam([weight], 0.1, torch.device("cpu"))
+    weight.grad = torch.ones(2)
+    kept.step()
+    assert kept.state_dict()["param_groups"][0]["fused"] is None
+    on_gpu = for_device(kept.state_dict(), torch.device("cuda"))
+    there = torch.optim.Adam([torch.nn.Parameter(torch.ones(2, device="meta"))], fused=None)
+    there.load_state_dict(on_gpu)
+    (values,) = there.state.values()
+    assert values["step"].device.type == "meta"
+    assert for_device(on_gpu, torch.device("cpu"))["param_groups"][0]["fused"] is None
+
+
+def test_it_goes_on_from_before_a_checkpoint_that_was_left_out(
+    corpus: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
+    trained(corpus, straight, cache, max_steps=10)
+    monkeypatch.setattr("nearkin.training.module.CHECKPOINT_S", 1e9)
+    with pytest.raises(KeyboardInterrupt):
+        trained(corpus, broken, cache, max_steps=10, progress=interrupted_at(7))
+    kept = TrainingState.load(tmp_path / "broken.safetensors.training" / "checkpoint.pt")
+    assert kept.step == 2
+    trained(corpus, broken, cache, max_steps=10)
+    assert broken.read_bytes() == straight.read_bytes()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9])

@@ -13,7 +13,6 @@ from typing import Any
 from nearkin.api.result import Result
 from nearkin.bars import fitting_bars
 from nearkin.errors import InputError, RunError
-from nearkin.lease import leased
 from nearkin.progress import Progress, silent
 from nearkin.runs.run import run
 from nearkin.runs.sources import make_sources
@@ -148,7 +147,7 @@ def evaluate(
             progress=tell,
         )
         if plan.gallery:
-            with leased(folder.root):
+            with folder.held():
                 lay_gallery(folder, asked, encoders=sources, workers=place, progress=tell)
     result = Result(folder, temporary=temporary)
     _tell_failures(result)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import RunError, printable
-from nearkin.lease import leased
 from nearkin.ownership import OwnFolder
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def write_figures(
 
     own = of_run.root / "figures"
     if folder is None or Path(folder).resolve() == own.resolve():
-        with leased(of_run.root):
+        with of_run.held():
             target = of_run.open_folder("figures")
             of_run.owned.expect(target / name for name in PICTURES)
             written = draw(target)

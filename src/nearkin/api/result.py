@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import InputError, RunError
 from nearkin.files import refuse_links, refuse_other_file
-from nearkin.lease import leased
 from nearkin.progress import Progress, silent
 from nearkin.runs.folder import CONTENT, RunFolder
 
@@ -369,7 +368,7 @@ class Result:
         target = self.folder.root / "report.html" if path is None else Path(path)
         if not self.folder.owned.owns(target):
             refuse_other_file(target, is_page)
-        with leased(self.path) if path is None else nullcontext():
+        with self.folder.held() if path is None else nullcontext():
             heard, silence = sounds_of_page(
                 self.folder,
                 self.run,

@@ -52,7 +52,6 @@ def compare_command(
         from nearkin.ask import compare
         from nearkin.cli.compare_summary import lines
         from nearkin.files import finite
-        from nearkin.lease import leased
         from nearkin.ownership import OwnFolder
         from nearkin.runs.folder import COMPARISON_FILES, RunFolder
 
@@ -70,7 +69,7 @@ def compare_command(
             if not target.is_run():  # in a run's own folder the comparison is one of its tables
                 target.owned = OwnFolder(out, "comparison", COMPARISON_FILES)
                 target.owned.claim(runs)
-            with leased(out):
+            with target.held():
                 target.write_table("comparison", found.table, csv=True)
         said = lines(found, several_runs=len(runs) > 1)
         if out is None:  # nothing but the lines is the result

@@ -63,7 +63,9 @@ Patience = Annotated[
 ]
 MinGain = Annotated[
     float | None,
-    typer.Option(help="The share by which the validation loss must fall, as progress [0: any]."),
+    typer.Option(
+        help="The share by which the validation loss must fall to count as progress [0: any]."
+    ),
 ]
 MaxMinutes = Annotated[float | None, typer.Option(help="Minutes of training at the most.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads [all cores].")]

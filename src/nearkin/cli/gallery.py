@@ -38,7 +38,6 @@ def gallery_command(
         from nearkin.cli.settings import place_of
         from nearkin.files import finite
         from nearkin.gallery.stage import Asked, lay_gallery
-        from nearkin.lease import leased
         from nearkin.progress import unsaid
         from nearkin.runs.distractors import paths_of
 
@@ -46,7 +45,7 @@ def gallery_command(
         place = place_of(workers, scheduler, None)
         result = load(run)
         result.folder.decide(paths_of(gallery))
-        with leased(result.folder.root), show(quiet=bool(quiet)) as progress:
+        with result.folder.held(), show(quiet=bool(quiet)) as progress:
             table, _ = lay_gallery(
                 result.folder,
                 asked,

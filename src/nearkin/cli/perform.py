@@ -153,10 +153,9 @@ def _shown(folder: RunFolder, progress: Progress) -> Path | None:
     run = folder.read_run()
     progress("report", 0, 1)
     if run is None or not run.get("finished"):
-        from nearkin.lease import leased
         from nearkin.report.figures import PICTURES, write_performance
 
-        with leased(folder.root):
+        with folder.held():
             pictures = folder.open_folder("figures")
             folder.owned.expect(pictures / name for name in PICTURES)
             write_performance(folder.read_table("performance"), {}, pictures)

@@ -47,7 +47,6 @@ def report_command(
 
 def _report_scores(folder: RunFolder) -> Path:
     """Write the report of a folder that holds task scores and no run; return its file."""
-    from nearkin.lease import leased
     from nearkin.report.page import build_scores
     from nearkin.results.schemas import read_checked
 
@@ -56,7 +55,7 @@ def _report_scores(folder: RunFolder) -> Path:
     table = read_checked(lambda: folder.read_table(name), name, file)
     page = build_scores(table, folder.read_performance() or {})
     target = folder.root / "report.html"
-    with leased(folder.root):
+    with folder.held():
         text = page.encode("utf-8", "backslashreplace")
         folder.write(target, lambda file: file.write(text))
     return target

@@ -267,11 +267,10 @@ def _laid(
 ) -> bool:
     """Lay the run's gallery among its originals; tell whether it was not there yet."""
     from nearkin.gallery.stage import lay_gallery
-    from nearkin.lease import leased
     from nearkin.progress import unsaid
     from nearkin.workers import ArrayJob
 
-    with leased(result.folder.root):
+    with result.folder.held():
         laid = lay_gallery(
             result.folder,
             _asked_of(plan, settings),
@@ -298,7 +297,6 @@ def lost_drawings(folder: RunFolder, say_so: Tell, *, again: bool) -> bool:
         Whether some are to be drawn again.
     """
     from nearkin.errors import printable
-    from nearkin.lease import leased
     from nearkin.runs.folder import made_by
 
     damaged = folder.damaged_beside()
@@ -316,7 +314,7 @@ def lost_drawings(folder: RunFolder, say_so: Tell, *, again: bool) -> bool:
             f"removed after it was written; {remedy}"
         )
     gone = [name for name in damaged if name in drawn or not (folder.root / name).exists()]
-    with leased(folder.root):
+    with folder.held():
         folder.owned.delete(folder.root / name for name in gone)
     return bool(drawn)
 

@@ -40,7 +40,7 @@ def trajectories_command(
         result = load(run)
         folder = result.folder
         tables = RunTables(run.name, result.run, result.clips, result.queries)
-        found, lines, figures = [], [], []
+        found, lines, figures, charts = [], [], [], {}
         for row in _asked(tables, encoder or ()):
             label = str(row.get("label") or row["name"])
             folder.require_embeddings(label)
@@ -55,18 +55,20 @@ def trajectories_command(
             )
             found.append(one)
             lines += [f"{label}:", *(f"  {line}" for line in in_words(one.table, one.agreement))]
-            stem = folder.open_folder("figures") / f"trajectories-{file_name(label)}"
-            folder.owned.own(stem.with_name(f"{stem.name}.svg"))
-            chart = figure_trajectories(one.paths, encoder=label)
-            drawn = write_spec(drawable(chart), stem, ["svg"])
-            folder.owned.wrote(*drawn)
-            figures += drawn
+            charts[label] = figure_trajectories(one.paths, encoder=label)
         table = pd.concat([one.table for one in found], ignore_index=True)
-        folder.write_table("trajectories", table, csv=True)
         agreement = pd.concat([one.agreement for one in found], ignore_index=True)
-        folder.write_table("trajectory_agreement", agreement, csv=True)
         ways = pd.concat([one.paths for one in found], ignore_index=True)
-        folder.write_table("trajectory_paths", ways, csv=True)
+        with folder.held():
+            for label, chart in charts.items():
+                stem = folder.open_folder("figures") / f"trajectories-{file_name(label)}"
+                folder.owned.own(stem.with_name(f"{stem.name}.svg"))
+                drawn = write_spec(drawable(chart), stem, ["svg"])
+                folder.owned.wrote(*drawn)
+                figures += drawn
+            folder.write_table("trajectories", table, csv=True)
+            folder.write_table("trajectory_agreement", agreement, csv=True)
+            folder.write_table("trajectory_paths", ways, csv=True)
         lines += [f"figure: {path}" for path in figures]
         lines += [f"table: {run / name}" for name in TABLES]
         tell(lines, str(run / TABLES[0]), quiet=quiet, as_json=as_json)

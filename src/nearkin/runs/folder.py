@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nearkin.errors import RunError, printable
 from nearkin.files import file_name, sealed, sha256_of, write_whole
+from nearkin.lease import Lease, leased
 from nearkin.ownership import MARKER, OwnFolder, told_errors
 from nearkin.parquet import read_parquet
 from nearkin.runs.schema import read_performance_record, read_run_record
@@ -155,6 +156,19 @@ class RunFolder:
         self._make_work()
         if sweep:
             sweep_shards(self.work)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Lease]:
+        """Hold the folder's lease, and sweep what killed commands left half-written there.
+
+        Raises
+        ------
+        InputError
+            If another command holds it.
+        """
+        with leased(self.root) as lease:
+            self.owned.sweep()
+            yield lease
 
     def is_run(self) -> bool:
         """Tell whether the folder holds a run or task scores, finished or begun."""

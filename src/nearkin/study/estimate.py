@@ -37,8 +37,8 @@ FORWARD = 1 / 3
 """Of a training step's time: what validation takes, which goes one way only."""
 STOPS = {
     "small": "",
-    "medium": "a training ends when validation stops to fall; counted here are the steps that took "
-    f"where it was measured, {min(PLATEAU_STEPS.values())} to {max(PLATEAU_STEPS.values())}",
+    "medium": "a training ends when validation stops to fall; counted here are the steps that "
+    f"it took when measured, {min(PLATEAU_STEPS.values()):,} to {max(PLATEAU_STEPS.values()):,}",
     "paper": "a training ends with the paper's epochs, which are counted here, or when validation "
     "stops to fall, which may be far sooner",
 }

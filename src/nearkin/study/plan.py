@@ -187,5 +187,7 @@ class StudyPlan:
         plain["manifests"] = {
             task: str(path.absolute()) for task, path in sorted(self.manifests.items())
         }
+        if self.of_scale.patience is not None:  # when trainings end: as it was, none is named
+            plain |= {"patience": self.of_scale.patience, "min_gain": self.of_scale.min_gain}
         plain["audio"] = [str(path.absolute()) for path in self.audio]
         return plain

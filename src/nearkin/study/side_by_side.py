@@ -7,6 +7,7 @@ before, by all of them, since they share the cache.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from nearkin.study.steps import (
     Work,
     done,
     manifests_of,
+    named,
     settings_of,
     steps_of,
     steps_to_train,
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 CORES_EACH = 2
 """Of a training on a GPU and of what loads its batches."""
 CONTEXT_MB = 800.0
-CLIP_SECOND_MB = 60.0
+CLIP_SECOND_MB = {"32-true": 120.0, "bf16-mixed": 60.0, "16-mixed": 60.0}
 """GPU memory of a training, and more for every second of a batch: 1,630 MB of tensors were measured
-for 24 clips of 2 s (vgg vs, bf16), to which come what torch keeps and what cuDNN tries."""
+for 24 clips of 2 s (vgg vs, bf16), to which come what torch keeps and what cuDNN tries. Single
+precision is taken for twice as much, which was not measured."""
 
 
 def at_once(plan: StudyPlan, workers: int) -> int:
@@ -47,7 +50,7 @@ def at_once(plan: StudyPlan, workers: int) -> int:
     if device.type != "cuda":
         return 1
     free, _ = need("torch", extra="torch").cuda.mem_get_info(device)
-    each = CONTEXT_MB + CLIP_SECOND_MB * plan.batch * plan.clip_seconds
+    each = CONTEXT_MB + CLIP_SECOND_MB[plan.precision] * plan.batch * plan.clip_seconds
     return max(1, min(workers // CORES_EACH, int(free / 1e6 / each)))
 
 
@@ -61,7 +64,8 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
     """
     from nearkin.training.place import TrainingPlace
 
-    said, recordings = _decoded(work)
+    with named(steps[0]):
+        said, recordings = _decoded(work, {step.name.split()[2] for step in steps})
     session = (work.plan, work.folder.root)
     by_name = {step.name: step for step in steps}
 
@@ -84,8 +88,8 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
             yield by_name[name], took
 
 
-def _decoded(work: Work) -> tuple[set[str], dict[str, int]]:
-    """Decode all that is trained on; return what was told, and each task's training recordings."""
+def _decoded(work: Work, of_tasks: AbstractSet[str]) -> tuple[set[str], dict[str, int]]:
+    """Decode what tasks are trained on; return what was told, and their training recordings."""
     from nearkin.training.cache import AudioCache
     from nearkin.training.run import training_data
 
@@ -98,6 +102,8 @@ def _decoded(work: Work) -> tuple[set[str], dict[str, int]]:
 
     store = AudioCache(work.folder.cache)
     for name, manifest in manifests_of(work.plan, work.folder).items():
+        if name not in of_tasks:
+            continue
         settings = settings_of(work.plan, "vgg", name, 1)
         data = training_data(
             task(name),

@@ -7,10 +7,11 @@ again while its files are as it left them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,7 +74,8 @@ class Took(NamedTuple):
     seconds, cpu_seconds : float
         On the clock; of this process and its own that ended.
     peak_mb : float
-        The largest memory of this process or of one of its own, in megabytes (1e6 bytes).
+        The largest memory of this process or of one of its own, in megabytes (1e6 bytes); of a
+        process that did several steps, the largest of all these.
     """
 
     seconds: float
@@ -173,13 +175,8 @@ def done(step: Step, work: Work) -> Took:
         As the step does, with its name and what to do.
     """
     begun, used = time.monotonic(), _cpu_seconds()
-    try:
+    with named(step):
         step.act(work)
-    except NearkinError as error:
-        told = f"step '{step.name}': {error}"
-        if step.kind != "check":
-            told += "; finished steps are kept: then give the same nearkin reproduce command again"
-        raise type(error)(told) from error
     return Took(time.monotonic() - begun, _cpu_seconds() - used, _peak_mb())
 
 
@@ -200,6 +197,18 @@ def _peak_mb() -> float:
         for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     ]
     return max(peaks) * (1.0 if sys.platform == "darwin" else 1024.0) / 1e6
+
+
+@contextlib.contextmanager
+def named(step: Step) -> Iterator[None]:
+    """Tell, with an error, which step it is of, and what to do."""
+    try:
+        yield
+    except NearkinError as error:
+        told = f"step '{step.name}': {error}"
+        if step.kind != "check":
+            told += "; finished steps are kept: then give the same nearkin reproduce command again"
+        raise type(error)(told) from error
 
 
 # -- the steps -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.study import checks, side_by_side
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
-from nearkin.study.steps import KINDS, STAGES, Step, Took, Work, done, steps_of
+from nearkin.study.steps import KINDS, STAGES, Step, Took, Work, done, named, steps_of
 from nearkin.tasks import TASKS, task
 
 WHOLE = "the study, in hundredths"
@@ -181,7 +181,10 @@ def _blocks(steps: list[Step]) -> Iterator[list[Step]]:
 
 def _worked(left: list[Step], work: Work, told: _Told) -> Iterator[tuple[Step, Took]]:
     """Do steps, one after another or, where the device takes several, side by side."""
-    n_at_once = side_by_side.at_once(work.plan, work.workers) if len(left) > 1 else 1
+    n_at_once = 1
+    if len(left) > 1:
+        with named(left[0]):
+            n_at_once = side_by_side.at_once(work.plan, work.workers)
     if n_at_once > 1:
         told.began(left[0])
         yield from side_by_side.trained(work, left, n_at_once)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,10 +40,6 @@ class TrainingState:
         The lowest validation loss, and its step.
     best_weights : dict
         The network's state at that step.
-    plateau_loss : float
-        The last validation loss that was lower than the one before it by enough.
-    stale : int
-        Periods since that.
     curve : list of dict
         A row of `CURVE_COLUMNS` for every period.
     network, optimizer, scaler : dict
@@ -56,30 +51,19 @@ class TrainingState:
     best_loss: float = math.inf
     best_step: int = 0
     best_weights: dict[str, Any] = field(default_factory=dict)
-    plateau_loss: float = math.inf
-    stale: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     network: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
 
-    def validated(self, loss: float, weights: Callable[[], dict[str, Any]], gain: float) -> None:
-        """Take note of a period's validation loss; keep the weights of the lowest.
-
-        Parameters
-        ----------
-        loss : float
-        weights : callable
-            Returns a copy of the network's state.
-        gain : float
-            The share by which the loss must fall, or it is on a plateau.
-        """
-        if loss < self.best_loss:
-            self.best_loss, self.best_step, self.best_weights = loss, self.step, weights()
-        if loss < (1 - gain) * self.plateau_loss:
-            self.plateau_loss, self.stale = loss, 0
-        else:
-            self.stale += 1
+    def stale(self, gain: float) -> int:
+        """Return the periods since the validation loss last fell by a share of itself."""
+        least, periods = math.inf, 0
+        for row in self.curve:
+            periods += 1
+            if row["validation_loss"] < (1 - gain) * least:
+                least, periods = row["validation_loss"], 0
+        return periods
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -101,9 +85,11 @@ class TrainingState:
                 damaged = archive.testzip()
             if damaged is not None:
                 raise OSError(f"{damaged} was damaged after it was written")
-            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+            found = torch.load(path, map_location="cpu", weights_only=True)
+            found.pop("stale", None)  # which was kept before it was counted from the curve
+            return cls(**found)
         except (
-            *(OSError, RuntimeError, TypeError, EOFError, ValueError, LookupError),
+            *(OSError, RuntimeError, TypeError, EOFError, ValueError, LookupError, AttributeError),
             *(NotImplementedError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
         ) as error:
             text = " ".join(str(error).split())[:200]
@@ -121,11 +107,12 @@ class Budget:
     steps : int
         At the latest.
     patience : int
-        Periods without a lower validation loss after which it has reached a plateau, or rises.
+        Periods after which it has reached a plateau, or rises: as long the validation loss did not
+        fall by `gain`.
     gain : float
-        By which share it must be lower.
+        A share of the loss; any fall counts at 0.
     period : int
-        Steps from one validation and checkpoint to the next.
+        Steps from one validation to the next.
     minutes : float or None
         Of training, over all sessions; it ends with the period in which they run out.
     """
@@ -140,7 +127,7 @@ class Budget:
         """Return why training is over; an empty text where it is not."""
         if state.step >= self.steps:
             return "steps"
-        if state.stale >= self.patience:
+        if state.stale(self.gain) >= self.patience:
             return "plateau"
         if self.minutes is not None and state.seconds >= 60 * self.minutes:
             return "minutes"

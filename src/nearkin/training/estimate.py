@@ -21,6 +21,7 @@ from nearkin.optional import need
 from nearkin.progress import duration
 from nearkin.tasks import Batch, Task, task
 from nearkin.training.finetune import FineTuning, music_splits, parent
+from nearkin.training.module import adam
 from nearkin.training.objectives import FineTuningObjective, Objective, TaskObjective
 from nearkin.training.run import labels_of, read_splits
 from nearkin.training.settings import Settings
@@ -235,7 +236,7 @@ def objective_time(
         device.type, getattr(torch, half or "bfloat16"), enabled=half is not None
     )
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(weights, lr=objective.learning_rate)
+    optimizer = adam(weights, objective.learning_rate, weights[0].device)
     begun = used = 0.0
     for step in range(WARM_UP + TIMED):
         if step == WARM_UP:

@@ -1,8 +1,8 @@
 """The Lightning module, and the callback that ends every period of a training.
 
 A training advances in periods of some steps. At the end of each the validation loss is measured,
-and it is decided whether to go on. The state is written as a checkpoint after the first and the
-last, and between them whenever some seconds have gone by.
+and it is decided whether to go on. The state is written as a checkpoint after the first period of a
+session and the last, and between them whenever some seconds have gone by.
 """
 
 from __future__ import annotations
@@ -61,13 +61,9 @@ class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined
     def configure_optimizers(self) -> Any:
         """Return Adam, with its memory where training goes on."""
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
-        # on a GPU one kernel instead of many; a CPU keeps the bits it had
-        fused = self.device.type == "cuda"
-        optimizer = torch.optim.Adam(weights, lr=self.objective.learning_rate, fused=fused)
+        optimizer = adam(weights, self.objective.learning_rate, self.device)
         if self.state.optimizer:
-            optimizer.load_state_dict(self.state.optimizer)
-            for group in optimizer.param_groups:  # the checkpoint may be of another device
-                group["fused"] = fused
+            optimizer.load_state_dict(for_device(self.state.optimizer, self.device))
         return optimizer
 
     def training_step(self, batch: Batch, number: int) -> Any:
@@ -85,6 +81,24 @@ class TrainingModule(pytorch.LightningModule):  # type: ignore[misc,name-defined
             sync_dist=True,
             logger=False,
         )
+
+
+def adam(weights: list[Any], rate: float, device: Any) -> Any:
+    """Return Adam: on a GPU one kernel instead of many; elsewhere it keeps the bits it had."""
+    return torch.optim.Adam(weights, lr=rate, fused=_fused(device))
+
+
+def for_device(kept: dict[str, Any], device: Any) -> dict[str, Any]:
+    """Return Adam's state as a device takes it, of whatever device it was kept.
+
+    By how it was computed torch decides where the count of steps lies.
+    """
+    groups = [{**group, "fused": _fused(device)} for group in kept["param_groups"]]
+    return {**kept, "param_groups": groups}
+
+
+def _fused(device: Any) -> bool | None:
+    return True if torch.device(device).type == "cuda" else None
 
 
 class PeriodSteps(torch.utils.data.Sampler):  # type: ignore[misc,name-defined]
@@ -170,7 +184,9 @@ class PeriodEnd(pytorch.Callback):  # type: ignore[misc,name-defined]
                 f"{validation_loss:g} in validation: must be finite; try --precision 32-true or "
                 "another --seed"
             )
-        state.validated(validation_loss, lambda: state_of(module.network), module.budget.gain)
+        if validation_loss < state.best_loss:
+            state.best_loss, state.best_step = validation_loss, state.step
+            state.best_weights = state_of(module.network)
         now = time.perf_counter()
         spent, waited = now - self._begun, self.waiting.seconds - self._waited
         state.seconds += spent

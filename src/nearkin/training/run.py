@@ -1,7 +1,7 @@
 """From a manifest to a trained model: decoded, standardised, trained, scored, written.
 
 `train` may be stopped at any moment, kill -9 included: called again, it goes on from the last
-checkpoint, a period back at the most, and ends with the weights it would have ended with.
+checkpoint, a period or some seconds back, and ends with the weights it would have ended with.
 """
 
 from __future__ import annotations

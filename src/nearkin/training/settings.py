@@ -59,7 +59,7 @@ class Settings:
         By which share the validation loss must fall, for `patience`: what falls by less is on a
         plateau. Any fall counts at 0.
     period : int
-        Steps from one validation and checkpoint to the next.
+        Steps from one validation to the next.
     augment : str or None
         A grid, by name or file: three quarters of the crops are changed by a point of it.
     consistency : float

@@ -98,7 +98,7 @@ def _begin(session: Any, command: int) -> None:
     """
     global _session
     _session = session
-    # loky's own way, the default in its workers, starts none of torch's loaders
+    # the default in loky's workers is its own way, which starts none of torch's loaders
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
     threading.Thread(target=_leave_with, args=(command,), daemon=True).start()
 
