@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -87,6 +88,23 @@ def test_trajectories_wait_for_nobody_at_work(small_run: Path, tmp_path: Path) -
     with RunFolder(run).held():
         told = refused("trajectories", run, "--encoder", "mfcc")
     assert "is at work there" in told
+
+
+def test_a_sound_of_the_run_that_was_damaged_is_not_put_into_a_page(
+    words: tuple[object, ...],
+) -> None:
+    out = Path(str(words[5]))
+    held = json.loads((out / "run.json").read_text())["files"]
+    path = out / next(name for name in held if name.startswith("audio/"))
+    whole, page = path.read_bytes(), (out / "report.html").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    told = refused("report", out)
+    assert f"{path.name}: was changed or damaged after it was written (run.json" in told
+    assert "give the nearkin run command again" in told
+    assert (out / "report.html").read_bytes() == page
+    assert command(*words).exit_code == 0
+    assert path.read_bytes() == whole
+    assert command("report", out).exit_code == 0
 
 
 def test_tables_of_other_commands_are_told_with_their_command(words: tuple[object, ...]) -> None:

@@ -285,6 +285,7 @@ class Result:
         from nearkin.results.projection import about
 
         sounds = sorted((self.folder.root / "audio").glob("*.mp3"))
+        self.folder.require_sounds(sounds)
         audio = {path.name: read_mp3(path) for path in sounds}
         return ReportData(
             run=self.run,

@@ -272,6 +272,21 @@ class RunFolder:
                     f"holds its checksum); give the {by} command again, it makes it anew"
                 )
 
+    def require_sounds(self, sounds: Iterable[Path]) -> None:
+        """Refuse sounds of the run that are not as it wrote them; a page's own are made again.
+
+        Raises
+        ------
+        RunError
+        """
+        held = self._held_by("run.json")
+        for path in sounds:
+            if held.get(path.relative_to(self.root).as_posix(), "") not in ("", sha256_of(path)):
+                raise RunError(
+                    f"{printable(path)}: was changed or damaged after it was written (run.json "
+                    "holds its checksum); give the nearkin run command again, it makes it anew"
+                )
+
     def _held_by(self, record_name: str) -> dict[str, str]:
         """Return the checksums that a record holds of other files; none where it is no record."""
         try:
