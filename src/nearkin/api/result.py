@@ -282,11 +282,15 @@ class Result:
         """Return what the report is made of."""
         from nearkin.api.pages import read_mp3
         from nearkin.report.data import ReportData
+        from nearkin.report.listings import SOUNDS
         from nearkin.results.projection import about
 
-        sounds = sorted((self.folder.root / "audio").glob("*.mp3"))
-        self.folder.require_sounds(sounds)
+        tables = [one for one in (self.failures, self.attack_sounds) if one is not None]
+        named = {str(file) for one in tables for column in SOUNDS for file in one[column].dropna()}
+        there = sorted((self.folder.root / "audio").glob("*.mp3"))
+        sounds = [path for path in there if path.name in named]
         audio = {path.name: read_mp3(path) for path in sounds}
+        self.folder.require_whole(*sounds)
         return ReportData(
             run=self.run,
             clips=self.clips,

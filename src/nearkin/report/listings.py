@@ -23,6 +23,8 @@ from nearkin.results.task_scores import signs
 from nearkin.transforms import magnitudes
 from nearkin.transforms.magnitudes import ORIGINAL
 
+SOUNDS = ["query_audio", "own_audio", "nearest_audio"]
+"""The columns of failures and of attacks that name a row's sounds."""
 AUDIO_BUDGET = 1_500_000
 """Characters of base64 audio; failures beyond it keep their row and lose their players."""
 FAILURES_TESTED = 8
@@ -155,11 +157,11 @@ def players_of(
     """Return the three sounds of a failure, and the bytes they take, as far as `left` suffices."""
     own = names.get(str(row["clip_id"]), str(row["clip_id"]))
     intruder = names.get(str(row["nearest_id"]), str(row["nearest_id"]))
-    wanted = (
-        ("transformed clip", own, row.get("query_audio")),
-        ("its own original", own, row.get("own_audio")),
-        ("the intruder", intruder, row.get("nearest_audio")),
-    )
+    titles = ("transformed clip", "its own original", "the intruder")
+    wanted = [
+        (title, clip, row.get(column))
+        for title, clip, column in zip(titles, (own, own, intruder), SOUNDS, strict=True)
+    ]
     sounds = [audio.get(str(file)) for _, _, file in wanted]
     size = sum(4 * math.ceil(len(sound) / 3) for sound in sounds if sound)
     fits = size <= left

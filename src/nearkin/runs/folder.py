@@ -266,25 +266,12 @@ class RunFolder:
             record = RECORDS[by == "nearkin perform"]
             sha256 = held[record].get(name)
             holds = record if sha256 else MARKER
+            if holds == "run.json":  # sounds are a run's or a page's
+                by = "nearkin run"
             if (sha256 and sha256_of(path) != sha256) or not (sha256 or self.owned.is_whole(path)):
                 raise RunError(
                     f"{printable(path)}: was changed or damaged after it was written ({holds} "
                     f"holds its checksum); give the {by} command again, it makes it anew"
-                )
-
-    def require_sounds(self, sounds: Iterable[Path]) -> None:
-        """Refuse sounds of the run that are not as it wrote them; a page's own are made again.
-
-        Raises
-        ------
-        RunError
-        """
-        held = self._held_by("run.json")
-        for path in sounds:
-            if held.get(path.relative_to(self.root).as_posix(), "") not in ("", sha256_of(path)):
-                raise RunError(
-                    f"{printable(path)}: was changed or damaged after it was written (run.json "
-                    "holds its checksum); give the nearkin run command again, it makes it anew"
                 )
 
     def _held_by(self, record_name: str) -> dict[str, str]:

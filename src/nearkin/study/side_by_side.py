@@ -64,16 +64,13 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
     """
     from nearkin.training.place import TrainingPlace
 
+    models = [step.model for step in steps if step.model is not None]
     with named(steps[0]):
-        said, recordings = _decoded(work, {step.name.split()[2] for step in steps})
+        said, recordings = _decoded(work, {of_task for _, of_task, _ in models})
     session = (work.plan, work.folder.root)
     by_name = {step.name: step for step in steps}
-
-    places, most = [], 0
-    for name in by_name:
-        _, features, of_task, trial = name.split()
-        places.append(TrainingPlace(work.folder.model(features, of_task, int(trial))))
-        most += steps_to_train(work.plan, features, of_task, recordings[of_task])
+    places = [TrainingPlace(work.folder.model(*model)) for model in models]
+    most = sum(steps_to_train(work.plan, f, t, recordings[t]) for f, t, _ in models)
 
     def tell_steps() -> None:
         taken = sum(place.steps() for place in places)

@@ -99,6 +99,8 @@ class Step:
         Given the folder, the files by which it counts as done.
     weight : float
         About how long it takes.
+    model : (str, str, int) or None
+        Of a training: encoder, task and trial.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Step:
     act: Callable[[Work], None]
     files: Callable[[StudyFolder], list[Path]]
     weight: float
+    model: tuple[str, str, int] | None = None
 
 
 def steps_of(plan: StudyPlan) -> list[Step]:
@@ -300,6 +303,7 @@ def _training(features: str, task: str, trial: int) -> Step:
         act,
         lambda folder: [folder.model(features, task, trial)],
         WEIGHTS[name],
+        (features, task, trial),
     )
 
 
