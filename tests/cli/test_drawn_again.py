@@ -107,6 +107,23 @@ def test_a_sound_of_the_run_that_was_damaged_is_not_put_into_a_page(
     assert command("report", out).exit_code == 0
 
 
+def test_a_page_of_a_run_that_lacks_files_tells_so(words: tuple[object, ...]) -> None:
+    out = Path(str(words[5]))
+    assert "is gone" not in command("report", out).stderr
+    held = json.loads((out / "run.json").read_text())["files"]
+    names = [n for n in held if n.startswith(("audio/", "embeddings/ids"))]
+    kept = {name: (out / name).read_bytes() for name in names}
+    for name in names:
+        (out / name).unlink()
+    done = command("report", out)
+    assert done.exit_code == 0
+    assert f"{names[0]} (and {len(names) - 1} more) of the run is gone" in done.stderr
+    assert "give the nearkin run command again" in done.stderr
+    assert "is gone" not in command("report", out, "--quiet").stderr
+    assert command(*words).exit_code == 0
+    assert {name: (out / name).read_bytes() for name in names} == kept
+
+
 def test_tables_of_other_commands_are_told_with_their_command(words: tuple[object, ...]) -> None:
     folder = RunFolder(Path(str(words[5])))
     folder.open_folder("analysis")

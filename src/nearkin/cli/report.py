@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearkin.cli.common import Quiet, sentences, tell
+from nearkin.cli.common import Quiet, note, sentences, tell
 from nearkin.cli.flags import Run
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def report_command(
     with sentences():
         from nearkin.api import load
         from nearkin.cli.bars import show
+        from nearkin.errors import printable
         from nearkin.files import refuse_links
         from nearkin.runs.folder import CONTENT, RunFolder
 
@@ -41,6 +42,14 @@ def report_command(
                 result = load(run)
                 result.figures()
                 page = result.report(sounds=sounds, progress=progress)
+        gone = folder.removed()
+        if gone and not quiet:
+            more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
+            note(
+                f"nearkin: {printable(folder.root)}: {printable(gone[0])}{more} of the run is "
+                "gone, and the page is without it; give the nearkin run command again, it makes "
+                "it anew"
+            )
         said = f"report: {page}"
         tell([said], said, quiet=quiet, as_json=False)
 

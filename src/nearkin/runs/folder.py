@@ -244,6 +244,10 @@ class RunFolder:
         files = found if isinstance(found, Mapping) else {}
         return [name for name, sha256 in files.items() if sha256_of(self.root / name) != sha256]
 
+    def removed(self) -> list[str]:
+        """Return the files that the run wrote and that are gone, as where it was handed on."""
+        return [name for name in self._held_by("run.json") if not (self.root / name).exists()]
+
     def damaged_beside(self) -> list[str]:
         """Return what is gone or changed of all that no record holds: pages, figures, analyses."""
         held = {name for record in RECORDS for name in self._held_by(record)}
