@@ -19,6 +19,26 @@ def unsaid(sentence: str) -> None:
     """Take a sentence and say nothing."""
 
 
+def once(tell: Tell) -> Tell:
+    """Return what passes a sentence on the first time that it comes.
+
+    Examples
+    --------
+    >>> tell = once(print)
+    >>> tell("one"), tell("one")
+    one
+    (None, None)
+    """
+    said: set[str] = set()
+
+    def told(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            tell(sentence)
+
+    return told
+
+
 _watcher: Tell | None = None
 
 

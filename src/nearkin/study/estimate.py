@@ -71,6 +71,8 @@ class StudyEstimate:
         What the scale is.
     stops : str
         When its trainings end, where that is not known before.
+    imitated : str
+        See `nearkin.training.precision.imitated`.
     """
 
     trainings: int
@@ -86,6 +88,7 @@ class StudyEstimate:
     disk_mb: float
     words: str
     stops: str
+    imitated: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -108,6 +111,8 @@ class StudyEstimate:
         told += [f"{kind}: about {duration(s)}" for kind, s in self.seconds.items() if s]
         if self.stops and self.seconds["training"]:
             told.append(self.stops)
+        if self.imitated and self.seconds["training"]:
+            told.append(self.imitated)
         whole, used = duration(sum(self.seconds.values())), duration(self.cpu_seconds)
         told.append(f"time: about {whole} on {self.workers} workers; CPU time: about {used}")
         return [*told, "nothing was written"]
@@ -130,6 +135,8 @@ def estimate(plan: StudyPlan, folder: StudyFolder, *, workers: int) -> StudyEsti
     InputError, ExtraError
         If data or a library is missing, or the folder holds a study with other settings.
     """
+    from nearkin.training.precision import imitated
+
     done = finished(plan, folder)
     missing = [name for name in plan.rendered if f"corpus {name}" not in done]
     left = _steps_left(plan, folder, done)
@@ -168,6 +175,7 @@ def estimate(plan: StudyPlan, folder: StudyFolder, *, workers: int) -> StudyEsti
         disk_mb=disk_mb(plan, hours_of(plan.manifests)),
         words=f"{plan.scale} ({SCALES[plan.scale].words})",
         stops="" if plan.max_steps else STOPS[plan.scale],
+        imitated=imitated(settings_of(plan, "vgg", "ae", 1)) if left else "",
     )
 
 

@@ -66,7 +66,7 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
 
     models = [step.model for step in steps if step.model is not None]
     with named(steps[0]):
-        said, recordings = _decoded(work, {of_task for _, of_task, _ in models})
+        recordings = _decoded(work, {of_task for _, of_task, _ in models})
     session = (work.plan, work.folder.root)
     by_name = {step.name: step for step in steps}
     places = [TrainingPlace(work.folder.model(*model)) for model in models]
@@ -79,24 +79,16 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
     with open_processes(session, workers=min(n_at_once, len(steps))) as pool:
         for name, (took, sentences) in pool.map(_trained, list(by_name), waiting=tell_steps):
             for sentence in sentences:
-                if sentence not in said:
-                    said.add(sentence)
-                    work.tell(sentence)
+                work.tell(sentence)
             yield by_name[name], took
 
 
-def _decoded(work: Work, of_tasks: AbstractSet[str]) -> tuple[set[str], dict[str, int]]:
-    """Decode what tasks are trained on; return what was told, and their training recordings."""
+def _decoded(work: Work, of_tasks: AbstractSet[str]) -> dict[str, int]:
+    """Decode what tasks are trained on; return how many training recordings each has."""
     from nearkin.training.cache import AudioCache
     from nearkin.training.run import training_data
 
-    said: set[str] = set()
     recordings: dict[str, int] = {}
-
-    def tell(sentence: str) -> None:
-        said.add(sentence)
-        work.tell(sentence)
-
     store = AudioCache(work.folder.cache)
     for name, manifest in manifests_of(work.plan, work.folder).items():
         if name not in of_tasks:
@@ -109,10 +101,10 @@ def _decoded(work: Work, of_tasks: AbstractSet[str]) -> tuple[set[str], dict[str
             settings,
             workers=work.workers,
             progress=work.progress,
-            tell=tell,
+            tell=work.tell,
         )
         recordings[name] = len(data.parts["train"])
-    return said, recordings
+    return recordings
 
 
 def _trained(session: tuple[StudyPlan, Path], name: str) -> tuple[Took, list[str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nearkin.corpora.manifest import read_labelled
 from nearkin.lease import leased
-from nearkin.progress import Progress, Tell, silent, unsaid
+from nearkin.progress import Progress, Tell, once, silent, unsaid
 from nearkin.study import checks, side_by_side
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import StudyPlan
@@ -67,6 +67,7 @@ def reproduce(
     folder.claim()
     settings = plan.identity()
     steps = steps_of(plan)
+    work = Work(plan, folder, workers, progress, once(tell))
     with leased(folder.root) as lease:
         record = _Record(folder, settings, steps)
         told = _Told(progress, steps)
@@ -78,7 +79,7 @@ def reproduce(
                 if step not in left:
                     reused += 1
                     told.finished(step)
-            for step, took in _worked(left, Work(plan, folder, workers, progress, tell), told):
+            for step, took in _worked(left, work, told):
                 lease.require()
                 told.finished(step)
                 if step.kind != "check":

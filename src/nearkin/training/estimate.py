@@ -23,6 +23,7 @@ from nearkin.tasks import Batch, Task, task
 from nearkin.training.finetune import FineTuning, music_splits, parent
 from nearkin.training.module import adam
 from nearkin.training.objectives import FineTuningObjective, Objective, TaskObjective
+from nearkin.training.precision import arithmetic, imitated
 from nearkin.training.run import labels_of, read_splits
 from nearkin.training.settings import Settings
 from nearkin.training.trainer import device_of
@@ -60,6 +61,8 @@ class TrainingEstimate:
         loss reaches a plateau.
     disk_mb : float
         Of the decoded audio, in megabytes (1e6 bytes); what is decoded already counts too.
+    imitated : str
+        See `nearkin.training.precision.imitated`.
     """
 
     recordings: dict[str, int]
@@ -68,6 +71,7 @@ class TrainingEstimate:
     decoding_s: float
     training_s: float
     disk_mb: float
+    imitated: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return finite JSON values."""
@@ -77,14 +81,15 @@ class TrainingEstimate:
         """Return the lines for a terminal."""
         counts = ", ".join(f"{split}: {n}" for split, n in self.recordings.items())
         first = f"recordings: {counts}; at most {self.steps} steps, {self.epochs:g} epochs"
+        last = [*([self.imitated] if self.imitated else []), NOTHING]
         if self.decoding_s != self.decoding_s:
-            return [first, f"time: unknown, none of {READ} recordings can be read", NOTHING]
+            return [first, f"time: unknown, none of {READ} recordings can be read", *last]
         return [
             first,
             f"disk: about {self.disk_mb:.0f} MB of decoded audio in the cache",
             f"time: about {duration(self.decoding_s)} to decode what is not there yet, at most "
             f"{duration(self.training_s)} to train",
-            NOTHING,
+            *last,
         ]
 
 
@@ -159,6 +164,7 @@ def _estimated(
         decoding_s=seconds * len(paths) / min(workers, len(paths)),
         training_s=training / (settings.devices * settings.nodes),
         disk_mb=2 * samples * len(paths) / 1e6,
+        imitated=imitated(settings),
     )
 
 
@@ -221,20 +227,12 @@ def noise_of(settings: Settings, device: Any) -> Any:
     return torch.from_numpy(noise.astype(np.float32)).to(device)
 
 
-HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16"}
-"""What a step computes in, where not in single precision."""
-
-
 def objective_time(
     objective: Objective, network: Any, batch: Batch, *, precision: str = "32-true"
 ) -> StepTime:
     """Return the time of a step of learning, the making of its batch left out."""
     device = batch.audio.device
     network.to(memory_format=torch.channels_last)
-    half = HALF.get(precision)
-    mixed = torch.autocast(
-        device.type, getattr(torch, half or "bfloat16"), enabled=half is not None
-    )
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = adam(weights, objective.learning_rate, weights[0].device)
     begun = used = 0.0
@@ -242,7 +240,7 @@ def objective_time(
         if step == WARM_UP:
             begun, used = _now(device), time.process_time()
         optimizer.zero_grad()
-        with mixed:
+        with arithmetic(precision, device):
             loss = objective(network, batch)
         loss.backward()
         optimizer.step()

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,12 +24,13 @@ from nearkin.encoders.resolve import TRAINED
 from nearkin.errors import InputError, printable
 from nearkin.networks.files import Model, load
 from nearkin.networks.onnx import read_onnx
-from nearkin.progress import Progress, silent, unsaid
+from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.registry import suggest
 from nearkin.tasks import task
 from nearkin.training.cache import AudioCache
 from nearkin.training.objectives import FineTuningObjective
 from nearkin.training.place import TrainingPlace
+from nearkin.training.precision import tell_imitated
 from nearkin.training.run import (
     TrainingData,
     budget_of,
@@ -210,7 +211,7 @@ def finetune(
     force: bool = False,
     made_from: Sequence[Path] = (),
     progress: Progress = silent,
-    tell: Callable[[str], None] = unsaid,
+    tell: Tell = unsaid,
 ) -> Model:
     """Fine-tune a network without labels, or go on with that.
 
@@ -273,7 +274,7 @@ def finetune(
     held = place.held(inputs, anew=force, tell=tell) if first else contextlib.nullcontext()
     with held:
         claim(place.folder, settings.identity(before, data))
-        return _tuned(settings, training, before, data, place, loaders, progress)
+        return _tuned(settings, training, before, data, place, loaders, progress, tell)
 
 
 def _tuned(
@@ -284,6 +285,7 @@ def _tuned(
     place: TrainingPlace,
     loaders: int | None,
     progress: Progress,
+    tell: Tell,
 ) -> Model:
     """Fine-tune from where it stands to the end, and write the model."""
     n_recordings = len(data.parts["train"])
@@ -296,6 +298,7 @@ def _tuned(
         network.head.requires_grad_(False)
     with memory(training):
         if not budget.spent(state):
+            tell_imitated(training, tell)
             fit(
                 network,
                 FineTuningObjective(network, settings.anchor),

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from nearkin.errors import InputError, printable, shown
 from nearkin.networks.files import Model, load, save
 from nearkin.networks.network import NetworkConfig, build
 from nearkin.optional import need
-from nearkin.progress import Progress, silent, unsaid
+from nearkin.progress import Progress, Tell, silent, unsaid
 from nearkin.seeds import stream
 from nearkin.tasks import Batch, Task, task
 from nearkin.tasks.protocol import OK
@@ -32,6 +32,7 @@ from nearkin.training.cache import AudioCache, Cached
 from nearkin.training.checkpoint import Budget, TrainingState, write_curve
 from nearkin.training.objectives import TaskObjective
 from nearkin.training.place import TrainingPlace
+from nearkin.training.precision import tell_imitated
 from nearkin.training.recordings import Recordings, recordings
 from nearkin.training.settings import Settings, claim
 from nearkin.training.standardise import standardise
@@ -55,7 +56,7 @@ def train(
     force: bool = False,
     made_from: Sequence[Path] = (),
     progress: Progress = silent,
-    tell: Callable[[str], None] = unsaid,
+    tell: Tell = unsaid,
 ) -> Model:
     """Train a network for a task, or go on with that.
 
@@ -115,7 +116,7 @@ def train(
     held = place.held(inputs, anew=force, tell=tell) if first else contextlib.nullcontext()
     with held:
         claim(place.folder, settings.identity(data.sha256["train"], data.sha256["valid"]))
-        return _trained(settings, what, data, place, store, loaders, progress)
+        return _trained(settings, what, data, place, store, loaders, progress, tell)
 
 
 def _trained(
@@ -126,6 +127,7 @@ def _trained(
     store: AudioCache,
     loaders: int | None,
     progress: Progress,
+    tell: Tell,
 ) -> Model:
     """Train from where it stands to the end, and write the model."""
     first = is_first()
@@ -141,6 +143,7 @@ def _trained(
     with memory(settings):
         standardise(network, training, data.sha256["train"], settings, store, progress)
         if not budget.spent(state):
+            tell_imitated(settings, tell)
             fit(
                 network,
                 objective,
@@ -234,7 +237,7 @@ def training_data(
     *,
     workers: int,
     progress: Progress,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> TrainingData:
     """Read a manifest, decode its recordings, and line up those that can be trained on.
 
@@ -264,7 +267,7 @@ def data_of(
     *,
     workers: int,
     progress: Progress,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> TrainingData:
     """Decode the recordings of splits, and line up those that can be trained on.
 
