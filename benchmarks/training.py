@@ -1,14 +1,15 @@
 """What a training step costs, and how much of it is waiting for data.
 
 python benchmarks/training.py MANIFEST [--tasks ae at ir vs] [--precisions 32-true bf16-mixed]
-    [--device cpu] [--threads 1 2] [--steps 20] [--save]
+    [--device cpu] [--threads 1 2] [--beside 1 2] [--steps 20] [--save]
 
 Each case is one process of its own, trained by nearkin.training with batches of 24 clips of 2 s
 from a cache that is already filled, as `nearkin train` does: median steps per second without
 validation and checkpoint, share of the time spent waiting for data, largest resident set, and on a
 GPU the largest memory that torch took. The case "refetched" leaves glibc's allocator as it is,
-which gives freed tensors back to the system at every step. MANIFEST needs the labels of the tasks
-that are measured (rendered-vocals has vocals, rendered-tags tags, rendered-instruments
+which gives freed tensors back to the system at every step. With --beside several trainings of a
+case run side by side, and steps per second are those of all together. MANIFEST needs the labels of
+the tasks that are measured (rendered-vocals has vocals, rendered-tags tags, rendered-instruments
 instruments); name it several times as TASK=MANIFEST for different ones.
 """
 
@@ -86,13 +87,32 @@ def cases(arguments: argparse.Namespace, cache: str) -> list[dict]:
     for task in arguments.tasks:
         for precision in arguments.precisions:
             for threads in arguments.threads:
-                for kept in [True] if arguments.device != "cpu" else [True, False]:
+                several = itertools.product(arguments.beside, [True, False])
+                for beside, kept in several:
+                    if not kept and (beside > 1 or arguments.device != "cpu"):
+                        continue
                     case = {"task": task, "manifest": manifests.get(task, rest and rest[0])}
                     case |= {"precision": precision, "threads": threads, "kept": kept}
+                    case |= {"beside": beside}
                     case |= {"device": arguments.device, "steps": arguments.steps}
                     case |= {"loaders": arguments.loaders, "cache": cache}
                     found.append(case)
     return found
+
+
+def together(words: list[str], beside: int) -> dict:
+    """Train the same several times at once; return the steps of all, and the most of the rest."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen(words, **pipes) for _ in range(beside)]
+    found = []
+    for process in running:
+        told, error = process.communicate()
+        if process.returncode:
+            raise SystemExit(error)
+        found.append(json.loads(told.splitlines()[-1]))
+    steps = sum(one["steps_per_second"] for one in found)
+    most = max(found, key=lambda one: one["cpu_s_per_step"])
+    return {**most, "steps_per_second": round(steps, 3)}
 
 
 def main() -> None:
@@ -102,6 +122,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["32-true", "bf16-mixed"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--beside", type=int, nargs="+", default=[1], help="trainings at once")
     parser.add_argument("--loaders", type=int, help="processes that make batches [as train]")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--cache", help="folder for decoded audio [a temporary one]")
@@ -117,17 +138,18 @@ def main() -> None:
             words = [sys.executable, __file__, *arguments.manifest, "--case"]
             if number == 0 or case["task"] != results[-1]["task"]:  # decode beforehand
                 subprocess.run([*words, json.dumps({**case, "steps": 2})], check=True)
-            done = subprocess.run([*words, json.dumps(case)], capture_output=True, text=True)
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            shown = {key: case[key] for key in ("task", "precision", "device", "threads", "kept")}
-            results.append({**shown, **json.loads(done.stdout.splitlines()[-1])})
+            shown = ("task", "precision", "device", "threads", "beside", "kept")
+            results.append(
+                {key: case[key] for key in shown}
+                | together([*words, json.dumps(case)], case["beside"])
+            )
             print(json.dumps(results[-1]), flush=True)
-    print("task precision  threads memory    steps/s  CPU s  waiting  peak MB")
+    print("task precision  threads  beside memory    steps/s  CPU s  waiting  peak MB")
     for row in results:
         memory = "kept" if row["kept"] else "refetched"
         print(
-            f"{row['task']:4} {row['precision']:10} {row['threads']:7} {memory:9} "
+            f"{row['task']:4} {row['precision']:10} {row['threads']:7} {row['beside']:7} "
+            f"{memory:9} "
             f"{row['steps_per_second']:7.2f} {row['cpu_s_per_step']:6.2f} "
             f"{row['waiting_share']:8.2%} {row['peak_mb']:8}"
         )

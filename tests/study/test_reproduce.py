@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -359,6 +361,17 @@ def models_of(study: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in (study / "models").glob("*.safetensors")}
 
 
+@contextlib.contextmanager
+def threads_of_torch(n: int) -> Iterator[None]:
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def stopped_after_training(
     plan: StudyPlan, out: Path, tell: Tell = unsaid, progress: Progress = silent
 ) -> None:
@@ -373,13 +386,9 @@ def test_trainings_side_by_side_are_those_one_after_another(
         raise RunError("comparing is another test's; leave it")
 
     monkeypatch.setattr(steps, "consistency", comparing)
-    torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as those side by side have
-    try:
+    monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: 1)
+    with threads_of_torch(1):  # as those side by side have
         stopped_after_training(plan_for(data), tmp_path / "after")
-    finally:
-        torch.set_num_threads(threads)
     monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: workers)
     out = tmp_path / "beside"
     told: list[str] = []
@@ -458,9 +467,62 @@ def test_a_study_of_medium_keeps_when_its_trainings_end() -> None:
     assert not {"patience", "min_gain"} & set(StudyPlan(scale="small").identity())
 
 
-@pytest.mark.parametrize(("device", "workers"), [("cpu", 16), ("auto", 3), ("cuda", 3)])
-def test_on_a_cpu_or_with_few_cores_trainings_take_turns(device: str, workers: int) -> None:
-    assert side_by_side.at_once(StudyPlan(device=device), workers) == 1
+@pytest.mark.parametrize(
+    ("device", "threads", "workers", "gigabytes", "n"),
+    [
+        ("cpu", 2, 16, 64.0, 1),  # each would have another number of threads
+        ("cpu", 1, 1, 64.0, 1),
+        ("cpu", 1, 2, 64.0, 2),
+        ("cpu", 1, 16, 16.0, 3),  # .8 + 24 clips x 2 s x .08 = 4.64 GB each
+        ("cpu", 1, 16, 0.0, 1),  # a system that does not tell
+        ("cuda", 1, 3, 64.0, 1),
+        ("mps", 1, 16, 64.0, 1),
+    ],
+)
+def test_on_a_cpu_trainings_of_one_thread_go_side_by_side(
+    device: str,
+    threads: int,
+    workers: int,
+    gigabytes: float,
+    n: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr("nearkin.training.trainer.device_of", lambda _: torch.device(device))
+    monkeypatch.setattr(side_by_side, "_memory", lambda: int(gigabytes * 1e9))
+    with threads_of_torch(threads):
+        assert side_by_side.at_once(StudyPlan(device=device), workers) == n
+
+
+def test_trainings_side_by_side_take_no_less_than_the_longest(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven trainings of 1 s a step and one of 20 s: seven cores wait for it."""
+
+    def step_time(settings: Any, *_: Any) -> StepTime:
+        long = (settings.features, settings.task) == ("vgg", "vs")
+        return StepTime(30.0, 20.0 if long else 1.0)
+
+    monkeypatch.setattr("nearkin.training.estimate.step_time", step_time)
+    monkeypatch.setattr("nearkin.study.estimate.comparing_seconds", lambda _: 0.0)
+    monkeypatch.setattr("nearkin.study.estimate.scoring_seconds", lambda _: 0.0)
+    each = steps_with_scores(data, 2, 2, n=1)
+    monkeypatch.setattr("nearkin.study.side_by_side._memory", lambda: 10**12)
+    with threads_of_torch(1):
+        for workers, seconds in ((1, 27.0), (8, 20.0)):
+            plan = plan_for(data, trials=1, head_trials=1)
+            found = estimate(plan, StudyFolder(tmp_path / "out"), workers=workers)
+            assert found.seconds["training"] == pytest.approx(seconds * each)
+
+
+def test_a_machine_knows_its_memory() -> None:
+    """Linux says the same in kilobytes."""
+    told = Path("/proc/meminfo")
+    if not told.is_file():
+        assert side_by_side._memory() >= 0
+        return
+    kilobytes = int(told.read_text().split("MemTotal:")[1].split()[0])
+    assert side_by_side._memory() == pytest.approx(1024 * kilobytes, rel=0.05)
 
 
 # -- what is refused before the first step -------------------------------------------------------
@@ -580,6 +642,7 @@ def test_a_dry_run_counts_and_writes_nothing(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nearkin.training.estimate.step_time", lambda *_: StepTime(0.5, 0.9))
+    monkeypatch.setattr("nearkin.study.estimate.at_once", lambda plan, workers: 2)
     out = tmp_path / "out"
     given = [f"{task}={data['manifest']}" for task in ("at", "ir", "vs")]
     done = command(
@@ -592,10 +655,11 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert (told["trainings"], told["points"], told["clips"]) == (16, 10, 100)
     assert told["total_seconds"] == pytest.approx(sum(told["seconds"].values()))
     assert told["seconds"]["corpora"] == 0
-    assert told["seconds"]["training"] == pytest.approx(steps_with_scores(data, 3, 24, n=16) * 0.9)
+    trained_s = steps_with_scores(data, 3, 24, n=16) * 0.9
+    assert told["seconds"]["training"] == pytest.approx(trained_s / 2)
     seconds, workers = told["seconds"], told["workers"]
-    # one thread trains, and one process analyses; the workers' time is everybody's
-    alone = seconds["training"] + seconds["analysis, figures and claims"]
+    # two train, of one thread each, and one process analyses; the workers' time is everybody's
+    alone = trained_s + seconds["analysis, figures and claims"]
     shared = seconds["consistency"] + seconds["task scores"]
     assert min(seconds["consistency"], seconds["task scores"]) > 0
     assert told["cpu_seconds"] == pytest.approx(alone + workers * shared)

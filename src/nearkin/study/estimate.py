@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from nearkin.progress import duration
 from nearkin.study.checks import disk_mb
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import CORPORA, PLATEAU_STEPS, SCALES, StudyPlan
+from nearkin.study.side_by_side import at_once
 from nearkin.study.steps import settings_of, steps_of, steps_to_train
 from nearkin.study.study import finished, hours_of
 from nearkin.study.timed import comparing_seconds, labels_for, scoring_seconds
@@ -61,8 +63,8 @@ class StudyEstimate:
     steps, steps_done, trainings_done : int
         Steps of the study, those which are done already, and the trainings among them.
     seconds : dict of str to float
-        Wall time of what is left, by kind of step, on a machine that does nothing else; trainings
-        take one process.
+        Wall time of what is left, by kind of step, on a machine that does nothing else; on a GPU
+        trainings count as if they took turns.
     cpu_seconds : float
         Of all processes and threads together, the workers' too.
     disk_mb : float
@@ -128,7 +130,8 @@ def estimate(plan: StudyPlan, folder: StudyFolder, *, workers: int) -> StudyEsti
     folder : StudyFolder
         Where; what is done there already is not timed.
     workers : int
-        Processes of a step; a training takes torch's threads.
+        Processes of a step; a training takes torch's threads, and with one thread on a CPU several
+        go side by side.
 
     Raises
     ------
@@ -154,7 +157,7 @@ def estimate(plan: StudyPlan, folder: StudyFolder, *, workers: int) -> StudyEsti
     told = sum(_told_seconds(plan, step.name) for step in steps_of(plan) if step.name not in done)
     seconds = {
         "corpora": needed["corpora"] / shared["corpora"],
-        "training": sum(each[kind].seconds * n for kind, n in left.items()),
+        "training": _training_seconds(plan, each, left, workers),
         "consistency": needed["consistency"] / shared["consistency"],
         "task scores": needed["task scores"] / shared["task scores"],
         "analysis, figures and claims": told,
@@ -177,6 +180,23 @@ def estimate(plan: StudyPlan, folder: StudyFolder, *, workers: int) -> StudyEsti
         stops="" if plan.max_steps else STOPS[plan.scale],
         imitated=imitated(settings_of(plan, "vgg", "ae", 1)) if left else "",
     )
+
+
+def _training_seconds(
+    plan: StudyPlan,
+    each: Mapping[tuple[str, str], StepTime],
+    left: Mapping[tuple[str, str], float],
+    workers: int,
+) -> float:
+    """Return the wall time of trainings; that of two side by side on one GPU is not known."""
+    from nearkin.training.trainer import device_of
+
+    by_kind = {kind: each[kind].seconds * n for kind, n in left.items()}
+    if not by_kind or device_of(settings_of(plan, "vgg", "vs", 1)).type != "cpu":
+        return sum(by_kind.values())
+    trials = Counter((features, name) for features, name, _ in plan.models)
+    longest = max(seconds / trials[kind] for kind, seconds in by_kind.items())
+    return max(longest, sum(by_kind.values()) / at_once(plan, workers))
 
 
 def _steps_left(

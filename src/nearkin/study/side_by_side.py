@@ -1,16 +1,18 @@
-"""Trainings of a study side by side on one GPU, which no single one keeps busy.
+"""Trainings of a study side by side: on one GPU, which no single one keeps busy, or a core each.
 
-Each is a process of its own, with one thread beside those that load its batches. Sound is decoded
-before, by all of them, since they share the cache.
+Each is a process of its own, with one thread beside those that load its batches for a GPU. Sound is
+decoded before, by all of them, since they share the cache.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nearkin.memory import keep_freed_memory
 from nearkin.progress import silent
 from nearkin.study.places import StudyFolder
 from nearkin.study.steps import (
@@ -30,28 +32,48 @@ from nearkin.workers.processes import open_processes
 if TYPE_CHECKING:
     from nearkin.study.plan import StudyPlan
 
-CORES_EACH = 2
-"""Of a training on a GPU and of what loads its batches."""
+CORES_EACH = {"cuda": 2, "cpu": 1}
+"""Of a training, and of what loads its batches for a GPU."""
 CONTEXT_MB = 800.0
 CLIP_SECOND_MB = {"32-true": 120.0, "bf16-mixed": 60.0, "16-mixed": 60.0}
 """GPU memory of a training, and more for every second of a batch: 1,630 MB of tensors were measured
 for 24 clips of 2 s (vgg vs, bf16), to which come what torch keeps and what cuDNN tries. Single
 precision is taken for twice as much, which was not measured."""
+CPU_CLIP_SECOND_MB = 80.0
+"""The same of memory, in either precision: at most 3,700 MB in all were measured."""
 
 
 def at_once(plan: StudyPlan, workers: int) -> int:
-    """Return how many trainings go side by side: one on a CPU, which one keeps busy."""
+    """Return how many trainings go side by side, as cores and memory allow.
+
+    On a CPU each has one thread; where torch has more, which gives other bits, trainings take
+    turns.
+    """
     from nearkin.optional import need
     from nearkin.training.trainer import device_of
 
-    if workers < 2 * CORES_EACH or plan.device == "cpu":
-        return 1
+    torch = need("torch", extra="torch")
     device = device_of(settings_of(plan, "vgg", "vs", 1))
-    if device.type != "cuda":
+    n_cores = workers // CORES_EACH[device.type] if device.type in CORES_EACH else 1
+    if n_cores < 2:
         return 1
-    free, _ = need("torch", extra="torch").cuda.mem_get_info(device)
-    each = CONTEXT_MB + CLIP_SECOND_MB[plan.precision] * plan.batch * plan.clip_seconds
-    return max(1, min(workers // CORES_EACH, int(free / 1e6 / each)))
+    clip_second_mb = CLIP_SECOND_MB[plan.precision]
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    elif torch.get_num_threads() == 1:
+        free, clip_second_mb = _memory(), CPU_CLIP_SECOND_MB
+    else:
+        return 1
+    each = CONTEXT_MB + clip_second_mb * plan.batch * plan.clip_seconds
+    return max(1, min(n_cores, int(free / 1e6 / each)))
+
+
+def _memory() -> int:
+    """Return the bytes of this machine's memory; none where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows has no such
+        return 0
 
 
 def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple[Step, Took]]:
@@ -109,6 +131,7 @@ def _decoded(work: Work, of_tasks: AbstractSet[str]) -> dict[str, int]:
 
 def _trained(session: tuple[StudyPlan, Path], name: str) -> tuple[Took, list[str]]:
     """Do one training in this process."""
+    keep_freed_memory()
     plan, root = session
     (step,) = (one for one in steps_of(plan) if one.name == name)
     told: list[str] = []
