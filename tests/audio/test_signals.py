@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pyloudnorm
@@ -15,8 +14,6 @@ from nearkin import audio
 from nearkin.errors import InputError
 from support import signals
 from support.places import TRUTH
-
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg program")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +48,7 @@ def test_loudness_is_ffmpegs(name):
     assert audio.loudness_lufs(y, sr=sr) == pytest.approx(LOUDNESS[name], abs=0.1)
 
 
-@needs_ffmpeg
+@signals.needs_ffmpeg
 def test_loudness_is_that_of_the_ffmpeg_here(tmp_path):
     y = signals.music(2.0)
     expected = signals.ffmpeg_loudness(y, 22_050, tmp_path)

@@ -13,6 +13,8 @@ from nearkin.audio.decoding import promised_s
 from nearkin.corpora.index import index
 from support import signals
 
+pytestmark = signals.needs_ffmpeg
+
 SECONDS, SR = 12.0, 44_100
 FRONT = ("-movflags", "+faststart")  # the length lies before the sound
 KINDS: dict[str, tuple[str, ...]] = {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from scipy.io import wavfile
 
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg program")
 FFMPEG = ["ffmpeg", "-v", "error", "-nostdin", "-y"]
 SR = 22_050
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -37,7 +36,7 @@ def test_quality_is_that_of_the_ffmpeg_program(y, kbps):
     assert signals.snr_db(y, out) == pytest.approx(TRUTH[kbps], abs=0.2)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg program")
+@signals.needs_ffmpeg
 @pytest.mark.parametrize("kbps", [8, 48, 160])
 def test_quality_is_that_of_the_ffmpeg_here(y, kbps, tmp_path):
     theirs = signals.ffmpeg_mp3(y, SR, kbps, tmp_path)
