@@ -494,6 +494,27 @@ def test_on_a_cpu_trainings_of_one_thread_go_side_by_side(
         assert side_by_side.at_once(StudyPlan(device=device), workers) == n
 
 
+def test_the_estimate_of_corpora_grows_with_hours_and_counts_what_is_missing(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nearkin.training.estimate.step_time", lambda *_: StepTime(1.0, 1.0))
+    monkeypatch.setattr("nearkin.study.estimate.comparing_seconds", lambda _: 0.0)
+    monkeypatch.setattr("nearkin.study.estimate.scoring_seconds", lambda _: 0.0)
+
+    def rendering_s(hours: float, workers: int, *given: str) -> float:
+        manifests = dict.fromkeys(given, data["manifest"])
+        plan = replace(plan_for(data), manifests=manifests, hours=hours)
+        return estimate(plan, StudyFolder(tmp_path / "out"), workers=workers).seconds["corpora"]
+
+    whole = rendering_s(2.0, 1)
+    assert rendering_s(4.0, 1) == pytest.approx(2 * whole)
+    assert rendering_s(2.0, 2) == pytest.approx(whole / 2)
+    each = [rendering_s(2.0, 1, *given) for given in (("at", "ir"), ("at", "vs"), ("ir", "vs"))]
+    assert sum(each) == pytest.approx(whole)
+    assert 60 < min(each) < max(each) < 3600
+    assert rendering_s(2.0, 1, "at", "ir", "vs") == 0
+
+
 def test_trainings_side_by_side_take_no_less_than_the_longest(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
