@@ -127,7 +127,7 @@ class StageTable:
 
 
 class Lines:
-    """A line at the beginning and end of a stage and every ten seconds in between.
+    """A line at the beginning and end of a stage and every ten seconds in between, if it got on.
 
     Parameters
     ----------
@@ -139,6 +139,7 @@ class Lines:
         self._write = write
         self._stage = ""
         self._told = 0.0
+        self._count = (0, 0)
         self._clock = Clock(0, 0.0)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -146,9 +147,11 @@ class Lines:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._clock = stage, Clock(done, now)
-        elif done < total and now - self._told < SECONDS_BETWEEN_LINES:
-            return
-        self._told = now
+        else:
+            is_early = done < total and now - self._told < SECONDS_BETWEEN_LINES
+            if is_early or (done, total) == self._count:
+                return
+        self._told, self._count = now, (done, total)
         said = self._clock.said(done, total, now)
         ending = said and (f" {said}" if done >= total else f", {said}")
         self._write(f"{STAGES.get(stage, stage)}: {done}/{total}{ending}")

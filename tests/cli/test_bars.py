@@ -45,6 +45,19 @@ def test_lines_tell_what_remains(monkeypatch: object) -> None:
     )
 
 
+def test_lines_tell_no_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings side by side are asked every few seconds, also while they are scored."""
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr("nearkin.bars.time.monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    with show(quiet=False, stream=stream) as tell:
+        for done in (0, 0, 1, 1, 2, 2, 2):
+            tell("steps", done, 2)
+        tell("steps", 0, 2)  # another of the same name
+    counts = [line.split()[1].rstrip(",") for line in stream.getvalue().splitlines()]
+    assert counts == ["0/2", "1/2", "2/2", "0/2"]
+
+
 def test_bars_on_a_terminal() -> None:
     stream = Terminal()
     with show(quiet=False, stream=stream) as tell:
