@@ -600,6 +600,14 @@ def test_test_clips_that_a_network_heard_are_refused(data: dict[str, Path], tmp_
     assert "mix0.wav in split 'train'" in told
 
 
+def test_a_grid_without_curves_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    """After the trainings it would be too late: another grid is another study."""
+    plan = replace(plan_for(data), grid="imperceptible")
+    with pytest.raises(InputError, match=r"--grid imperceptible: no transformation has 5 magn"):
+        reproduce(plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_disk_too_small_is_refused(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

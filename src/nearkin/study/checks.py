@@ -6,6 +6,7 @@ Everything here reads and counts; nothing is written.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nearkin.corpora.recordings import Row
 from nearkin.errors import InputError, printable
 from nearkin.optional import need
 from nearkin.performance.sets import columns_of
+from nearkin.results.trials import MIN_MAGNITUDES
 from nearkin.study.plan import StudyPlan
 from nearkin.tasks import TASKS, task
 from nearkin.transforms.grids import grid
@@ -32,7 +34,7 @@ VOCALS = 2.0
 
 
 def require_programs(plan: StudyPlan) -> None:
-    """Refuse a study whose libraries are not installed, or whose grid is none.
+    """Refuse a study whose libraries are not installed, or whose grid the analysis cannot use.
 
     Raises
     ------
@@ -48,7 +50,14 @@ def require_programs(plan: StudyPlan) -> None:
         from nearkin.corpora.rendered import synthesis
 
         synthesis.check()
-    grid(plan.grid)
+    magnitudes = Counter(
+        code for code, _ in {(point.code, point.magnitude) for point in grid(plan.grid).points}
+    )
+    if max(magnitudes.values(), default=0) < MIN_MAGNITUDES:
+        raise InputError(
+            f"--grid {printable(plan.grid)}: no transformation has {MIN_MAGNITUDES} magnitudes: "
+            "the paper's model of scores needs them; take --grid paper, or write one with more"
+        )
 
 
 def require_corpora(manifests: Mapping[str, Path]) -> None:
