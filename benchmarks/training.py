@@ -87,10 +87,10 @@ def cases(arguments: argparse.Namespace, cache: str) -> list[dict]:
     for task in arguments.tasks:
         for precision in arguments.precisions:
             for threads in arguments.threads:
-                several = itertools.product(arguments.beside, [True, False])
+                several = [(beside, True) for beside in arguments.beside]
+                if arguments.device == "cpu" and 1 in arguments.beside:
+                    several.append((1, False))
                 for beside, kept in several:
-                    if not kept and (beside > 1 or arguments.device != "cpu"):
-                        continue
                     case = {"task": task, "manifest": manifests.get(task, rest and rest[0])}
                     case |= {"precision": precision, "threads": threads, "kept": kept}
                     case |= {"beside": beside}

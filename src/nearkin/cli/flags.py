@@ -55,7 +55,9 @@ Devices = Annotated[int | None, typer.Option(help="Devices of each machine [1]."
 Nodes = Annotated[int | None, typer.Option(help="Machines [1].")]
 Precision = Annotated[
     str | None,
-    typer.Option(help="32-true, bf16-mixed (twice as fast on recent CPUs), 16-mixed [32-true]."),
+    typer.Option(
+        help="32-true, bf16-mixed (twice as fast where the CPU computes in it), 16-mixed [32-true]."
+    ),
 ]
 Patience = Annotated[
     int | None,

@@ -77,11 +77,14 @@ def reproduce_command(
     storage: Storage = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="32-true, or bf16-mixed (twice as fast on recent CPUs) [32-true]."),
+        typer.Option(
+            help="32-true, or bf16-mixed (twice as fast where the CPU computes in it) [32-true]."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [cpu].")] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of a training [all cores].")
+        int | None,
+        typer.Option(min=1, help="CPU threads of a training; 1: side by side [all cores]."),
     ] = None,
     workers: Workers = None,
     dry_run: DryRun = None,

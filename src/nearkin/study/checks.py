@@ -6,7 +6,6 @@ Everything here reads and counts; nothing is written.
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,10 +49,8 @@ def require_programs(plan: StudyPlan) -> None:
         from nearkin.corpora.rendered import synthesis
 
         synthesis.check()
-    magnitudes = Counter(
-        code for code, _ in {(point.code, point.magnitude) for point in grid(plan.grid).points}
-    )
-    if max(magnitudes.values(), default=0) < MIN_MAGNITUDES:
+    points = grid(plan.grid)
+    if max(len(points.magnitudes(code)) for code in points.codes) < MIN_MAGNITUDES:
         raise InputError(
             f"--grid {printable(plan.grid)}: no transformation has {MIN_MAGNITUDES} magnitudes: "
             "the paper's model of scores needs them; take --grid paper, or write one with more"
