@@ -273,7 +273,7 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Model:
             f"{printable(Path(path))}: its weights are not those of its network ({text}); "
             "train the model anew"
         ) from error
-    network.eval()
+    network.eval().to(memory_format=torch.channels_last)  # as it was trained
     try:
         network.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
