@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
@@ -23,6 +24,8 @@ STAGES = {
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_VIEWS = 0.25
 """Between two pictures of a notebook's table."""
+SECONDS_OF_LATE = 60.0
+"""What counts as of late, and half of the time in longer stages."""
 
 
 def fitting_bars() -> AbstractContextManager[Progress]:
@@ -158,17 +161,31 @@ class Lines:
 
 
 class Clock:
-    """The time of one stage; `first` of its units were there when it began."""
+    """The time of one stage; `first` of its units were there when it began.
+
+    What remains is told by the speed of late: units that an earlier command did pass in a moment.
+    """
 
     def __init__(self, first: int, now: float) -> None:
         self._begun = now
         self._first = first
+        self._passed = deque([(now, first)])
 
     def said(self, done: int, total: int, now: float) -> str:
         """Say how long it will take still, or took; nothing before it has done something."""
-        fresh, spent = done - self._first, now - self._begun
-        if not fresh:
+        if done == self._first:
             return ""
         if done >= total:
-            return f"in {duration(spent)}"
-        return f"{duration(spent / fresh * (total - done))} remaining"
+            return f"in {duration(now - self._begun)}"
+        then, before = self._lately(done, now)
+        return f"{duration((now - then) / (done - before) * (total - done))} remaining"
+
+    def _lately(self, done: int, now: float) -> tuple[float, int]:
+        """Return a time, not long ago, and how many units were done by then, less than now."""
+        passed = self._passed
+        recent = now - max(SECONDS_OF_LATE, (now - self._begun) / 2)
+        while len(passed) > 1 and passed[1][0] <= recent and passed[1][1] < done:
+            passed.popleft()
+        if passed[-1][1] < done and now - passed[-1][0] >= 1:
+            passed.append((now, done))
+        return passed[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearkin.errors import printable
+from nearkin.memory import usable_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def open_parquet(file: Any) -> Any:
     Raises
     ------
     ValueError
-        If it says that it unpacks to more than the machine's memory.
+        If it says that it unpacks to more than the memory that may be used.
     """
     import pyarrow.parquet as pq
 
@@ -87,16 +87,9 @@ def open_parquet(file: Any) -> Any:
     groups = [about.row_group(number) for number in range(about.num_row_groups)]
     cells = about.num_rows * max(about.num_columns, 1)
     promised = max(8 * cells, sum(group.total_byte_size for group in groups))
-    if promised > _memory():
+    usable = usable_memory()
+    if usable is not None and promised > usable:
         raise ValueError(
-            f"it would unpack to {promised / 2**30:.3g} GiB, more than the machine's memory"
+            f"it would unpack to {promised / 2**30:.3g} GiB, and {usable / 2**30:.3g} may be used"
         )
     return opened
-
-
-def _memory() -> int:
-    """Return the bytes of memory that the machine has; a terabyte where that is not known."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 2**40

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from nearkin.bars import StageTable, fitting_bars
+from nearkin.bars import Clock, StageTable, fitting_bars
 from nearkin.cli.bars import show
 from nearkin.progress import duration
 
@@ -56,6 +56,26 @@ def test_lines_tell_no_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
         tell("steps", 0, 2)  # another of the same name
     counts = [line.split()[1].rstrip(",") for line in stream.getvalue().splitlines()]
     assert counts == ["0/2", "1/2", "2/2", "0/2"]
+
+
+def test_what_remains_is_told_by_the_speed_of_late() -> None:
+    """660 units were there and pass in 10 s; each further one takes a second: 1 h 46 min alone."""
+    clock = Clock(1, 0.0)
+    told = [clock.said(660, 7000, 10.0)]
+    told += [clock.said(650 + now, 7000, float(now)) for now in (40, 80, 130, 1000, 3600)]
+    assert told[0] == "1 min 36 s remaining", "nobody knows yet that they were there"
+    assert told[3:] == ["1 h 43 min remaining", "1 h 29 min remaining", "45 min 50 s remaining"]
+    assert clock.said(7000, 7000, 6350.0) == "in 1 h 45 min"
+
+
+def test_a_stage_that_stands_still_slows_down() -> None:
+    """A unit every five seconds, then none for an hour: the last one took that long."""
+    clock = Clock(0, 0.0)
+    for now in range(5, 60, 5):
+        told = clock.said(now // 5, 20, float(now))
+    assert told == "45 s remaining"
+    assert clock.said(11, 20, 3650.0) == "9 h 0 min remaining"
+    assert clock.said(12, 20, 3655.0) == "8 h 0 min remaining"
 
 
 def test_bars_on_a_terminal() -> None:

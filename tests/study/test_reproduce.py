@@ -489,7 +489,7 @@ def test_on_a_cpu_trainings_of_one_thread_go_side_by_side(
 ) -> None:
     torch = pytest.importorskip("torch")
     monkeypatch.setattr("nearkin.training.trainer.device_of", lambda _: torch.device(device))
-    monkeypatch.setattr(side_by_side, "_memory", lambda: int(gigabytes * 1e9))
+    monkeypatch.setattr(side_by_side, "usable_memory", lambda: int(gigabytes * 1e9))
     with threads_of_torch(threads):
         assert side_by_side.at_once(StudyPlan(device=device), workers) == n
 
@@ -528,22 +528,12 @@ def test_trainings_side_by_side_take_no_less_than_the_longest(
     monkeypatch.setattr("nearkin.study.estimate.comparing_seconds", lambda _: 0.0)
     monkeypatch.setattr("nearkin.study.estimate.scoring_seconds", lambda _: 0.0)
     each = steps_with_scores(data, 2, 2, n=1)
-    monkeypatch.setattr("nearkin.study.side_by_side._memory", lambda: 10**12)
+    monkeypatch.setattr("nearkin.study.side_by_side.usable_memory", lambda: 10**12)
     with threads_of_torch(1):
         for workers, seconds in ((1, 27.0), (8, 20.0)):
             plan = plan_for(data, trials=1, head_trials=1)
             found = estimate(plan, StudyFolder(tmp_path / "out"), workers=workers)
             assert found.seconds["training"] == pytest.approx(seconds * each)
-
-
-def test_a_machine_knows_its_memory() -> None:
-    """Linux says the same in kilobytes."""
-    told = Path("/proc/meminfo")
-    if not told.is_file():
-        assert side_by_side._memory() >= 0
-        return
-    kilobytes = int(told.read_text().split("MemTotal:")[1].split()[0])
-    assert side_by_side._memory() == pytest.approx(1024 * kilobytes, rel=0.05)
 
 
 # -- what is refused before the first step -------------------------------------------------------

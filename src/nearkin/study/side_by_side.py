@@ -6,13 +6,12 @@ decoded before, by all of them, since they share the cache.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearkin.memory import keep_freed_memory
+from nearkin.memory import keep_freed_memory, usable_memory
 from nearkin.progress import silent
 from nearkin.study.places import StudyFolder
 from nearkin.study.steps import (
@@ -61,19 +60,11 @@ def at_once(plan: StudyPlan, workers: int) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
     elif torch.get_num_threads() == 1:
-        free, clip_second_mb = _memory(), CPU_CLIP_SECOND_MB
+        free, clip_second_mb = usable_memory() or 0, CPU_CLIP_SECOND_MB
     else:
         return 1
     each = CONTEXT_MB + clip_second_mb * plan.batch * plan.clip_seconds
     return max(1, min(n_cores, int(free / 1e6 / each)))
-
-
-def _memory() -> int:
-    """Return the bytes of this machine's memory; none where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows has no such
-        return 0
 
 
 def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple[Step, Took]]:
