@@ -31,9 +31,8 @@ from nearkin.transforms.grids import grid
 if TYPE_CHECKING:
     from nearkin.training.estimate import StepTime
 
-RENDERED_A_SECOND = {"tags": 45.0, "instruments": 35.0, "vocals": 37.0}
-"""Seconds of music that a core renders in a second, measured: 20 h of tags, half an hour of the
-others."""
+RENDERED_A_SECOND = {"tags": 44.0, "instruments": 34.5, "vocals": 47.0}
+"""Seconds of music that a core renders in a second, measured over 20 h of each."""
 CLIP_S = {"tags": 10.0, "instruments": 6.0, "vocals": 10.0}
 TRAIN_SHARE = 0.75
 FORWARD = 1 / 3
