@@ -54,6 +54,7 @@ def terminal_bars(stream: TextIO) -> Iterator[Progress]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -68,12 +69,16 @@ def terminal_bars(stream: TextIO) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(file=stream)) as bars:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
+        counts: dict[str, int] = {}
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total, completed=done)
-            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+            elif done < counts[stage]:  # another stage of the same name
+                bars.reset(tasks[stage], total=total, completed=done)
+            counts[stage] = done
+            bars.update(tasks[stage], completed=done, total=total)
 
         yield tell
 
@@ -164,15 +169,22 @@ class Clock:
     """The time of one stage; `first` of its units were there when it began.
 
     What remains is told by the speed of late: units that an earlier command did pass in a moment.
+    Where fewer are done than before, another stage of the same name has begun.
     """
 
     def __init__(self, first: int, now: float) -> None:
+        self._begin(first, now)
+
+    def _begin(self, first: int, now: float) -> None:
         self._begun = now
-        self._first = first
+        self._first = self._done = first
         self._passed = deque([(now, first)])
 
     def said(self, done: int, total: int, now: float) -> str:
         """Say how long it will take still, or took; nothing before it has done something."""
+        if done < self._done:
+            self._begin(done, now)
+        self._done = done
         if done == self._first:
             return ""
         if done >= total:

@@ -78,6 +78,26 @@ def test_a_stage_that_stands_still_slows_down() -> None:
     assert clock.said(12, 20, 3655.0) == "8 h 0 min remaining"
 
 
+def test_a_stage_of_the_same_name_has_a_clock_of_its_own() -> None:
+    """Recordings of one corpus are decoded, then of the next."""
+    clock = Clock(1, 0.0)
+    for done, now in ((301, 30.0), (901, 90.0)):
+        told = clock.said(done, 901, now)
+    assert told == "in 1 min 30 s"
+    assert clock.said(0, 2000, 90.0) == ""
+    assert clock.said(100, 2000, 110.0) == "6 min 20 s remaining"
+    assert clock.said(2000, 2000, 490.0) == "in 6 min 40 s"
+
+
+def test_a_bar_of_the_same_name_begins_anew() -> None:
+    stream = Terminal()
+    with show(quiet=False, stream=stream) as tell:
+        tell("queries", 0, 2)
+        tell("queries", 2, 2)
+        tell("queries", 1, 5)
+    assert "1/5" in stream.getvalue()
+
+
 def test_bars_on_a_terminal() -> None:
     stream = Terminal()
     with show(quiet=False, stream=stream) as tell:

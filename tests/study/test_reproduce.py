@@ -402,7 +402,8 @@ def test_trainings_side_by_side_are_those_one_after_another(
     assert models_of(out) == models_of(tmp_path / "after")
     assert len(models_of(out)) == 8
     log = pd.read_csv(out / "log.csv")
-    assert list(log["step"]) == [s.name for s in steps_of(plan_for(data)) if s.kind == "train"]
+    trainings = [s.name for s in steps_of(plan_for(data)) if s.kind == "train"]
+    assert sorted(log["step"]) == sorted(trainings)
     assert (log[["seconds", "cpu_seconds", "peak_mb"]] > 0).all(axis=None)
     assert len(told) == len(set(told))
     assert steps_told == sorted(steps_told)
@@ -414,19 +415,19 @@ def test_trainings_side_by_side_are_those_one_after_another(
     assert models_of(out) == models_of(tmp_path / "after")
 
 
-def test_one_that_fails_side_by_side_is_told_with_what_to_do(
+def test_one_that_fails_side_by_side_is_told_at_once_with_what_to_do(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(side_by_side, "at_once", lambda plan, workers: workers)
     folder = StudyFolder(tmp_path)
     folder.claim()
-    foreign = folder.model("mfcc", "ae", 1)
+    foreign = folder.model("mfcc", "ae", 1)  # the second; the first may still be at work
     foreign.write_bytes(b"somebody's")
     with pytest.raises(RunError, match=r"step 'train mfcc ae 1': .*is there already.*again"):
         reproduce(plan_for(data), tmp_path, workers=2)
     assert foreign.read_bytes() == b"somebody's"
     done = json.loads((tmp_path / "study.json").read_text())["done"]
-    assert set(done) == {"train vgg ae 1"}
+    assert set(done) <= {"train vgg ae 1"}
 
 
 @pytest.mark.parametrize(

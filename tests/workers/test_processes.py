@@ -80,9 +80,21 @@ def _slept(_: None, seconds: float) -> float:
 def test_whoever_waits_is_told_every_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_WAIT_S", 0.05)
     waited: list[float] = []
-    with processes.open_processes(None, workers=2) as pool:
-        found = pool.map(_slept, [0.5, 0.0], waiting=lambda: waited.append(time.monotonic()))
-        assert list(found) == [(0.5, 0.5), (0.0, 0.0)]
+    with processes.open_processes(None, workers=1) as pool:
+        ended = pool.as_they_end(_slept, [0.5], waiting=lambda: waited.append(time.monotonic()))
+        assert list(ended) == [(0.5, 0.5)]
         assert len(waited) >= 5
-        with pytest.raises(TypeError):  # a unit's own error comes through
-            list(pool.map(_slept, ["long"], waiting=lambda: None))
+
+
+def test_what_ends_first_comes_first_and_an_error_at_once() -> None:
+    with processes.open_processes(None, workers=2) as pool:
+        assert list(pool.map(_slept, [1.0, 0.0])) == [(1.0, 1.0), (0.0, 0.0)]
+        ended = pool.as_they_end(_slept, [1.0, 0.0, 0.1], waiting=lambda: None)
+        assert [seconds for seconds, _ in ended] == [0.0, 0.1, 1.0]
+    begun = time.monotonic()
+    with (
+        pytest.raises(TypeError),  # a unit's own error
+        processes.open_processes(None, workers=2) as pool,
+    ):
+        list(pool.as_they_end(_slept, [60.0, "long"], waiting=lambda: None))
+    assert time.monotonic() - begun < 40

@@ -68,12 +68,13 @@ def at_once(plan: StudyPlan, workers: int) -> int:
 
 
 def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple[Step, Took]]:
-    """Do trainings, so many at once; yield them in their order, with what they took.
+    """Do trainings, so many at once; yield each as it ends, with what it took.
 
     Raises
     ------
     InputError, RunError
-        If one of them fails; the others go on from their checkpoints when they are done again.
+        As soon as one of them fails; the others end there, and go on from their checkpoints when
+        they are done again.
     """
     from nearkin.training.place import TrainingPlace
 
@@ -90,7 +91,8 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
         work.progress("steps trained side by side", min(taken, most), most)
 
     with open_processes(session, workers=min(n_at_once, len(steps))) as pool:
-        for name, (took, sentences) in pool.map(_trained, list(by_name), waiting=tell_steps):
+        ended = pool.as_they_end(_trained, list(by_name), waiting=tell_steps)
+        for name, (took, sentences) in ended:
             for sentence in sentences:
                 work.tell(sentence)
             yield by_name[name], took

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
 from nearkin.errors import RunError
@@ -60,35 +61,49 @@ class Processes:
         *,
         done: Done | None = None,
         lost: Lost | None = None,
-        waiting: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Item, Any]]:
-        """Yield every item with its unit's result, in order; call `waiting` while none has come."""
-        from loky.process_executor import BrokenProcessPool
-
+        """Yield every item with its unit's result, in order."""
         pending: deque[tuple[Item, Any]] = deque()
-        try:
+        with _told_death():
             for item in items:
                 pending.append((item, self._executor.submit(_call, unit, item)))
                 if len(pending) > self._ahead:
                     first, future = pending.popleft()
-                    yield first, _result(future, waiting)
+                    yield first, future.result()
             while pending:
                 first, future = pending.popleft()
-                yield first, _result(future, waiting)
-        except BrokenProcessPool as error:
-            raise RunError(
-                "a worker process died, perhaps for want of memory; give the same command again "
-                "(it goes on where it stopped), with fewer --workers if it dies again"
-            ) from error
+                yield first, future.result()
+
+    def as_they_end(
+        self, unit: Unit, items: Sequence[Item], *, waiting: Callable[[], None]
+    ) -> Iterator[tuple[Item, Any]]:
+        """Yield every item with its unit's result, the first that ends first.
+
+        An error ends the work as soon as it is there. While nothing ends, `waiting` is called every
+        few seconds.
+        """
+        with _told_death():
+            pending = {self._executor.submit(_call, unit, item): item for item in items}
+            while pending:
+                ended, _ = wait(pending, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
+                for future in [one for one in pending if one in ended]:
+                    yield pending.pop(future), future.result()
+                if not ended:
+                    waiting()
 
 
-def _result(future: Any, waiting: Callable[[], None] | None) -> Any:
-    """Return what a unit returns; meanwhile call `waiting` every few seconds."""
-    while waiting is not None and not future.done():
-        with contextlib.suppress(TimeoutError):
-            future.exception(timeout=_WAIT_S)
-        waiting()
-    return future.result()
+@contextlib.contextmanager
+def _told_death() -> Iterator[None]:
+    """Tell that a worker died as an error of this package."""
+    from loky.process_executor import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a worker process died, perhaps for want of memory; give the same command again "
+            "(it goes on where it stopped), with fewer --workers if it dies again"
+        ) from error
 
 
 def _begin(session: Any, command: int) -> None:
