@@ -148,19 +148,17 @@ class Lines:
         self._stage = ""
         self._told = 0.0
         self._count = (0, 0)
-        self._clock = Clock(0, 0.0)
+        self._clocks: dict[str, Clock] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Take what a stage tells."""
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._clock = stage, Clock(done, now)
-        else:
+        if stage == self._stage:
             is_early = done < total and now - self._told < SECONDS_BETWEEN_LINES
             if is_early or (done, total) == self._count:
                 return
-        self._told, self._count = now, (done, total)
-        said = self._clock.said(done, total, now)
+        self._stage, self._told, self._count = stage, now, (done, total)
+        said = self._clocks.setdefault(stage, Clock(done, now)).said(done, total, now)
         ending = said and (f" {said}" if done >= total else f", {said}")
         self._write(f"{STAGES.get(stage, stage)}: {done}/{total}{ending}")
 

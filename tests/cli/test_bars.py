@@ -78,6 +78,21 @@ def test_a_stage_that_stands_still_slows_down() -> None:
     assert clock.said(12, 20, 3655.0) == "8 h 0 min remaining"
 
 
+def test_stages_in_turns_keep_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study tells how far the whole is whenever a training ends."""
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr("nearkin.bars.time.monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    with show(quiet=False, stream=stream) as tell:
+        for done in range(0, 4):
+            tell("steps", 100 * done, 400)
+            tell("the study", done, 4)
+    assert stream.getvalue().splitlines()[-2:] == [
+        "steps: 300/400, 40 s remaining",
+        "the study: 3/4, 40 s remaining",
+    ]
+
+
 def test_a_stage_of_the_same_name_has_a_clock_of_its_own() -> None:
     """Recordings of one corpus are decoded, then of the next."""
     clock = Clock(1, 0.0)
