@@ -236,6 +236,13 @@ def test_an_order_of_numbers_without_spread_is_decided_by_them() -> None:
     assert mean(plain).value == 2.0
 
 
+def test_nothing_is_written_as_nothing() -> None:
+    """What equal numbers leave: .1 + .2 - .3, and the same below 0."""
+    left = [number(0.1 + 0.2 - 0.3, -1, 1), number(0.3 - (0.1 + 0.2), -1, 1), number(1e-6, -1, 1)]
+    found = rules.Order(lambda e: [left]).decide(None)  # type: ignore[arg-type]
+    assert found.ours == "0 > 0 > 1e-06"
+
+
 def test_effects_and_fits_are_read_from_the_analysis() -> None:
     analysis = {
         "anova": pd.DataFrame(

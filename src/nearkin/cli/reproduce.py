@@ -173,12 +173,14 @@ def _reproduce(options: ReproduceOptions, plan: StudyPlan, workers: int) -> NoRe
 def _tell(options: ReproduceOptions, folder: StudyFolder, told: list[str]) -> NoReturn:
     import pandas as pd
 
+    from nearkin.study.rules import VERDICTS
+
     decided = pd.read_csv(folder.root / "claims.csv")
     counts = {str(word): int(n) for word, n in decided["verdict"].value_counts().items()}
-    words = ", ".join(f"{n} {word}" for word, n in counts.items())
+    words = ", ".join(f"{word} {counts[word]}" for word in VERDICTS if word in counts)
     page = folder.root / "report.html"
     if not options.quiet:
-        say(f"{len(decided)} findings of the paper: {words}")
+        say(f"of {len(decided)} findings of the paper: {words}")
         say(f"claims: {folder.root / 'claims.csv'}")
     say(f"report: {page}")
     code = EXIT_FAILURES if any("left out" in sentence for sentence in told) else 0

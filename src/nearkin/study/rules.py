@@ -86,7 +86,7 @@ class Order:
         """See `Rule`."""
         chains = self.chains(evidence)
         steps = [one - two for chain in chains for one, two in itertools.pairwise(chain)]
-        ours = "; ".join(" > ".join(f"{one.value:.3g}" for one in chain) for chain in chains)
+        ours = "; ".join(" > ".join(map(_short, chain)) for chain in chains)
         return _by_share(steps, ours)
 
 
@@ -132,7 +132,7 @@ class Bound:
             Draws(sign * (one.value - self.bound), sign * (one.replicates - self.bound))
             for one in found
         ]
-        ours = ", ".join(f"{one.value:.3g}" for one in found)
+        ours = ", ".join(map(_short, found))
         decided = _by_share(steps, ours)
         if len(found) == 1:
             low, high = found[0].limits()
@@ -222,6 +222,11 @@ class NoTest:
     def decide(self, evidence: Evidence) -> Decision:
         """See `Rule`."""
         raise UntestableError(self.because)
+
+
+def _short(one: Draws) -> str:
+    """Write a number; what is left where equal numbers are subtracted is 0."""
+    return f"{round(one.value, 12) + 0.0:.3g}"
 
 
 def _by_share(steps: Sequence[Draws], ours: str) -> Decision:
