@@ -89,11 +89,13 @@ def test_whoever_waits_is_told_every_while(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_ends_first_comes_first_and_an_error_at_once() -> None:
     with processes.open_processes(None, workers=2) as pool:
         assert list(pool.map(_slept, [1.0, 0.0])) == [(1.0, 1.0), (0.0, 0.0)]
+        with pytest.raises(TypeError):  # a unit's own error comes through
+            list(pool.map(_slept, ["long"]))
         ended = pool.as_they_end(_slept, [1.0, 0.0, 0.1], waiting=lambda: None)
         assert [seconds for seconds, _ in ended] == [0.0, 0.1, 1.0]
     begun = time.monotonic()
     with (
-        pytest.raises(TypeError),  # a unit's own error
+        pytest.raises(TypeError),
         processes.open_processes(None, workers=2) as pool,
     ):
         list(pool.as_they_end(_slept, [60.0, "long"], waiting=lambda: None))
