@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,13 @@ def write_tunes(folder: Path, n: int, *, seconds: float = 5.0, first: int = 0) -
         path = folder / f"tune{seed:02d}.wav"
         write_float(path, tune(seed, seconds=seconds), RATE)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run from an empty folder: what lies where the tests were started is not theirs."""
+    with contextlib.chdir(tmp_path_factory.mktemp("elsewhere")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -362,10 +362,20 @@ class OwnFolder:
 
     def _refuse(self, path: Path) -> NoReturn:
         name = printable(path.relative_to(self.root))
+        told = "was not written by nearkin and is in the way"
+        if self._is_damaged():
+            told = f"is not named by {MARKER}, which names what nearkin wrote and is damaged"
         raise InputError(
-            f"{self.option} {printable(self.root)}: '{name}' in it was "
-            "not written by nearkin and is in the way; move it or name another folder"
+            f"{self.option} {printable(self.root)}: '{name}' in it {told}; "
+            "move it or name another folder"
         )
+
+    def _is_damaged(self) -> bool:
+        """Tell whether a line of the marker cannot be read, or its end is missing."""
+        if not self.is_own():
+            return False
+        _, *lines = (self.root / MARKER).read_bytes().split(b"\n")
+        return not lines or bool(lines.pop()) or None in map(_read_line, lines)
 
 
 def _is_no_obstacle(name: str) -> bool:

@@ -242,6 +242,24 @@ def test_a_damaged_line_of_a_marker_names_nothing(tmp_path: Path) -> None:
         assert found.get("a.txt", "") in ("", hashlib.sha256(b"ours").hexdigest())
 
 
+def test_a_marker_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    folder = OwnFolder(root, "run", ("a.txt", "b.txt"))
+    folder.claim()
+    for name in ("a.txt", "b.txt"):
+        folder.write(root / name, lambda file: file.write(b"ours"))
+    content = (root / MARKER).read_bytes()
+    for length in range(content.index(b"\n"), content.index(b"b.txt")):
+        if content[:length].endswith(b"\n"):
+            continue  # whole lines: what is missing cannot be seen
+        (root / MARKER).write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"not named by \.nearkin, which .* is damaged; move"):
+            OwnFolder(root, "run", ("a.txt", "b.txt")).claim()
+    (root / MARKER).write_bytes(content)
+    OwnFolder(root, "run", ("a.txt", "b.txt")).claim()
+    assert (root / "b.txt").read_bytes() == b"ours"
+
+
 def test_a_marker_of_before_it_held_checksums_is_read(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text('{"nearkin folder": "run"}\n"a.txt"\n"figures/"\n"cut sho')
     folder = OwnFolder(tmp_path, "run", ("a.txt",))
