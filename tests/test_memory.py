@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,8 @@ def test_a_machine_knows_its_memory() -> None:
             {"memory/memory.limit_in_bytes": "1000000000"},
             1_000_000_000,
         ),
+        # names may hold what no line or text does
+        ("0::/a\udcff\u2028b\n", {"a\udcff\u2028b/memory.max": "1000000000"}, 1_000_000_000),
         # nothing that limits
         ("0::/user.slice\n", {"user.slice/memory.max": "max"}, None),
         ("4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, None),
@@ -63,6 +66,6 @@ def test_a_limit_of_a_job_or_container_counts(
     for name, text in written.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(os.fsencode(text))
     least = bytes_ if MACHINE is None else min(MACHINE, bytes_ or MACHINE)
     assert usable_memory(tmp_path) == least

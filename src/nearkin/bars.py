@@ -25,7 +25,7 @@ SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_VIEWS = 0.25
 """Between two pictures of a notebook's table."""
 SECONDS_OF_LATE = 60.0
-"""What counts as of late, and half of the time in longer stages."""
+"""Of a stage, by whose speed the rest is told; the last half where that is longer."""
 
 
 def fitting_bars() -> AbstractContextManager[Progress]:
@@ -70,14 +70,14 @@ def terminal_bars(stream: TextIO) -> Iterator[Progress]:
     )
     with Progress(*columns, console=Console(file=stream)) as bars:
         tasks: dict[str, TaskID] = {}
-        counts: dict[str, int] = {}
+        counts: dict[str, tuple[int, int]] = {}
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total, completed=done)
-            elif done < counts[stage]:  # another stage of the same name
+            elif _is_another(counts[stage], (done, total)):
                 bars.reset(tasks[stage], total=total, completed=done)
-            counts[stage] = done
+            counts[stage] = done, total
             bars.update(tasks[stage], completed=done, total=total)
 
         yield tell
@@ -116,7 +116,7 @@ class StageTable:
 
     def put(self, stage: str, done: int, total: int, now: float) -> None:
         """Take what a stage told at a time."""
-        clock = self._clocks.setdefault(stage, Clock(done, now))
+        clock = self._clocks.setdefault(stage, Clock(done, total, now))
         self._counts[stage] = done, total
         self._ended[stage] = clock.said(done, total, now)
 
@@ -153,36 +153,45 @@ class Lines:
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Take what a stage tells."""
         now = time.monotonic()
+        clock = self._clocks.setdefault(stage, Clock(done, total, now))
+        said = clock.said(done, total, now)
         if stage == self._stage:
-            is_early = done < total and now - self._told < SECONDS_BETWEEN_LINES
-            if is_early or (done, total) == self._count:
+            is_early = now - self._told < SECONDS_BETWEEN_LINES
+            if (is_early and clock.is_under_way) or (done, total) == self._count:
                 return
         self._stage, self._told, self._count = stage, now, (done, total)
-        said = self._clocks.setdefault(stage, Clock(done, now)).said(done, total, now)
         ending = said and (f" {said}" if done >= total else f", {said}")
         self._write(f"{STAGES.get(stage, stage)}: {done}/{total}{ending}")
 
 
 class Clock:
-    """The time of one stage; `first` of its units were there when it began.
+    """The time of one stage; `first` of its `total` units were there when it began.
 
-    What remains is told by the speed of late: units that an earlier command did pass in a moment.
-    Where fewer are done than before, another stage of the same name has begun.
+    What remains is told by the speed of the last minute, or of the last half of the stage where
+    that is longer: units that an earlier command did pass in a moment, and say nothing of the rest.
+    Another stage of the same name may follow.
     """
 
-    def __init__(self, first: int, now: float) -> None:
-        self._begin(first, now)
+    def __init__(self, first: int, total: int, now: float) -> None:
+        self._begin(first, total, now)
 
-    def _begin(self, first: int, now: float) -> None:
+    def _begin(self, first: int, total: int, now: float) -> None:
         self._begun = now
-        self._first = self._done = first
+        self._first = first
+        self._count = first, total
         self._passed = deque([(now, first)])
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the stage has done something, and not all."""
+        done, total = self._count
+        return self._first < done < total
 
     def said(self, done: int, total: int, now: float) -> str:
         """Say how long it will take still, or took; nothing before it has done something."""
-        if done < self._done:
-            self._begin(done, now)
-        self._done = done
+        if _is_another(self._count, (done, total)):
+            self._begin(done, total, now)
+        self._count = done, total
         if done == self._first:
             return ""
         if done >= total:
@@ -199,3 +208,8 @@ class Clock:
         if passed[-1][1] < done and now - passed[-1][0] >= 1:
             passed.append((now, done))
         return passed[0]
+
+
+def _is_another(before: tuple[int, int], now: tuple[int, int]) -> bool:
+    """Tell by the units done, of how many, whether another stage of the same name has begun."""
+    return now[0] < before[0] or now[1] != before[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,12 +57,11 @@ def _of_machine() -> Iterator[int]:
 
 def _of_control_groups(root: Path) -> Iterator[int]:
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        told = os.fsdecode((root / "proc/self/cgroup").read_bytes())
     except OSError:  # no Linux
         return
     mounted = root / "sys/fs/cgroup"
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
+    for controllers, group in re.findall(r"^\d+:([^:\n]*):(.*)$", told, re.MULTILINE):
         if not controllers:
             top, name = mounted, "memory.max"
         elif "memory" in controllers.split(","):

@@ -337,8 +337,10 @@ class OwnFolder:
         if self._known is None or not digests:
             return
         text = "".join(f"{_line(*row)}\n" for row in digests.items())
-        with told_errors(self.root, self.option), (self.root / MARKER).open("ab") as file:
-            file.write(text.encode())
+        with told_errors(self.root, self.option), (self.root / MARKER).open("ab+") as file:
+            file.seek(-1, os.SEEK_END)
+            cut = file.read(1) != b"\n"  # a full disk may have: what follows has a line of its own
+            file.write(b"\n" * cut + text.encode())
         self._known.update(digests)
 
     def _names(self) -> dict[str, str] | None:
@@ -372,9 +374,10 @@ class OwnFolder:
 
     def _is_damaged(self) -> bool:
         """Tell whether a line of the marker cannot be read, or its end is missing."""
-        if not self.is_own():
+        try:
+            _, *lines = (self.root / MARKER).read_bytes().split(b"\n")
+        except OSError:
             return False
-        _, *lines = (self.root / MARKER).read_bytes().split(b"\n")
         return not lines or bool(lines.pop()) or None in map(_read_line, lines)
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+UNTOLD_BYTES = 2**40
+"""The memory of a machine that does not tell it."""
+
+
 @contextlib.contextmanager
 def arrow_source(path: Path) -> Iterator[Any]:
     """Open a file for Arrow to read, whatever bytes its name is made of; closed at the end.
@@ -87,8 +91,8 @@ def open_parquet(file: Any) -> Any:
     groups = [about.row_group(number) for number in range(about.num_row_groups)]
     cells = about.num_rows * max(about.num_columns, 1)
     promised = max(8 * cells, sum(group.total_byte_size for group in groups))
-    usable = usable_memory()
-    if usable is not None and promised > usable:
+    usable = usable_memory() or UNTOLD_BYTES
+    if promised > usable:
         raise ValueError(
             f"it would unpack to {promised / 2**30:.3g} GiB, and {usable / 2**30:.3g} may be used"
         )

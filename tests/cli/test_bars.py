@@ -60,7 +60,7 @@ def test_lines_tell_no_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_remains_is_told_by_the_speed_of_late() -> None:
     """660 units were there and pass in 10 s; each further one takes a second: 1 h 46 min alone."""
-    clock = Clock(1, 0.0)
+    clock = Clock(1, 7000, 0.0)
     told = [clock.said(660, 7000, 10.0)]
     told += [clock.said(650 + now, 7000, float(now)) for now in (40, 80, 130, 1000, 3600)]
     assert told[0] == "1 min 36 s remaining", "nobody knows yet that they were there"
@@ -70,7 +70,7 @@ def test_what_remains_is_told_by_the_speed_of_late() -> None:
 
 def test_a_stage_that_stands_still_slows_down() -> None:
     """A unit every five seconds, then none for an hour: the last one took that long."""
-    clock = Clock(0, 0.0)
+    clock = Clock(0, 20, 0.0)
     for now in range(5, 60, 5):
         told = clock.said(now // 5, 20, float(now))
     assert told == "45 s remaining"
@@ -95,22 +95,48 @@ def test_stages_in_turns_keep_their_clocks(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_stage_of_the_same_name_has_a_clock_of_its_own() -> None:
     """Recordings of one corpus are decoded, then of the next."""
-    clock = Clock(1, 0.0)
+    clock = Clock(1, 901, 0.0)
     for done, now in ((301, 30.0), (901, 90.0)):
         told = clock.said(done, 901, now)
     assert told == "in 1 min 30 s"
+    assert clock.said(901, 901, 95.0) == "in 1 min 35 s", "told again, it is the same stage"
     assert clock.said(0, 2000, 90.0) == ""
     assert clock.said(100, 2000, 110.0) == "6 min 20 s remaining"
     assert clock.said(2000, 2000, 490.0) == "in 6 min 40 s"
 
 
-def test_a_bar_of_the_same_name_begins_anew() -> None:
+def test_a_stage_of_the_same_name_may_begin_further_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small corpus is decoded, then a larger one of which an earlier command did the most."""
+    now = [0.0]
+    monkeypatch.setattr("nearkin.bars.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with show(quiet=False, stream=stream) as tell:
+        for done in range(301):
+            now[0] += 1
+            tell("queries", done, 300)
+        for done in range(700, 2001):
+            now[0] += 1
+            tell("queries", done, 2000)
+    counts = [line.split(": ")[1] for line in stream.getvalue().splitlines()]
+    ended = counts.index("300/300 in 5 min 0 s")
+    assert counts[ended + 1 : ended + 3] == ["700/2000", "710/2000, 21 min 30 s remaining"]
+    assert counts[-1] == "2000/2000 in 21 min 40 s"
+
+
+@pytest.mark.parametrize("counts", [[(0, 2), (2, 2), (1, 2)], [(0, 2), (2, 2), (3, 5)]])
+def test_a_bar_of_the_same_name_begins_anew(
+    counts: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("rich.console.monotonic", lambda: now[0])
     stream = Terminal()
     with show(quiet=False, stream=stream) as tell:
-        tell("queries", 0, 2)
-        tell("queries", 2, 2)
-        tell("queries", 1, 5)
-    assert "1/5" in stream.getvalue()
+        for done, total in counts:
+            now[0] += 100.0
+            tell("queries", done, total)
+        now[0] += 3.0
+    assert stream.getvalue().count("0:00:03") == 1, "the time since the second began"
+    assert "0:03:2" not in stream.getvalue()
 
 
 def test_bars_on_a_terminal() -> None:

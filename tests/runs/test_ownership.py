@@ -260,6 +260,23 @@ def test_a_marker_that_was_cut_short_is_told(tmp_path: Path) -> None:
     assert (root / "b.txt").read_bytes() == b"ours"
 
 
+def test_a_marker_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
+    """What a full disk left of its last line spoils no line that follows."""
+    folder = OwnFolder(tmp_path, "run", ("a.txt", "figures"))
+    folder.claim()
+    folder.write(tmp_path / "a.txt", lambda file: file.write(b"ours"))
+    content = (tmp_path / MARKER).read_bytes()
+    (tmp_path / MARKER).write_bytes(content[:-5])
+    folder = OwnFolder(tmp_path, "run", ("a.txt", "figures"))
+    folder.claim()
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "one.svg").touch()
+    folder.own(tmp_path / "figures", tmp_path / "figures" / "one.svg")
+    found = OwnFolder(tmp_path, "run", ("a.txt", "figures"))
+    found.claim()
+    assert found.names() == {"a.txt", "figures/", "figures/one.svg"}
+
+
 def test_a_marker_of_before_it_held_checksums_is_read(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text('{"nearkin folder": "run"}\n"a.txt"\n"figures/"\n"cut sho')
     folder = OwnFolder(tmp_path, "run", ("a.txt",))

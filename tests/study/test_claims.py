@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -241,6 +242,32 @@ def test_nothing_is_written_as_nothing() -> None:
     left = [number(0.1 + 0.2 - 0.3, -1, 1), number(0.3 - (0.1 + 0.2), -1, 1), number(1e-6, -1, 1)]
     found = rules.Order(lambda e: [left]).decide(None)  # type: ignore[arg-type]
     assert found.ours == "0 > 0 > 1e-06"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda tie: rules.Order(lambda e: [[tie, Draws(0.0, 0 * tie.replicates)]]),
+        lambda tie: rules.Bound(lambda e: [tie], 0.0),
+        lambda tie: rules.Bound(lambda e: [tie], 0.0, above=False),
+    ],
+)
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("n", [0, 9])
+def test_nothing_decides_nothing(rule: Callable[[Draws], rules.Rule], sign: int, n: int) -> None:
+    """A tie is no order, whatever its last digits."""
+    nothing = sign * (0.1 + 0.2 - 0.3)
+    found = rule(Draws(nothing, np.full(n, nothing))).decide(None)  # type: ignore[arg-type]
+    assert found.verdict == DOES_NOT
+    assert "e" not in found.ours
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_a_slope_of_nothing_settles_nothing(falls: bool) -> None:
+    for nothing in (0.3 - (0.1 + 0.2), 0.1 + 0.2 - 0.3):
+        flat = Draws(nothing, np.full(9, nothing))
+        found = rules.Trend(lambda e, flat=flat: [flat], falls).decide(None)  # type: ignore[arg-type,misc]
+        assert (found.verdict, found.ours) == (NOT_SETTLED, "+0")
 
 
 def test_effects_and_fits_are_read_from_the_analysis() -> None:

@@ -407,6 +407,7 @@ def test_trainings_side_by_side_are_those_one_after_another(
     assert (log[["seconds", "cpu_seconds", "peak_mb"]] > 0).all(axis=None)
     assert len(told) == len(set(told))
     assert steps_told == sorted(steps_told)
+    assert steps_told[-1] == (2 * 8, 2 * 8)
     assert {total for _, total in steps_told} == {2 * 8}
     # one that went is done again, and no other
     (out / "models" / "vgg-at-1.safetensors").unlink()
@@ -824,6 +825,24 @@ def test_progress_over_the_whole_never_goes_back(data: dict[str, Path], study: P
     reproduce(plan_for(data), study, progress=progress)
     assert told == sorted(told)
     assert told[-1] == 100
+
+
+def test_a_training_whose_splits_are_scored_in_turn_never_goes_back() -> None:
+    found = [step for step in steps_of(StudyPlan(trials=1)) if step.kind == "train"]
+    told: dict[str, list[int]] = {}
+    study = _Told(lambda stage, done, _: told.setdefault(stage, []).append(done), found)
+    for step in found:
+        progress = study.within(step)
+        progress("recordings decoded", 5, 5)
+        for done in range(11):
+            progress("steps trained", done, 10)
+        for n in (40, 20):  # batches of the validation split, then of the test split
+            for done in range(n):
+                progress("batches scored", done + 1, n)
+        study.finished(step)
+    assert len(told) == 2
+    for counts in told.values():
+        assert counts == sorted(counts)
 
 
 def test_progress_of_task_scores_goes_through_all_tasks() -> None:

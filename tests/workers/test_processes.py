@@ -84,6 +84,27 @@ def test_whoever_waits_is_told_every_while(monkeypatch: pytest.MonkeyPatch) -> N
         ended = pool.as_they_end(_slept, [0.5], waiting=lambda: waited.append(time.monotonic()))
         assert list(ended) == [(0.5, 0.5)]
         assert len(waited) >= 5
+    waited.clear()
+    monkeypatch.setattr(processes, "_WAIT_S", 60.0)
+    with processes.open_processes(None, workers=1) as pool:
+        ended = pool.as_they_end(_slept, [0.0, 0.1], waiting=lambda: waited.append(0.0))
+        assert list(ended) == [(0.0, 0.0), (0.1, 0.1)]
+        assert len(waited) == 2, "when each has ended"
+
+
+def test_what_ended_beside_a_failure_is_kept() -> None:
+    """Whoever notes a result is busy for a while, in which one fails and one ends."""
+    kept: list[float] = []
+
+    def note_all() -> None:
+        with processes.open_processes(None, workers=1) as pool:
+            for seconds, _ in pool.as_they_end(_slept, [0.0, "long", 0.1], waiting=lambda: None):
+                kept.append(seconds)
+                time.sleep(1.0)
+
+    with pytest.raises(TypeError):
+        note_all()
+    assert kept == [0.0, 0.1]
 
 
 def test_what_ends_first_comes_first_and_an_error_at_once() -> None:

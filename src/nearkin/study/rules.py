@@ -29,6 +29,8 @@ SURE = 0.95
 """An order comes out where it holds in so many of the joint replicates, or more."""
 SIGNIFICANT = 1e-4
 """The paper's level for its tests of effects."""
+ROUNDING = 1e-12
+"""What is left, at the most, where equal numbers of the size of 1 are subtracted."""
 
 Number = Callable[[Evidence], Draws]
 Numbers = Callable[[Evidence], Sequence[Draws]]
@@ -158,7 +160,7 @@ class Trend:
     def decide(self, evidence: Evidence) -> Decision:
         """See `Rule`."""
         found = list(self.slopes(evidence))
-        ours = ", ".join(f"{one.value:+.3g}" for one in found)
+        ours = ", ".join(f"{_rounded(one.value):+.3g}" for one in found)
         ends = [one.limits() for one in found]
         low = high = math.nan
         if len(found) == 1:
@@ -166,8 +168,8 @@ class Trend:
         sign = -1 if self.falls else 1
         if any(math.isnan(end[0]) for end in ends):
             return Decision(NOT_SETTLED, ours, because="no interval is known")
-        right = [min(sign * end[0], sign * end[1]) > 0 for end in ends]
-        wrong = [max(sign * end[0], sign * end[1]) < 0 for end in ends]
+        right = [min(sign * end[0], sign * end[1]) > ROUNDING for end in ends]
+        wrong = [max(sign * end[0], sign * end[1]) < -ROUNDING for end in ends]
         verdict = COMES_OUT if all(right) else DOES_NOT if any(wrong) else NOT_SETTLED
         return Decision(verdict, ours, low, high)
 
@@ -225,8 +227,12 @@ class NoTest:
 
 
 def _short(one: Draws) -> str:
-    """Write a number; what is left where equal numbers are subtracted is 0."""
-    return f"{round(one.value, 12) + 0.0:.3g}"
+    return f"{_rounded(one.value):.3g}"
+
+
+def _rounded(number: float) -> float:
+    """Return a number, 0 for what is left where equal numbers are subtracted."""
+    return 0.0 if abs(number) <= ROUNDING else number
 
 
 def _by_share(steps: Sequence[Draws], ours: str) -> Decision:
@@ -234,9 +240,9 @@ def _by_share(steps: Sequence[Draws], ours: str) -> Decision:
     if any(math.isnan(one.value) for one in steps):
         raise UntestableError("a score is undefined")
     if not len(steps[0].replicates):
-        holds = all(one.value > 0 for one in steps)
+        holds = all(one.value > ROUNDING for one in steps)
         return Decision(COMES_OUT if holds else DOES_NOT, ours, because="by its value alone")
-    share = float(np.mean(np.all([one.replicates > 0 for one in steps], axis=0)))
+    share = float(np.mean(np.all([one.replicates > ROUNDING for one in steps], axis=0)))
     if share >= SURE:
         verdict = COMES_OUT
     elif share <= 1 - SURE:

@@ -216,8 +216,10 @@ class _Told:
         n_unnamed = len(TASKS) if step.kind == "performance" else 1  # tasks are scored one by one
         self.began(step)
         seen: list[str] = []
+        furthest = 0.0
 
         def told(stage: str, done: int, total: int) -> None:
+            nonlocal furthest
             share = done / total if total else 1.0
             if stages and stage not in stages:
                 return
@@ -227,7 +229,9 @@ class _Told:
                 whole = (stages.index(stage) + share) / len(stages)
             else:
                 whole = (len(seen) - 1 + share) / n_unnamed
-            self._tell(step, min(whole, 1.0))
+            # a stage may come again: batches of one split are scored, then those of another
+            furthest = max(furthest, min(whole, 1.0))
+            self._tell(step, furthest)
 
         return told
 

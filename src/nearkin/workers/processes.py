@@ -1,4 +1,4 @@
-"""Units in several processes of this machine, a bounded number ahead.
+"""Units in several processes of this machine.
 
 A worker receives the session once, by cloudpickle, and ends with its parent.
 """
@@ -48,7 +48,7 @@ def open_processes(session: Any, *, workers: int) -> Iterator[Processes]:
 
 
 class Processes:
-    """Runs units in worker processes, a bounded number ahead."""
+    """Runs units in worker processes."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         self._executor = executor
@@ -62,7 +62,7 @@ class Processes:
         done: Done | None = None,
         lost: Lost | None = None,
     ) -> Iterator[tuple[Item, Any]]:
-        """Yield every item with its unit's result, in order."""
+        """Yield every item with its unit's result, in order, and take few items ahead of them."""
         pending: deque[tuple[Item, Any]] = deque()
         with _told_death():
             for item in items:
@@ -79,17 +79,17 @@ class Processes:
     ) -> Iterator[tuple[Item, Any]]:
         """Yield every item with its unit's result, the first that ends first.
 
-        An error ends the work as soon as it is there. While nothing ends, `waiting` is called every
-        few seconds.
+        An error ends the work as soon as it is there, after what ended beside it. `waiting` is
+        called when something ended, and every few seconds.
         """
         with _told_death():
             pending = {self._executor.submit(_call, unit, item): item for item in items}
             while pending:
                 ended, _ = wait(pending, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
-                for future in [one for one in pending if one in ended]:
+                in_turn = [one for one in pending if one in ended]
+                for future in sorted(in_turn, key=lambda one: one.exception() is not None):
                     yield pending.pop(future), future.result()
-                if not ended:
-                    waiting()
+                waiting()
 
 
 @contextlib.contextmanager
