@@ -65,7 +65,10 @@ def test_a_limit_of_a_job_or_container_counts(
     written = {"proc/self/cgroup": group} | {f"sys/fs/cgroup/{n}": t for n, t in files.items()}
     for name, text in written.items():
         path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            pytest.skip("this file system takes no such names")
         path.write_bytes(os.fsencode(text))
     least = bytes_ if MACHINE is None else min(MACHINE, bytes_ or MACHINE)
     assert usable_memory(tmp_path) == least

@@ -145,9 +145,7 @@ class Lines:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._stage = ""
-        self._told = 0.0
-        self._count = (0, 0)
+        self._told: dict[str, tuple[float, int, int]] = {}
         self._clocks: dict[str, Clock] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -155,11 +153,12 @@ class Lines:
         now = time.monotonic()
         clock = self._clocks.setdefault(stage, Clock(done, total, now))
         said = clock.said(done, total, now)
-        if stage == self._stage:
-            is_early = now - self._told < SECONDS_BETWEEN_LINES
-            if (is_early and clock.is_under_way) or (done, total) == self._count:
+        if stage in self._told:
+            before, *count = self._told[stage]
+            is_early = now - before < SECONDS_BETWEEN_LINES
+            if (is_early and clock.is_under_way) or [done, total] == count:
                 return
-        self._stage, self._told, self._count = stage, now, (done, total)
+        self._told[stage] = now, done, total
         ending = said and (f" {said}" if done >= total else f", {said}")
         self._write(f"{STAGES.get(stage, stage)}: {done}/{total}{ending}")
 

@@ -338,8 +338,9 @@ class OwnFolder:
             return
         text = "".join(f"{_line(*row)}\n" for row in digests.items())
         with told_errors(self.root, self.option), (self.root / MARKER).open("ab+") as file:
-            file.seek(-1, os.SEEK_END)
-            cut = file.read(1) != b"\n"  # a full disk may have: what follows has a line of its own
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            # a full disk may have cut it: what follows has a line of its own
+            cut = file.read(1) not in (b"", b"\n")
             file.write(b"\n" * cut + text.encode())
         self._known.update(digests)
 
@@ -366,7 +367,7 @@ class OwnFolder:
         name = printable(path.relative_to(self.root))
         told = "was not written by nearkin and is in the way"
         if self._is_damaged():
-            told = f"is not named by {MARKER}, which names what nearkin wrote and is damaged"
+            told = f"was not written by nearkin, or its line in the damaged {MARKER} is lost"
         raise InputError(
             f"{self.option} {printable(self.root)}: '{name}' in it {told}; "
             "move it or name another folder"
@@ -378,7 +379,7 @@ class OwnFolder:
             _, *lines = (self.root / MARKER).read_bytes().split(b"\n")
         except OSError:
             return False
-        return not lines or bool(lines.pop()) or None in map(_read_line, lines)
+        return not lines or bool(lines.pop()) or None in map(_read_line, filter(None, lines))
 
 
 def _is_no_obstacle(name: str) -> bool:

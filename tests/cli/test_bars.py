@@ -78,6 +78,24 @@ def test_a_stage_that_stands_still_slows_down() -> None:
     assert clock.said(12, 20, 3655.0) == "8 h 0 min remaining"
 
 
+def test_stages_in_turns_are_told_no_oftener(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study tells its kind of step and the whole whenever one of them gets on."""
+    now = [0.0]
+    monkeypatch.setattr("nearkin.bars.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with show(quiet=False, stream=stream) as tell:
+        for done in range(61):
+            tell("steps", done, 60)
+            tell("the study", done // 2, 30)
+            now[0] += 1
+    lines = stream.getvalue().splitlines()
+    for stage, total in (("steps", 60), ("the study", 30)):
+        counts = [line.split(": ")[1] for line in lines if line.startswith(stage)]
+        assert counts[0] == f"0/{total}"
+        assert counts[-1].startswith(f"{total}/{total} in ")
+        assert len(counts) == len(set(counts)) <= 8
+
+
 def test_stages_in_turns_keep_their_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study tells how far the whole is whenever a training ends."""
     clock = iter(range(0, 10_000, 20))
@@ -135,7 +153,7 @@ def test_a_bar_of_the_same_name_begins_anew(
             now[0] += 100.0
             tell("queries", done, total)
         now[0] += 3.0
-    assert stream.getvalue().count("0:00:03") == 1, "the time since the second began"
+    assert "0:00:03" in stream.getvalue(), "the time since the second began"
     assert "0:03:2" not in stream.getvalue()
 
 

@@ -253,7 +253,7 @@ def test_a_marker_that_was_cut_short_is_told(tmp_path: Path) -> None:
         if content[:length].endswith(b"\n"):
             continue  # whole lines: what is missing cannot be seen
         (root / MARKER).write_bytes(content[:length])
-        with pytest.raises(InputError, match=r"not named by \.nearkin, which .* is damaged; move"):
+        with pytest.raises(InputError, match=r"or its line in the damaged \.nearkin is lost; move"):
             OwnFolder(root, "run", ("a.txt", "b.txt")).claim()
     (root / MARKER).write_bytes(content)
     OwnFolder(root, "run", ("a.txt", "b.txt")).claim()

@@ -236,7 +236,7 @@ def _rounded(number: float) -> float:
 
 
 def _by_share(steps: Sequence[Draws], ours: str) -> Decision:
-    """Decide by the share of replicates in which all steps are above 0."""
+    """Decide by the share of replicates in which all steps are above 0, by more than rounding."""
     if any(math.isnan(one.value) for one in steps):
         raise UntestableError("a score is undefined")
     if not len(steps[0].replicates):

@@ -86,9 +86,10 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
     places = [TrainingPlace(work.folder.model(*model)) for model in models]
     most = sum(steps_to_train(work.plan, f, t, recordings[t]) for f, t, _ in models)
 
-    def tell_steps() -> None:
-        taken = sum(place.steps() for place in places)
-        work.progress("steps trained side by side", min(taken, most), most)
+    def tell_steps(*, all_ended: bool = False) -> None:
+        # validation may end trainings sooner or later than was counted
+        taken = min(sum(place.steps() for place in places), most - 1)
+        work.progress("steps trained side by side", most if all_ended else taken, most)
 
     with open_processes(session, workers=min(n_at_once, len(steps))) as pool:
         ended = pool.as_they_end(_trained, list(by_name), waiting=tell_steps)
@@ -96,6 +97,7 @@ def trained(work: Work, steps: Sequence[Step], n_at_once: int) -> Iterator[tuple
             for sentence in sentences:
                 work.tell(sentence)
             yield by_name[name], took
+    tell_steps(all_ended=True)
 
 
 def _decoded(work: Work, of_tasks: AbstractSet[str]) -> dict[str, int]:
