@@ -600,6 +600,10 @@ def test_a_grid_without_curves_is_refused(data: dict[str, Path], tmp_path: Path)
     plan = replace(plan_for(data), grid="imperceptible")
     with pytest.raises(InputError, match=r"--grid imperceptible: no transformation has 5 magn"):
         reproduce(plan, tmp_path / "out")
+    one = tmp_path / "one.yaml"
+    one.write_text("{PN: [-15, -3, 9, 18, 30], MP: [8, 64]}")
+    with pytest.raises(InputError, match=r"--grid .*one\.yaml: only PN has 5 magnitudes: .* two"):
+        reproduce(replace(plan, grid=str(one)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -50,10 +50,13 @@ def require_programs(plan: StudyPlan) -> None:
 
         synthesis.check()
     points = grid(plan.grid)
-    if max(len(points.magnitudes(code)) for code in points.codes) < MIN_MAGNITUDES:
+    curves = [code for code in points.codes if len(points.magnitudes(code)) >= MIN_MAGNITUDES]
+    if len(curves) < 2:
+        held = f"only {curves[0]} has" if curves else "no transformation has"
         raise InputError(
-            f"--grid {printable(plan.grid)}: no transformation has {MIN_MAGNITUDES} magnitudes: "
-            "the paper's model of scores needs them; take --grid paper, or write one with more"
+            f"--grid {printable(plan.grid)}: {held} {MIN_MAGNITUDES} magnitudes: the paper's model "
+            "of scores needs two transformations with so many; take --grid paper, or write one "
+            "with more"
         )
 
 
