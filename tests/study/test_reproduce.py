@@ -28,6 +28,7 @@ from nearkin.errors import InputError, RunError
 from nearkin.files import sha256_of
 from nearkin.performance.estimate import TaskParts
 from nearkin.progress import Progress, Tell, silent, unsaid
+from nearkin.results import analysis
 from nearkin.runs.estimate import RunParts
 from nearkin.runs.folder import RunFolder
 from nearkin.study import checks, side_by_side, steps
@@ -605,6 +606,30 @@ def test_a_grid_without_curves_is_refused(data: dict[str, Path], tmp_path: Path)
     with pytest.raises(InputError, match=r"--grid .*one\.yaml: only PN has 5 magnitudes: .* two"):
         reproduce(replace(plan, grid=str(one)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_scores_that_leave_nothing_to_model_do_not_end_a_study(
+    data: dict[str, Path], study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known only after the trainings, when no setting can be changed any more."""
+    out = tmp_path / "study"
+    shutil.copytree(study, out)
+    shutil.rmtree(out / "run" / "analysis")
+
+    def met_exactly(*of: Any) -> None:
+        raise InputError("the model meets all scores exactly")
+
+    monkeypatch.setattr(analysis, "_require_error", met_exactly)
+    told: list[str] = []
+    reproduce(plan_for(data), out, tell=told.append)
+    assert any(line.startswith("not analysed: ") for line in told)
+    decided = pd.read_csv(out / "claims.csv").set_index("name")
+    whole = pd.read_csv(study / "claims.csv").set_index("name")
+    asks = decided["decided_by"].str.contains("nearkin analyze")
+    assert asks.any()
+    assert (decided.loc[asks, "verdict"] == "not testable here").all()
+    assert decided.loc[~asks, "verdict"].equals(whole.loc[~asks, "verdict"])
+    assert "not analysed" in (out / "report.html").read_text("utf-8")
 
 
 def test_a_disk_too_small_is_refused(

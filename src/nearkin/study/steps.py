@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nearkin import tasks
-from nearkin.errors import NearkinError
+from nearkin.errors import InputError, NearkinError
 from nearkin.progress import Progress, Tell
 from nearkin.study.places import StudyFolder
 from nearkin.study.plan import CORPORA, PLATEAU_STEPS, StudyPlan
@@ -350,13 +350,18 @@ def performance(work: Work) -> None:
 
 
 def analyze(work: Work) -> None:
-    """Fit the paper's model to all scores."""
+    """Fit the paper's model to all scores; without it where they leave nothing to fit."""
     from nearkin.api import load
     from nearkin.ask import analyze as analyzed
     from nearkin.ask import write_analysis
 
     result = load(work.folder.run)
-    write_analysis(analyzed(result, progress=work.progress), [result])
+    try:
+        found = analyzed(result, progress=work.progress)
+    except InputError as error:
+        work.tell(f"not analysed: {error}; what the model decides is 'not testable here'")
+        return
+    write_analysis(found, [result])
 
 
 def report(work: Work) -> None:
