@@ -145,7 +145,7 @@ class Lines:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._told: dict[str, tuple[float, int, int]] = {}
+        self._told: dict[str, tuple[float, tuple[int, int]]] = {}
         self._clocks: dict[str, Clock] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -154,11 +154,11 @@ class Lines:
         clock = self._clocks.setdefault(stage, Clock(done, total, now))
         said = clock.said(done, total, now)
         if stage in self._told:
-            before, *count = self._told[stage]
+            before, count = self._told[stage]
             is_early = now - before < SECONDS_BETWEEN_LINES
-            if (is_early and clock.is_under_way) or [done, total] == count:
+            if (is_early and clock.is_under_way) or count == (done, total):
                 return
-        self._told[stage] = now, done, total
+        self._told[stage] = now, (done, total)
         ending = said and (f" {said}" if done >= total else f", {said}")
         self._write(f"{STAGES.get(stage, stage)}: {done}/{total}{ending}")
 

@@ -18,6 +18,15 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be set."""
+    time = [0.0]
+    for clock in ("nearkin.bars.time.monotonic", "rich.console.monotonic"):
+        monkeypatch.setattr(clock, lambda: time[0])
+    return time
+
+
 def test_lines_begin_and_end_a_stage(monkeypatch: object) -> None:
     stream = io.StringIO()
     with show(quiet=False, stream=stream) as tell:
@@ -78,10 +87,8 @@ def test_a_stage_that_stands_still_slows_down() -> None:
     assert clock.said(12, 20, 3655.0) == "8 h 0 min remaining"
 
 
-def test_stages_in_turns_are_told_no_oftener(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_in_turns_are_told_no_oftener(now: list[float]) -> None:
     """A study tells its kind of step and the whole whenever one of them gets on."""
-    now = [0.0]
-    monkeypatch.setattr("nearkin.bars.time.monotonic", lambda: now[0])
     stream = io.StringIO()
     with show(quiet=False, stream=stream) as tell:
         for done in range(61):
@@ -123,10 +130,8 @@ def test_a_stage_of_the_same_name_has_a_clock_of_its_own() -> None:
     assert clock.said(2000, 2000, 490.0) == "in 6 min 40 s"
 
 
-def test_a_stage_of_the_same_name_may_begin_further_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_of_the_same_name_may_begin_further_on(now: list[float]) -> None:
     """A small corpus is decoded, then a larger one of which an earlier command did the most."""
-    now = [0.0]
-    monkeypatch.setattr("nearkin.bars.time.monotonic", lambda: now[0])
     stream = io.StringIO()
     with show(quiet=False, stream=stream) as tell:
         for done in range(301):
@@ -143,10 +148,8 @@ def test_a_stage_of_the_same_name_may_begin_further_on(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("counts", [[(0, 2), (2, 2), (1, 2)], [(0, 2), (2, 2), (3, 5)]])
 def test_a_bar_of_the_same_name_begins_anew(
-    counts: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+    counts: list[tuple[int, int]], now: list[float]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr("rich.console.monotonic", lambda: now[0])
     stream = Terminal()
     with show(quiet=False, stream=stream) as tell:
         for done, total in counts:
